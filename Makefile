@@ -1,0 +1,77 @@
+# Every command runs in .venv, which the target `environment` keeps in line with requirements.lock.
+# Options: CORES=2 limits the processor cores; PYTHON=python3.12 chooses the Python that .venv is made with.
+PYTHON ?= python3
+CORES ?= all
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.PHONY: help reproduce paper test lint benchmark readme schema lock clean environment
+OUTSIDE := $(PATH)
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+unexport PYTHONPATH PYTHONHOME
+
+help: ## Print this list
+	@sed -n 's/^\([a-z]*\):.*## /\1|/p' Makefile | while IFS='|' read -r target text; do printf 'make %-10s %s\n' "$$target" "$$text"; done
+
+reproduce: environment ## Run every study that needs no download, judge every claim, write the report
+	snakemake --profile workflow/profiles/default --cores $(CORES)
+	@flatminima verdicts results
+
+paper: environment ## The same for all studies; downloads data sets, or reads them from data_root (config.yaml)
+	snakemake --profile workflow/profiles/default --cores $(CORES) paper
+	@flatminima verdicts results
+
+test: lint ## Lint, then run all tests and print the branch coverage
+	OMP_NUM_THREADS=1 pytest --numprocesses $(CORES:all=auto) --cov --cov-report term-missing:skip-covered
+
+lint: environment ## Check style, types, the direction of imports, and the workflow
+	ruff check && ruff format --check && mypy && lint-imports
+	snakefmt --check Snakefile workflow && snakemake --lint
+
+benchmark: environment ## Time the numerical kernels
+	@for script in benchmarks/*.py; do python "$$script"; done
+
+readme: environment ## Write the scoreboard of README.md anew
+	flatminima readme
+
+schema: environment ## Write the JSON schema of config.yaml anew
+	flatminima schema > .venv/config.schema.json && mv .venv/config.schema.json workflow/
+
+lock: ## Pin what pyproject.toml asks for; pins that still fit stay, delete requirements.lock to upgrade all
+	$(PYTHON) -m venv --clear .venv/lock && .venv/lock/bin/pip install --quiet uv
+	.venv/lock/bin/uv pip compile --universal --python-version 3.11 --fork-strategy fewest --extra dev \
+		--no-annotate --custom-compile-command "make lock" --quiet --output-file requirements.lock pyproject.toml
+
+clean: ## Delete results (results/reference stays), logs, and what Snakemake remembers
+	rm -rf logs .snakemake
+	[ ! -d results ] || find results/ -mindepth 1 -maxdepth 1 ! -name reference -exec rm -rf {} +
+
+# The stamp is written last, so an interrupted installation is never taken for a complete one.
+environment: export PATH := $(OUTSIDE)
+environment:
+	@command -v $(PYTHON) > /dev/null || { echo "$(PYTHON): no such command; install Python 3.11 or newer, or pass PYTHON=path" >&2; exit 1; }
+	@wanted=$$($(PYTHON) -E -c "$$WANTED"); stamp=$${wanted%% *}; python=$${wanted#* }; \
+	if [ ! -f "$$stamp" ] || [ ! -x .venv/bin/python ]; then \
+		echo "Installing the packages of requirements.lock into .venv: once, a few minutes, 6 GB"; \
+		rm -f .venv/.lock-*; \
+		"$$python" -m venv --clear .venv; \
+		.venv/bin/python -m pip install --no-deps --requirement requirements.lock; \
+		.venv/bin/python -m pip install --no-deps --no-build-isolation --editable .; \
+		.venv/bin/python -m pip check; \
+		touch "$$stamp"; \
+	fi
+
+# Prints a stamp named after all that .venv depends on, and the Python to make it with, which is outside .venv.
+# Written for any Python, so that an old one can say that it is too old.
+define WANTED
+import sys
+if sys.version_info < (3, 11):
+    sys.exit("flatminima needs Python 3.11 or newer, $(PYTHON) is %d.%d; pass PYTHON=python3.11" % sys.version_info[:2])
+import hashlib, importlib.util, os, tomllib
+if not (importlib.util.find_spec("venv") and importlib.util.find_spec("ensurepip")):
+    sys.exit("$(PYTHON) cannot make virtual environments; install its venv package (Debian: apt install python3-venv)")
+lock, project = open("requirements.lock", "rb").read(), tomllib.load(open("pyproject.toml", "rb"))["project"]
+wanted = lock, project, sys.version_info[:2], os.getcwd()
+print(".venv/.lock-" + hashlib.sha256(repr(wanted).encode()).hexdigest(), os.path.realpath(sys.executable))
+endef
+export WANTED

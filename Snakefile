@@ -1,0 +1,53 @@
+"""Flat minima: from config.yaml to networks, measures, figures, tables, verdicts and reports."""
+
+from snakemake.utils import min_version
+
+min_version("9.20")
+
+
+configfile: "config.yaml"
+
+
+container: "docker://python:3.11-slim"
+
+
+include: "workflow/rules/common.smk"
+include: "workflow/rules/data.smk"
+include: "workflow/rules/training.smk"
+include: "workflow/rules/measures.smk"
+include: "workflow/rules/figures.smk"
+include: "workflow/rules/claims.smk"
+include: "workflow/rules/report.smk"
+
+
+report: "workflow/report/workflow.rst"
+
+
+rule embedded:
+    """The default: every study that needs no download, to its report."""
+    default_target: True
+    input:
+        stage("report", CONFIG.embedded),
+
+
+rule paper:
+    """All studies, those that download their data included."""
+    input:
+        stage("report", CONFIG.studies),
+
+
+for _study in CONFIG.studies:
+
+    rule:
+        name:
+            _study
+        input:
+            stage("report", [_study]),
+
+    for _stage in STAGES:
+
+        rule:
+            name:
+                f"{_study}_{_stage}"
+            input:
+                stage(_stage, [_study]),

@@ -1,0 +1,185 @@
+"""Verdicts computed from the measures: predicates of the ledger on the networks, and on their controls."""
+
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from typing import Any
+
+import pandas as pd
+
+from flatminima.claims.ledger import Claim, Criterion, Ledger
+
+NETWORK = ["experiment", "depth", "step_fraction", "seed"]
+SPREAD = (0.05, 0.95)
+
+
+class Verdict(StrEnum):
+    """What the measures say of a claim."""
+
+    REPRODUCED = "REPRODUCED"
+    PARTIAL = "PARTIAL"
+    NOT_REPRODUCED = "NOT REPRODUCED"
+    INCONCLUSIVE = "INCONCLUSIVE"
+
+
+@dataclass(frozen=True)
+class Case:
+    """One criterion on the networks of one experiment and depth.
+
+    Attributes:
+        networks: how many the criterion speaks of.
+        excluded: how many did not meet the condition of the criterion.
+        diverged: how many of the experiment's runs diverged.
+        share: fraction of `networks` within the range in every layer; None if there are none.
+        median, low, high: median, 5 % and 95 % quantiles over networks of the worst layer's value.
+        holds: share >= required; None if there are no networks.
+    """
+
+    experiment: str
+    depth: int
+    networks: int
+    excluded: int
+    diverged: int
+    share: float | None
+    required: float
+    median: float | None
+    low: float | None
+    high: float | None
+    holds: bool | None
+
+
+def judge(ledger: Ledger, measures: pd.DataFrame) -> list[dict[str, Any]]:
+    """Judge every claim whose experiments were run.
+
+    Args:
+        ledger: the claims.
+        measures: the tidy table of one study.
+
+    Returns:
+        One JSON-ready mapping per claim: its text, criteria with cases, control and verdict.
+    """
+    final = measures[measures["final"]].fillna({"step_fraction": 0.0})
+    return [_judge(claim, final) for claim in ledger.claims]
+
+
+def _judge(claim: Claim, final: pd.DataFrame) -> dict[str, Any]:
+    present = set(final["experiment"])
+    criteria = [(c, _cases(c, [e for e in c.experiments if e in present], final)) for c in claim.criteria]
+    controls = []
+    for criterion in claim.criteria:
+        names = {name for e in criterion.experiments if e in present for name in claim.control.experiments.get(e, [])}
+        bare = criterion.model_copy(update={"where": []})
+        controls.append((bare, _cases(bare, sorted(names & present), final)))
+    caught = _caught([case for _, cases in controls for case in cases])
+    verdict, reason = _verdict([case for _, cases in criteria for case in cases], caught)
+    return {
+        **claim.model_dump(include={"id", "paper", "title", "statement", "scope", "figures"}),
+        "verdict": str(verdict),
+        "reason": reason,
+        "criteria": [_describe(c, cases) for c, cases in criteria],
+        "control": {
+            "description": claim.control.description,
+            "criteria": [_describe(c, cases) for c, cases in controls],
+            "fails": caught,
+        },
+    }
+
+
+def _caught(cases: list[Case]) -> bool:
+    """Whether at every experiment and depth of the control at least one criterion does not hold."""
+    failing = {(case.experiment, case.depth) for case in cases if not case.holds}
+    return bool(cases) and failing == {(case.experiment, case.depth) for case in cases}
+
+
+def _verdict(cases: list[Case], caught: bool) -> tuple[Verdict, str]:
+    decided = [case for case in cases if case.holds is not None]
+    holding = sum(bool(case.holds) for case in decided)
+    counts = f"{holding} of {len(decided)} cases hold"
+    if not caught:
+        return Verdict.INCONCLUSIVE, f"{counts}, but the predicate does not fail on every control, so it proves nothing"
+    if not decided:
+        return Verdict.INCONCLUSIVE, "no network met the conditions in any case"
+    undecided = len(cases) - len(decided)
+    if undecided:
+        counts += f"; in {undecided} no network met the conditions"
+    if holding == len(decided):
+        return (Verdict.PARTIAL if undecided else Verdict.REPRODUCED), counts
+    return (Verdict.PARTIAL if holding else Verdict.NOT_REPRODUCED), counts
+
+
+def _cases(criterion: Criterion, experiments: list[str], final: pd.DataFrame) -> list[Case]:
+    chosen = final[final["experiment"].isin(experiments)]
+    groups = chosen[["experiment", "depth"]].drop_duplicates().sort_values(["experiment", "depth"])
+    has_statistic = set(
+        chosen.loc[chosen["statistic"] == criterion.statistic, ["experiment", "depth"]].apply(tuple, axis=1)
+    )
+    return [
+        _case(criterion, chosen[(chosen["experiment"] == experiment) & (chosen["depth"] == depth)])
+        for experiment, depth in groups.itertuples(index=False)
+        if (experiment, depth) in has_statistic
+    ]
+
+
+def _case(criterion: Criterion, rows: pd.DataFrame) -> Case:
+    diverged = _whole(rows, "diverged") > 0
+    eligible = ~diverged
+    for condition in criterion.where:
+        eligible &= _whole(rows, condition.statistic) <= condition.at_most
+    worst, within = _worst_layer(criterion, rows)
+    keep = eligible[eligible].index
+    worst, within = worst.reindex(keep), within.reindex(keep, fill_value=False)
+    networks = len(keep)
+    share = float(within.mean()) if networks else None
+    low, high = (float(worst.quantile(q)) if networks else None for q in SPREAD)
+    return Case(
+        experiment=str(rows["experiment"].iloc[0]),
+        depth=int(rows["depth"].iloc[0]),
+        networks=networks,
+        excluded=int((~eligible & ~diverged).sum()),
+        diverged=int(diverged.sum()),
+        share=share,
+        required=criterion.share,
+        median=float(worst.median()) if networks else None,
+        low=low,
+        high=high,
+        holds=share >= criterion.share if share is not None else None,
+    )
+
+
+def _worst_layer(criterion: Criterion, rows: pd.DataFrame) -> tuple[pd.Series, pd.Series]:
+    """Per network: the layer's value farthest out of the range, and whether all layers are within it."""
+    values = _layers(rows, criterion.statistic)
+    if criterion.relative_to is not None:
+        values = values / _layers(rows, criterion.relative_to)
+    below = values if criterion.at_least is None else criterion.at_least - values
+    above = values if criterion.at_most is None else values - criterion.at_most
+    if criterion.at_least is None:
+        return values.max(axis=1), (above <= 0).all(axis=1)
+    if criterion.at_most is None:
+        return values.min(axis=1), (below <= 0).all(axis=1)
+    excess = below.where(below > above, above)
+    worst = excess.fillna(float("-inf")).to_numpy().argmax(axis=1)
+    picked = pd.Series(values.to_numpy()[range(len(values)), worst], index=values.index)
+    return picked, (excess <= 0).all(axis=1)
+
+
+def _layers(rows: pd.DataFrame, statistic: str) -> pd.DataFrame:
+    chosen = rows[rows["statistic"] == statistic]
+    return chosen.pivot_table(index=NETWORK, columns="layer", values="value", dropna=False)
+
+
+def _whole(rows: pd.DataFrame, statistic: str) -> pd.Series:
+    return rows[(rows["statistic"] == statistic) & (rows["layer"] == 0)].set_index(NETWORK)["value"]
+
+
+def _describe(criterion: Criterion, cases: list[Case]) -> dict[str, Any]:
+    name = criterion.statistic if criterion.relative_to is None else f"{criterion.statistic} / {criterion.relative_to}"
+    bounds = [f"at least {criterion.at_least:g}"] if criterion.at_least is not None else []
+    bounds += [f"at most {criterion.at_most:g}"] if criterion.at_most is not None else []
+    conditions = " and ".join(f"{where.statistic} at most {where.at_most:g}" for where in criterion.where)
+    condition = f"; networks with {conditions}" if conditions else ""
+    return {
+        "statistic": name,
+        "predicate": f"{' and '.join(bounds)} in every layer, for at least {criterion.share:.0%} of the networks",
+        "selection": f"experiments {', '.join(sorted({c.experiment for c in cases})) or 'none'}{condition}",
+        "cases": [asdict(case) for case in cases],
+    }

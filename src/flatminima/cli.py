@@ -1,0 +1,264 @@
+"""The command line: one command per stage of the workflow. Numerical libraries load only where a stage needs them."""
+
+import json
+import os
+import shutil
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import click
+import typer
+
+from flatminima.config import Config, Dataset, Experiment, Measure, Study, Task, load, parse
+from flatminima.errors import UserError
+from flatminima.provenance.files import atomic_path
+
+app = typer.Typer(add_completion=False, no_args_is_help=True, help="Replication of three papers on flat minima.")
+
+TRACEBACK = "FLATMINIMA_TRACEBACK"
+
+StudyName = Annotated[str, typer.Option(help="Name of the study.")]
+Settings = Annotated[str, typer.Option(help="The stage's part of config.yaml, as JSON.")]
+Input = Annotated[Path, typer.Option(help="File to read.")]
+Output = Annotated[Path, typer.Option(help="File to write.")]
+Inputs = Annotated[list[Path], typer.Argument(help="Files to read.")]
+
+
+@app.command()
+def data(
+    study: StudyName,
+    task: str,
+    data_root: Path,
+    settings: Settings,
+    samples: Output,
+    moments: Output,
+    checksums: Output,
+) -> None:
+    """Make the samples of a task, their second moments, and the checksums of both."""
+    from flatminima.data.moments import second_moments
+    from flatminima.data.sources import load_images
+    from flatminima.data.storage import save_checksums, save_moments, save_samples
+    from flatminima.data.tasks import build
+
+    values = _json(settings)
+    images = load_images(parse(Dataset, values["dataset"], "dataset"), data_root)
+    made = build(images, parse(Task, values["task"], f"tasks.{task}"), study, task)
+    save_samples(samples, made)
+    save_moments(moments, second_moments(made))
+    save_checksums(checksums, [samples, moments])
+
+
+@app.command()
+def bound(moments: Input, settings: Settings, output: Output) -> None:
+    """Minimal sharpness of linear networks of several depths (theory.md I3), certified."""
+    from flatminima.data.storage import load_moments
+    from flatminima.minima.bound import minimal_sharpness
+
+    known = load_moments(moments)
+    bounds = {}
+    for depth in _json(settings):
+        least = minimal_sharpness(known.end_to_end_map(), depth, known.loss_scale * known.input_moment)
+        bounds[depth] = {"minimal_sharpness": least.value, "upper": least.upper, "gain": least.gain}
+    _write_json(output, bounds)
+
+
+@app.command()
+def train(
+    study: StudyName,
+    experiment: str,
+    depth: int,
+    settings: Settings,
+    samples: Input,
+    moments: Input,
+    bounds: Input,
+    networks: Output,
+    history: Output,
+) -> None:
+    """Train every replica of one experiment at one depth."""
+    from flatminima.data.storage import load_moments, load_samples
+    from flatminima.networks.storage import save
+    from flatminima.training.job import train as train_shape
+
+    _flush_denormals()
+    critical_step = 2 / _read_json(bounds)[str(depth)]["minimal_sharpness"]
+    trained, losses = train_shape(
+        study,
+        experiment,
+        parse(Experiment, _json(settings), f"experiments.{experiment}"),
+        depth,
+        load_samples(samples),
+        load_moments(moments),
+        critical_step,
+    )
+    with atomic_path(history) as temporary:
+        losses.to_parquet(temporary, index=False)
+    save(trained, networks)
+
+
+@app.command()
+def measure(
+    networks: Input,
+    samples: Input,
+    moments: Input,
+    settings: Settings,
+    measures: Output,
+    overlaps: Output,
+    unbalance: Annotated[float | None, typer.Option(help="Log-scale of the control's rescaling.")] = None,
+) -> None:
+    """Sharpness, balance and coupling of every replica of one shape, and of its unbalanced control."""
+    import pandas as pd
+
+    from flatminima.data.storage import load_moments, load_samples
+    from flatminima.minima.measure import measure as measure_networks
+    from flatminima.networks.storage import load as load_networks
+    from flatminima.networks.storage import unbalanced
+
+    _flush_denormals()
+    trained = load_networks(networks)
+    runs = [trained] if unbalance is None else [trained, unbalanced(trained, unbalance)]
+    problem = load_samples(samples), load_moments(moments), parse(Measure, _json(settings), "measure")
+    results = zip(*(measure_networks(run, *problem) for run in runs), strict=True)
+    for tables, path in zip(results, (measures, overlaps), strict=True):
+        with atomic_path(path) as temporary:
+            pd.concat(tables, ignore_index=True).to_parquet(temporary, index=False)
+
+
+@app.command()
+def collect(tables: Inputs, output: Output) -> None:
+    """Put the tables of all shapes into one."""
+    import pandas as pd
+
+    with atomic_path(output) as temporary:
+        pd.concat([pd.read_parquet(table) for table in tables], ignore_index=True).to_parquet(temporary, index=False)
+
+
+@app.command()
+def figure(name: str, measures: Input, overlaps: Input, output: Output) -> None:
+    """Draw one figure as svg, pdf and png, with the csv of what it shows; `output` has no suffix."""
+    from flatminima.figures.render import render
+
+    render(name, measures, overlaps, output)
+
+
+@app.command()
+def table(name: str, measures: Input, output: Output) -> None:
+    """Write one table as csv, html and tex; `output` has no suffix."""
+    from flatminima.figures.tables import render_table
+
+    render_table(name, measures, output)
+
+
+@app.command()
+def claims(study: StudyName, ledger: Input, measures: Input, output: Output) -> None:
+    """Judge every claim of the ledger by the measures."""
+    import pandas as pd
+
+    from flatminima.claims.ledger import load_ledger
+    from flatminima.claims.verdicts import judge
+
+    _write_json(output, {"study": study, "claims": judge(load_ledger(ledger), pd.read_parquet(measures))})
+
+
+@app.command()
+def report(
+    study: StudyName,
+    settings: Settings,
+    claims: Input,
+    figures: Annotated[list[Path], typer.Option("--figure", help="Figure (svg).")],
+    tables: Annotated[list[Path], typer.Option("--table", help="Table (html).")],
+    output: Output,
+) -> None:
+    """Write the page of a study."""
+    from flatminima.report.page import write_report
+
+    write_report(study, parse(Study, _json(settings), f"studies.{study}"), claims, figures, tables, output)
+
+
+@app.command()
+def verdicts(results: Annotated[Path, typer.Argument(help="Folder of results.")]) -> None:
+    """Print the verdict of every claim in every study, and where the reports are."""
+    from flatminima.report.scoreboard import terminal_table
+
+    paths = _claims(results)
+    print(terminal_table(paths))
+    for path in paths:
+        print(f"report: {path.parent / 'report' / 'index.html'}")
+
+
+@app.command()
+def readme(
+    results: Annotated[Path, typer.Argument(help="Folder of results.")] = Path("results"),
+    check: Annotated[bool, typer.Option(help="Write nothing; fail if README.md is not up to date.")] = False,
+) -> None:
+    """Record verdicts and the overview figure in results/reference, and write the scoreboard of README.md anew."""
+    from flatminima.report.scoreboard import update_readme
+
+    reference = results / "reference"
+    for path in [] if check else _claims(results):
+        for name in ("claims.json", "figures/overview.png", "tables/sharpness.csv"):
+            source, target = path.parent / name, reference / path.parent.name / name
+            with atomic_path(target) as temporary:
+                shutil.copyfile(source, temporary)
+    update_readme(Path("README.md"), _claims(reference), check)
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON schema of config.yaml, for editors."""
+    print(json.dumps(Config.model_json_schema(), indent=2))
+
+
+@app.command()
+def validate(path: Annotated[Path, typer.Argument(help="Configuration to check.")] = Path("config.yaml")) -> None:
+    """Check config.yaml, without running anything."""
+    load(path)
+    print(f"{path}: valid")
+
+
+def main() -> None:
+    """Run a command; a user's mistake ends in one line and exit code 2, not in a traceback."""
+    try:
+        sys.exit(app(standalone_mode=False))
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except UserError as error:
+        if os.environ.get(TRACEBACK):
+            raise
+        sys.exit(
+            f"flatminima: {error} (for the traceback, set {TRACEBACK}=1)" if error.__cause__ else f"flatminima: {error}"
+        )
+
+
+def _flush_denormals() -> None:
+    """Round numbers below 1e-38 to zero: dead units and settled optimisers make many, which slow processors down."""
+    import torch
+
+    torch.set_flush_denormal(True)
+
+
+def _claims(results: Path) -> list[Path]:
+    found = sorted(results.glob("*/claims.json"))
+    if not found:
+        raise UserError(f"{results}: no claims.json in any study; run `make reproduce` first")
+    return found
+
+
+def _json(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError as error:
+        raise UserError(f"--settings is not JSON: {error}") from None
+
+
+def _read_json(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path}: not readable JSON ({error}); delete it and run again") from error
+
+
+def _write_json(path: Path, values: Any) -> None:
+    with atomic_path(path) as temporary:
+        temporary.write_text(json.dumps(values, indent=1, allow_nan=False) + "\n")

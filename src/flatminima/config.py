@@ -1,0 +1,270 @@
+"""The one schema of config.yaml: studies, tasks, experiments, and where each hyperparameter comes from."""
+
+import difflib
+import types
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Generic, Literal, Self, TypeVar, Union, get_args, get_origin
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import ErrorDetails
+
+from flatminima.errors import UserError
+
+T = TypeVar("T")
+Model = TypeVar("Model", bound=BaseModel)
+
+PositiveFloat = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+NonNegativeFloat = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Count = Annotated[int, Field(ge=1)]
+Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
+
+DatasetName = Literal["digits", "patches", "mnist", "fashion_mnist", "cifar10"]
+Initialisation = Literal[
+    "pytorch",
+    "kaiming_uniform",
+    "kaiming_normal",
+    "xavier_uniform",
+    "xavier_normal",
+    "identity",
+    "balanced",
+    "unbalanced",
+]
+Family = Literal["linear", "residual_linear", "relu"]
+Optimiser = Literal["gradient_descent", "gradient_flow", "sgd", "adam"]
+
+MOMENT_OPTIMISERS = ("gradient_descent", "gradient_flow")
+
+
+class Strict(BaseModel):
+    """Base of every section: unknown keys are errors and values are never coerced from text."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class Sourced(Strict, Generic[T]):
+    """A hyperparameter and where it comes from: `stated` by the paper, `derived` from theory, `chosen` by us."""
+
+    value: T
+    source: Literal["stated", "derived", "chosen"]
+
+
+class Patches(Strict):
+    """How patches are cut from scikit-learn's two bundled photographs."""
+
+    size: Sourced[Annotated[int, Field(ge=2, le=64)]]
+    colour: Sourced[bool]
+    count: Sourced[Annotated[int, Field(ge=10)]]
+
+
+class Dataset(Strict):
+    """Where the images come from, and how many are kept apart for testing."""
+
+    name: DatasetName
+    patches: Patches | None = None
+    holdout: Sourced[Annotated[float, Field(gt=0, lt=1)]] | None = Field(
+        default=None, description="Fraction kept for testing, for sources without a published split."
+    )
+
+    @model_validator(mode="after")
+    def _fits_the_source(self) -> Self:
+        if (self.patches is not None) != (self.name == "patches"):
+            raise ValueError("`patches` is required for the data set patches, and only allowed there")
+        if (self.holdout is not None) != (self.name in ("digits", "patches")):
+            raise ValueError("`holdout` is required for digits and patches, and only allowed there")
+        return self
+
+
+class Task(Strict):
+    """A supervised problem made from the images: what goes in, what comes out, and how the loss is scaled."""
+
+    kind: Literal["denoise", "classify"]
+    noise: Sourced[PositiveFloat] | None = Field(default=None, description="Standard deviation, in scaled pixels.")
+    noise_draw: Sourced[Literal["fixed", "fresh"]] | None = Field(
+        default=None, description="fixed: one draw per image; fresh: a new draw at every step."
+    )
+    pixels: Sourced[Literal["unit", "raw"]] = Field(description="unit: divided by the largest pixel value.")
+    centre: Sourced[bool] = Field(description="Subtract the training mean of the images.")
+    whiten: Sourced[bool] = Field(description="Whiten the inputs by their training second moment.")
+    loss: Sourced[Literal["sum", "mean"]] = Field(description="Squared error summed or averaged over outputs.")
+
+    @model_validator(mode="after")
+    def _fits_the_kind(self) -> Self:
+        denoise = self.kind == "denoise"
+        if (self.noise is not None) != denoise or (self.noise_draw is not None) != denoise:
+            raise ValueError("`noise` and `noise_draw` are required for denoise, and only allowed there")
+        if denoise and self.whiten.value and self.noise_draw is not None and self.noise_draw.value == "fresh":
+            raise ValueError("`whiten` needs a fixed noise_draw: fresh noise leaves no fixed inputs to whiten")
+        return self
+
+
+class Experiment(Strict):
+    """All replicas (seeds x step sizes) of one network family, at several depths, on one task."""
+
+    task: Name
+    family: Family
+    depths: Sourced[Annotated[list[Annotated[int, Field(ge=1, le=64)]], Field(min_length=1)]]
+    width: Sourced[Count] | None = Field(default=None, description="Hidden width; the input size where absent.")
+    bias: Sourced[bool]
+    initialisation: Sourced[Initialisation]
+    optimiser: Sourced[Optimiser]
+    step_unit: Sourced[Literal["critical", "absolute"]] | None = Field(
+        default=None, description="critical: multiples of 2 / (minimal sharpness of the linear network of that depth)."
+    )
+    step_sizes: Sourced[Annotated[list[PositiveFloat], Field(min_length=1)]] | None = None
+    seeds: Sourced[Count]
+    steps: Sourced[Count] = Field(description="Largest number of steps; for gradient_flow, time in critical steps.")
+    tolerance: Sourced[NonNegativeFloat] = Field(
+        description="Stop when the gradient norm has fallen below this multiple of its first value."
+    )
+    batch_size: Sourced[Count] | None = None
+    snapshots: Sourced[Annotated[int, Field(ge=0)]] = Field(description="Networks kept along training, log-spaced.")
+    unbalance: Sourced[PositiveFloat] | None = Field(
+        default=None,
+        description="Also measure a control: the same functions with unbalanced layers (log-scale standard deviation).",
+    )
+
+    @model_validator(mode="after")
+    def _fits_the_family(self) -> Self:
+        on_moments = self.optimiser.value in MOMENT_OPTIMISERS
+        if on_moments and self.family == "relu":
+            raise ValueError(f"optimiser {self.optimiser.value} works on second moments: linear families only")
+        if on_moments and self.bias.value:
+            raise ValueError("`bias` needs an optimiser on samples: sgd or adam")
+        if (self.batch_size is None) != on_moments:
+            raise ValueError("`batch_size` is required for sgd and adam, and only allowed there")
+        flow = self.optimiser.value == "gradient_flow"
+        if (self.step_sizes is None) != flow or (self.step_unit is None) != flow:
+            raise ValueError("`step_sizes` and `step_unit` are required for all optimisers but gradient_flow")
+        if (self.family == "residual_linear") != (self.initialisation.value == "identity"):
+            raise ValueError("initialisation identity (zero residuals) belongs to the family residual_linear")
+        if self.family == "residual_linear" and self.width is not None:
+            raise ValueError("residual_linear layers are square: leave `width` out")
+        return self
+
+
+class Measure(Strict):
+    """How the trained networks are measured."""
+
+    tolerance: Sourced[PositiveFloat] = Field(description="Relative residual of the top Hessian eigenvalue.")
+    products: Sourced[Count] = Field(description="Largest number of Hessian-vector products spent on it.")
+    jacobian_samples: Sourced[Count] = Field(description="Inputs whose Jacobians are taken, for ReLU networks.")
+
+
+class Study(Strict):
+    """One data set with its tasks and the experiments run on it."""
+
+    title: str
+    dataset: Dataset
+    tasks: dict[Name, Task]
+    experiments: dict[Name, Experiment]
+    measure: Measure
+
+    @model_validator(mode="after")
+    def _tasks_exist(self) -> Self:
+        for name, experiment in self.experiments.items():
+            if experiment.task not in self.tasks:
+                raise ValueError(
+                    f"experiments.{name}.task is {experiment.task!r}: {nearest(experiment.task, self.tasks)}"
+                )
+        return self
+
+
+class Config(Strict):
+    """The whole of config.yaml."""
+
+    data_root: str = Field(description="Folder that holds, or will receive, downloaded data sets.")
+    embedded: list[Name] = Field(description="Studies of the default run: those that need no download.")
+    studies: dict[Name, Study]
+
+    @model_validator(mode="after")
+    def _embedded_exist(self) -> Self:
+        for name in self.embedded:
+            if name not in self.studies:
+                raise ValueError(f"embedded names {name!r}: {nearest(name, self.studies)}")
+        return self
+
+
+def nearest(word: str, allowed: Mapping[str, Any] | Sequence[str]) -> str:
+    """Say what is allowed instead of `word`, the closest spelling first."""
+    close = difflib.get_close_matches(word, list(allowed), n=1, cutoff=0.5)
+    hint = f"did you mean {close[0]!r}? " if close else ""
+    return f"{hint}allowed: {', '.join(allowed)}"
+
+
+def parse(model: type[Model], values: Any, origin: str) -> Model:
+    """Validate `values` against `model`.
+
+    Args:
+        model: the section's model.
+        values: parsed YAML or JSON.
+        origin: where the values stand, for the message (`config.yaml`).
+
+    Raises:
+        UserError: one line naming the first wrong key, its value, what is allowed and the nearest valid key.
+    """
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:
+        first, *others = sorted(error.errors(), key=lambda e: e["type"] != "extra_forbidden")
+        more = f" ({len(others)} more)" if others else ""
+        raise UserError(f"{origin}: {_explain(model, first)}{more}") from None
+
+
+def load(path: Path) -> Config:
+    """Read and validate config.yaml.
+
+    Raises:
+        UserError: if the file is missing, is not YAML, or does not fit the schema.
+    """
+    try:
+        values = yaml.safe_load(path.read_text())
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such file; run from the repository's root or pass --configfile") from None
+    except yaml.YAMLError as error:
+        raise UserError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
+    return parse(Config, values, str(path))
+
+
+def _explain(model: type[BaseModel], error: ErrorDetails) -> str:
+    location, value = error["loc"], error["input"]
+    key = ".".join(str(part) for part in location)
+    if error["type"] == "extra_forbidden":
+        fields = list(_section(model, location[:-1]).model_fields)
+        return f"{key}: unknown key; {nearest(str(location[-1]), fields)}"
+    if error["type"] == "missing":
+        return f"{key}: missing key; add it ({_section(model, location[:-1]).__name__} requires it)"
+    if error["type"] == "value_error":
+        return f"{key}: {error['ctx']['error']}".removeprefix(": ")
+    if error["type"] == "model_type":
+        return (
+            f"{key} is {value!r}: expected a mapping with the keys {', '.join(_section(model, location).model_fields)}"
+        )
+    if error["type"] == "literal_error" and isinstance(value, str):
+        choices = error["ctx"]["expected"].replace("'", "").replace(" or ", ", ").split(", ")
+        return f"{key} is {value!r}: {nearest(value, choices)}"
+    shown = repr(value) if len(repr(value)) < 60 else type(value).__name__
+    return f"{key} is {shown}: {error['msg'][0].lower()}{error['msg'][1:]}"
+
+
+def _section(model: type[BaseModel], location: Sequence[str | int]) -> type[BaseModel]:
+    """The model that stands at a location of the configuration."""
+    kind: Any = model
+    for part in location:
+        kind = kind.model_fields[part].annotation if _is_model(kind) else get_args(kind)[-1]
+        kind = _unwrap(kind)
+    return kind if _is_model(kind) else model
+
+
+def _unwrap(kind: Any) -> Any:
+    """Drop `Annotated` and `| None`."""
+    if get_origin(kind) is Annotated:
+        return _unwrap(get_args(kind)[0])
+    if get_origin(kind) in (Union, types.UnionType):
+        return _unwrap(next(arm for arm in get_args(kind) if arm is not type(None)))
+    return kind
+
+
+def _is_model(kind: Any) -> bool:
+    return isinstance(kind, type) and issubclass(kind, BaseModel)

@@ -1,0 +1,59 @@
+"""Quadratic losses of stacked networks, from second moments or from samples."""
+
+import math
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from flatminima.curvature.hessian import Loss, Parameters
+from flatminima.networks.stack import Stack, end_to_end
+
+
+def moment_loss(stack: Stack, input_moment: Tensor, cross_moment: Tensor, target_energy: Tensor) -> Loss:
+    """E||Px - y||^2 = tr(P Sx P') - 2 tr(P Syx') + E||y||^2 of linear networks P = W_m ... W_1 (theory.md 1.1).
+
+    Args:
+        stack: linear networks without biases.
+        input_moment: Sx, shape (d_x, d_x).
+        cross_moment: Syx, shape (d_y, d_x).
+        target_energy: E||y||^2, a scalar.
+    """
+
+    def loss(parameters: Parameters) -> Tensor:
+        product = end_to_end(parameters[: stack.depth])
+        return ((product @ input_moment - 2 * cross_moment) * product).sum((1, 2)) + target_energy
+
+    return loss
+
+
+def sample_losses(stack: Stack, inputs: Tensor, targets: Tensor, scale: float, memory_mib: int) -> list[Loss]:
+    """Scale * mean ||f(x) - y||^2 as a sum over chunks of samples.
+
+    Args:
+        stack: any networks.
+        inputs: shape (samples, d_x).
+        targets: shape (samples, d_y).
+        scale: 1 for errors summed over outputs, 1/d_y for their mean.
+        memory_mib: bound on the activations kept for one chunk's Hessian-vector products, in MiB.
+    """
+    widths = sum(len(weight[0]) for weight in stack.weights)
+    bytes_per_sample = 8 * stack.replicas * widths * inputs.element_size()
+    chunks = math.ceil(len(inputs) * bytes_per_sample / (memory_mib * 2**20))
+    return [
+        _sample_loss(stack, x, y, scale / len(inputs))
+        for x, y in zip(inputs.chunk(chunks), targets.chunk(chunks), strict=True)
+    ]
+
+
+def _sample_loss(stack: Stack, inputs: Tensor, targets: Tensor, scale: float) -> Callable[[Parameters], Tensor]:
+    def loss(parameters: Parameters) -> Tensor:
+        return scale * (stack.with_parameters(parameters)(inputs) - targets).square().sum((1, 2))
+
+    return loss
+
+
+def losses(chunks: list[Loss], stack: Stack) -> Tensor:
+    """Loss of every replica, shape (replicas,)."""
+    with torch.no_grad():
+        return torch.stack([chunk(stack.parameters) for chunk in chunks]).sum(0)

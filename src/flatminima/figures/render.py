@@ -1,0 +1,89 @@
+"""From the measures of a study to the files of a figure."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+import pandas as pd
+from matplotlib.figure import Figure
+
+from flatminima.config import nearest
+from flatminima.errors import UserError
+from flatminima.figures import style
+from flatminima.figures.coupling import coupling
+from flatminima.figures.gains import gains
+from flatminima.figures.overview import overview
+from flatminima.figures.path_cosine import path_cosine
+from flatminima.figures.sharpness import sharpness
+from flatminima.figures.training import training
+from flatminima.provenance.files import atomic_path
+
+FIGURES: dict[str, Callable[[pd.DataFrame, pd.DataFrame], tuple[Figure, pd.DataFrame]]] = {
+    "overview": overview,
+    "sharpness": sharpness,
+    "gains": gains,
+    "coupling": coupling,
+    "training": training,
+    "path-cosine": path_cosine,
+}
+FORMATS: dict[str, dict[str, Any]] = {
+    "svg": {"metadata": {"Date": None}},
+    "pdf": {"metadata": {"CreationDate": None}},
+    "png": {"dpi": 200},
+}
+
+
+def render(name: str, measures_path: Path, overlaps_path: Path, output: Path) -> None:
+    """Draw a figure and write it as SVG, PDF and PNG, with what it shows as CSV.
+
+    Args:
+        name: a key of FIGURES, or `<key>-<task>` for one task alone.
+        measures_path: measures.parquet of a study.
+        overlaps_path: overlaps.parquet of the same study.
+        output: the files' path without suffix.
+
+    Raises:
+        UserError: if a table is missing, the figure or task is unknown, or the study lacks what the figure shows.
+    """
+    figure, plotted = draw(name, read(measures_path), read(overlaps_path))
+    with mpl.rc_context(style.RC):
+        style.settle(figure)
+        for suffix, options in FORMATS.items():
+            with atomic_path(output.with_name(f"{output.name}.{suffix}")) as temporary:
+                figure.savefig(temporary, format=suffix, **options)
+    with atomic_path(output.with_name(f"{output.name}.csv")) as temporary:
+        plotted.to_csv(temporary, index=False, lineterminator="\n")
+
+
+def draw(name: str, measures: pd.DataFrame, overlaps: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
+    """The figure of a name, and the table of what it shows.
+
+    Raises:
+        UserError: if the figure or task is unknown, or the study lacks what the figure shows.
+    """
+    if measures.empty:
+        raise UserError(f"figure {name}: the measures hold no network; run the study's experiments first")
+    if name in FIGURES:
+        return FIGURES[name](measures, overlaps)
+    figure, _, task = name.rpartition("-")
+    if figure not in FIGURES:
+        raise UserError(
+            f"figure {name!r} is not known: {nearest(figure or name, FIGURES)}; or one of them with -<task>"
+        )
+    tasks = sorted(measures["task"].unique())
+    if task not in tasks:
+        raise UserError(f"figure {name!r}: no network of task {task!r} in the measures: {nearest(task, tasks)}")
+    return FIGURES[figure](measures[measures["task"] == task], overlaps)
+
+
+def read(path: Path) -> pd.DataFrame:
+    """A table of a study.
+
+    Raises:
+        UserError: if there is no such file.
+    """
+    try:
+        return pd.read_parquet(path)
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such file; run `make reproduce` to measure the study's networks first") from None

@@ -1,0 +1,143 @@
+"""The rows that figures and tables are made of: one row per network, and summaries over seeds."""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import pandas as pd
+
+CONTROL = "-unbalanced"
+LOW, HIGH = 0.05, 0.95
+EXCESS_LOSS = 0.02
+"""Largest excess loss at which a linear network counts as at a minimum."""
+
+NETWORK = [
+    "experiment",
+    "family",
+    "task",
+    "initialisation",
+    "optimiser",
+    "depth",
+    "step_size",
+    "step_fraction",
+    "seed",
+    "step",
+    "final",
+]
+SWEEP = ["experiment", "family", "task", "optimiser", "depth", "step_size", "step_fraction"]
+WHOLE = ["loss", "excess_loss", "diverged", "sharpness", "minimal_sharpness", "sharpness_ratio"]
+
+
+def _logarithmic_distance(gain: pd.Series) -> pd.Series:
+    with np.errstate(divide="ignore"):
+        distance: pd.Series = np.log(gain).abs()
+    return distance
+
+
+# How bad a layer's value is: the worst layer stands for the network.
+BADNESS: dict[str, Callable[[pd.Series], pd.Series]] = {
+    "path_gain": _logarithmic_distance,
+    "product_norm": _logarithmic_distance,
+    "path_residual": lambda residual: residual,
+    "path_cosine": lambda cosine: -cosine,
+    "singular_overlap": lambda overlap: -overlap,
+}
+
+
+def networks(measures: pd.DataFrame) -> pd.DataFrame:
+    """One row per measured network, statistics in columns, those of single layers taken at the worst layer.
+
+    Worst is the smallest path cosine or singular overlap over interfaces, the largest path residual over layers, and
+    the gain farthest from 1 on a logarithmic scale.
+
+    Args:
+        measures: the long table measures.parquet.
+
+    Returns:
+        Columns NETWORK, WHOLE and the keys of BADNESS, sorted by NETWORK. NaN where a statistic was not measured, as for
+        all statistics of a diverged network. `diverged` is boolean, and so is `at_minimum`: not diverged, and excess loss
+        of EXCESS_LOSS at most where it is known, which it is not for ReLU networks.
+    """
+    rows = pivot(measures[measures["layer"] == 0], WHOLE, NETWORK)
+    for statistic, badness in BADNESS.items():
+        rows = rows.merge(_worst_layer(measures, statistic, badness), on=NETWORK, how="left", validate="one_to_one")
+    diverged = rows["diverged"] == 1
+    at_minimum = ~diverged & ~(rows["excess_loss"] > EXCESS_LOSS)
+    return rows.assign(diverged=diverged, at_minimum=at_minimum).sort_values(NETWORK, ignore_index=True)
+
+
+def pivot(rows: pd.DataFrame, statistics: Sequence[str], by: Sequence[str]) -> pd.DataFrame:
+    """Long rows to one column per statistic; a statistic that was not measured becomes a column of NaN."""
+    wide = rows[rows["statistic"].isin(statistics)].pivot(index=list(by), columns="statistic", values="value")  # noqa: PD010
+    return wide.reindex(columns=pd.Index(statistics)).reset_index().rename_axis(columns=None)
+
+
+def _worst_layer(measures: pd.DataFrame, statistic: str, badness: Callable[[pd.Series], pd.Series]) -> pd.DataFrame:
+    rows = measures[(measures["layer"] > 0) & (measures["statistic"] == statistic)].dropna(subset=["value"])
+    order = rows.assign(badness=badness(rows["value"])).sort_values(["badness", "layer"], ascending=[False, True])
+    return order.drop_duplicates(NETWORK)[[*NETWORK, "value"]].rename(columns={"value": statistic})
+
+
+def final(rows: pd.DataFrame) -> pd.DataFrame:
+    """The networks at the end of training."""
+    return rows[rows["final"]]
+
+
+def is_control(rows: pd.DataFrame) -> pd.Series:
+    """Which rows belong to a control: the same functions, their layers unbalanced."""
+    return rows["experiment"].str.endswith(CONTROL)
+
+
+def without_control(rows: pd.DataFrame) -> pd.Series:
+    """The experiment a row belongs to, be it a control or not."""
+    return rows["experiment"].str.removesuffix(CONTROL)
+
+
+def spread(values: pd.Series, count: int) -> list[int]:
+    """At most `count` of the distinct values, evenly spread from the smallest to the largest."""
+    distinct = np.sort(values.unique())
+    places = np.linspace(0, len(distinct) - 1, min(count, len(distinct))).round().astype(int)
+    return [int(value) for value in distinct[places]]
+
+
+def moderate_depth(depths: pd.Series, deepest: int) -> int:
+    """The largest depth up to `deepest`, or the smallest where all are deeper."""
+    shown = depths[depths <= deepest]
+    return int(depths.min() if shown.empty else shown.max())
+
+
+def trained(rows: pd.DataFrame) -> pd.DataFrame:
+    """The networks of record: not the controls."""
+    return rows[~is_control(rows)]
+
+
+def flattest_first(rows: pd.DataFrame) -> pd.DataFrame:
+    """Trained networks at a minimum, the best examples of a flat minimum first, in order of a column `rank`.
+
+    Linear networks are ranked by sharpness ratio. ReLU networks are ranked by loss: how far they are from a minimum is
+    not known, and the flattest of them are those that learned nothing.
+    """
+    rows = trained(rows[rows["at_minimum"]])
+    rank = rows["sharpness_ratio"].where(rows["excess_loss"].notna(), rows["loss"])
+    return rows.assign(rank=rank).sort_values("rank", kind="stable")
+
+
+def along_training(rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows of trained experiments that kept snapshots, snapshots and final networks alike."""
+    kept = rows.loc[~rows["final"], "experiment"].unique()
+    return trained(rows[rows["experiment"].isin(kept)])
+
+
+def main_task(rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows of the task with most rows; the first in alphabetical order of several."""
+    return rows[rows["task"].eq(rows["task"].mode().iloc[0])]
+
+
+def quantiles(rows: pd.DataFrame, by: Sequence[str], statistic: str) -> pd.DataFrame:
+    """Median and 5-95 % interval of a statistic.
+
+    Returns:
+        One row per group, with columns `by`, median, low, high.
+    """
+    groups = rows.groupby(list(by), dropna=False, sort=True)[statistic]
+    table = pd.DataFrame({"median": groups.median(), "low": groups.quantile(LOW), "high": groups.quantile(HIGH)})
+    return table.reset_index()

@@ -1,0 +1,133 @@
+"""How every figure looks: sizes for a 180 mm page, colours that survive colour blindness and grey print, labels."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import matplotlib as mpl
+import pandas as pd
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.axis import Axis
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+from matplotlib.typing import RcKeyType
+
+WIDTH = 7.1
+"""Width of a figure in inches."""
+
+RC: dict[RcKeyType, Any] = {
+    **sns.axes_style("ticks"),
+    "font.family": "sans-serif",
+    "font.sans-serif": ["DejaVu Sans"],
+    "font.size": 8.5,
+    "axes.titlesize": 8.5,
+    "axes.labelsize": 8.5,
+    "xtick.labelsize": 8,
+    "ytick.labelsize": 8,
+    "legend.fontsize": 8,
+    "figure.titlesize": 10,
+    "axes.linewidth": 0.7,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "xtick.major.width": 0.7,
+    "ytick.major.width": 0.7,
+    "xtick.major.size": 3,
+    "ytick.major.size": 3,
+    "lines.linewidth": 1.4,
+    "lines.markersize": 4.5,
+    "legend.frameon": False,
+    "legend.handlelength": 2.6,
+    "svg.hashsalt": "flatminima",
+    "pdf.fonttype": 42,
+}
+
+styled = mpl.rc_context(RC)
+"""Decorator: draw with RC."""
+
+BLUE, ORANGE, GREEN, VERMILION, PINK, BROWN, _, GREY, _, SKY = sns.color_palette("colorblind")
+FAMILY_COLOUR = {"linear": BLUE, "residual_linear": GREEN, "relu": VERMILION}
+FAMILY_LABEL = {"linear": "linear", "residual_linear": "linear residual", "relu": "ReLU"}
+OPTIMISER_LABEL = {
+    "gradient_descent": "gradient descent",
+    "gradient_flow": "gradient flow",
+    "sgd": "SGD",
+    "adam": "Adam",
+}
+SHARPNESS = r"$\lambda_{\max}$ (largest Hessian eigenvalue)"
+RATIO = r"$\lambda_{\max}$ / theoretical minimum"
+Dash = tuple[int, tuple[float, ...]]
+LONG_AXIS = 100.0
+INTERVAL = "median and 5–95 % of seeds"
+
+
+DASHED: Dash = (0, (5, 1.5))
+DOTTED: Dash = (0, (1, 1.2))
+DASHDOT: Dash = (0, (8, 2, 1, 2))
+LINES: list[str | Dash] = ["-", DASHED, DOTTED]
+MARKERS = {"linear": "osh", "residual_linear": "DdP", "relu": "^v*"}
+
+
+class Series(NamedTuple):
+    """Name and look of one experiment in a figure."""
+
+    label: str
+    colour: tuple[float, float, float]
+    line: dict[str, Any]
+
+
+def series(rows: pd.DataFrame) -> dict[str, Series]:
+    """Name and look of each experiment: colour by family, line and marker by its place within the family."""
+    experiments = rows[["family", "experiment", "optimiser"]].drop_duplicates().sort_values(["family", "experiment"])
+    text = experiments["family"].map(FAMILY_LABEL) + ", " + experiments["optimiser"].map(OPTIMISER_LABEL)
+    text = text.where(~text.duplicated(keep=False), text + " (" + experiments["experiment"] + ")")
+    place = experiments.groupby("family").cumcount() % len(LINES)
+    known: dict[str, Series] = {}
+    for experiment, family, label, k in zip(experiments["experiment"], experiments["family"], text, place, strict=True):
+        colour = FAMILY_COLOUR[family]
+        known[experiment] = Series(label, colour, {"color": colour, "ls": LINES[k], "marker": MARKERS[family][k]})
+    return known
+
+
+def figure(height: float, title: str) -> Figure:
+    """An empty figure of the page's width, height in inches, titled with its one message."""
+    page = Figure(figsize=(WIDTH, height), layout="constrained")
+    FigureCanvasAgg(page)
+    page.suptitle(title)
+    return page
+
+
+def legend_below(page: Figure, axes: Sequence[Axes], columns: int, last: Sequence[str] = ()) -> None:
+    """One legend for all panels, under them: each label once, in order of appearance, those of `last` at the end."""
+    page.legend(**_entries(axes, last), loc="outside lower center", ncols=columns)
+
+
+def legend_under(panel: Axes, last: Sequence[str] = ()) -> None:
+    """A legend for one panel, under its axis label: each label once, those of `last` at the end."""
+    panel.legend(**_entries([panel], last), loc="upper center", bbox_to_anchor=(0.45, -0.24))
+
+
+def settle(page: Figure) -> None:
+    """Fix the layout, without the solver's rounding errors: they differ from run to run and would show in the files."""
+    page.draw_without_rendering()
+    page.set_layout_engine("none")
+    for panel in page.axes:
+        left, bottom, width, height = (round(float(edge), 6) for edge in panel.get_position(original=True).bounds)
+        panel.set_position((left, bottom, width, height))
+
+
+def _entries(axes: Sequence[Axes], last: Sequence[str]) -> dict[str, list[Any]]:
+    handles: dict[str, Any] = {}
+    for panel in axes:
+        for handle, label in zip(*panel.get_legend_handles_labels(), strict=True):
+            handles.setdefault(label, handle)
+    ordered = sorted(handles, key=lambda label: last.index(label) if label in last else -1)
+    return {"handles": [handles[label] for label in ordered], "labels": ordered}
+
+
+def plain_log(axis: Axis, subs: Sequence[float] = (1.0, 2.0, 5.0), unit: float = 1.0) -> None:
+    """A logarithmic axis with plain numbers, in multiples of `unit`; powers of ten alone where it spans much."""
+    low, high = axis.get_view_interval()
+    axis.set_major_locator(LogLocator(subs=subs if high / low < LONG_AXIS else (1.0,)))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value / unit:g}"))
+    axis.set_minor_formatter(NullFormatter())

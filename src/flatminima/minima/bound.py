@@ -1,0 +1,125 @@
+"""The least sharpness that any global minimum of a deep linear network can have."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.linalg import eigh
+from scipy.optimize import brentq
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class MinimalSharpness:
+    """A certified value of theory.md I3.
+
+    Attributes:
+        value: 2 m max_p (||C p||^2 ||T C p||^{2(m-1)})^{1/m}, evaluated at `maximiser`.
+        upper: a bound that no maximiser can exceed; `upper - value` is the certificate's gap.
+        maximiser: the unit vector p, shape (d_x,).
+        direction: C p / ||C p||, the input direction of the path that carries the signal, shape (d_x,).
+        gain: ||T direction||, the end-to-end gain of the path.
+        amplitude: ||C p||, the root-mean-square amplitude of the data along the path.
+    """
+
+    value: float
+    upper: float
+    maximiser: Array
+    direction: Array
+    gain: float
+    amplitude: float
+
+
+def minimal_sharpness(end_to_end: Array, depth: int, input_covariance: Array | None = None) -> MinimalSharpness:
+    """Minimal top Hessian eigenvalue over all global minima (theory.md I2 for white inputs, I3 for any).
+
+    With A = C'C and B = C'T'TC the maximum of (p'Ap)^{1/m} (p'Bp)^{1-1/m} over unit vectors equals, by the weighted
+    inequality of means, the minimum over t > 0 of the top eigenvalue of (t^{m-1} A + (m-1) B / t) / m: the joint
+    numerical range of two quadratic forms is convex (Brickman 1961), so no duality gap is left. That minimum is
+    found by a monotone scalar equation, and both sides are returned.
+
+    Args:
+        end_to_end: T, shape (d_y, d_x).
+        depth: number of layers m >= 1.
+        input_covariance: Sx = C C', shape (d_x, d_x); white inputs where absent.
+
+    Raises:
+        ValueError: if depth < 1, shapes do not match, or T vanishes on the data.
+    """
+    if depth < 1:
+        raise ValueError(f"depth is {depth}: a network has at least one layer")
+    covariance = np.eye(end_to_end.shape[1]) if input_covariance is None else input_covariance
+    if covariance.shape != (end_to_end.shape[1],) * 2:
+        raise ValueError(f"input covariance of shape {covariance.shape} does not fit a map of shape {end_to_end.shape}")
+    root = _square_root(covariance)
+    first, second = root @ root, root @ end_to_end.T @ end_to_end @ root
+    if depth > 1 and not second.any():
+        raise ValueError("the end-to-end map vanishes on the data: its minima have no sharpest path")
+    maximiser, upper = _maximise(first, second, depth)
+    a, b = float(maximiser @ first @ maximiser), float(maximiser @ second @ maximiser)
+    image = root @ maximiser
+    amplitude = float(np.linalg.norm(image))
+    direction = image / amplitude
+    return MinimalSharpness(
+        value=2 * depth * _geometric_mean(a, b, depth),
+        upper=2 * depth * upper,
+        maximiser=maximiser,
+        direction=direction,
+        gain=float(np.linalg.norm(end_to_end @ direction)),
+        amplitude=amplitude,
+    )
+
+
+def _square_root(covariance: Array) -> Array:
+    values, vectors = eigh(covariance)
+    root: Array = (vectors * np.sqrt(np.clip(values, 0, None))) @ vectors.T
+    return root
+
+
+def _geometric_mean(a: float, b: float, depth: int) -> float:
+    return float(a ** (1 / depth) * b ** (1 - 1 / depth))
+
+
+def _maximise(first: Array, second: Array, depth: int) -> tuple[Array, float]:
+    """The unit vector of largest (p'Ap)^{1/m} (p'Bp)^{1-1/m}, and an upper bound on that maximum."""
+    size = len(first)
+    if depth == 1:
+        values, vectors = eigh(first, subset_by_index=[size - 1, size - 1])
+        return vectors[:, 0], float(values[0])
+
+    def top(log_t: float) -> tuple[Array, float]:
+        mixture = (np.exp((depth - 1) * log_t) * first + (depth - 1) * np.exp(-log_t) * second) / depth
+        values, vectors = eigh(mixture, subset_by_index=[size - 1, size - 1])
+        return vectors[:, 0], float(values[0])
+
+    def mismatch(p: Array, log_t: float) -> float:
+        with np.errstate(divide="ignore"):
+            return float(np.clip(np.log(p @ second @ p) - np.log(p @ first @ p) - depth * log_t, -1e3, 1e3))
+
+    balance = float(np.log(np.linalg.norm(second, 2) / np.linalg.norm(first, 2))) / depth
+    low, high = balance - 1.0, balance + 1.0
+    while mismatch(top(low)[0], low) < 0:
+        low -= 2.0
+    while mismatch(top(high)[0], high) > 0:
+        high += 2.0
+    root = brentq(lambda log_t: mismatch(top(log_t)[0], log_t), low, high, xtol=1e-14, rtol=1e-14)
+    candidates = [top(root + shift) for shift in (-1e-9, 0.0, 1e-9)]
+    upper = min(value for _, value in candidates)
+    vectors = [vector for vector, _ in candidates]
+    vectors.append(_combine(vectors[0], vectors[2], lambda p: mismatch(p, root)))
+    best = max(vectors, key=lambda p: _geometric_mean(p @ first @ p, p @ second @ p, depth))
+    return best, upper
+
+
+def _combine(first: Array, second: Array, mismatch: Callable[[Array], float]) -> Array:
+    """Where the top eigenvalue is double, the unit vector of its eigenspace on which the mismatch vanishes."""
+
+    def mix(angle: float) -> Array:
+        vector: Array = np.cos(angle) * first + np.sin(angle) * second
+        return vector / np.linalg.norm(vector)
+
+    if abs(first @ second) > 0.999 or mismatch(first) * mismatch(second) >= 0:
+        return first
+    return mix(brentq(lambda angle: mismatch(mix(angle)), 0.0, np.pi / 2, xtol=1e-14))

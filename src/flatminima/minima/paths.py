@@ -1,0 +1,133 @@
+"""The path of the signal through a stack: gains along it, and how well neighbouring layers agree on it.
+
+All functions take m stacked matrices W_k of shape (..., d_k, d_{k-1}); the leading dimensions (replicas, or replicas
+and samples) are the same for all. For ReLU networks the matrices are the active ones, D_k(x) W_k, of one input x.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class PathStatistics:
+    """Statistics of one path.
+
+    Attributes:
+        gain: ||W_k...W_1 q|| / s^{k/m}, shape (..., m); all ones at a flattest minimum (theory.md I4).
+        cosine: cos(W_k...W_1 q, (W_m...W_{k+1})' u), shape (..., m-1); one at a flattest minimum (I8).
+        residual: ||W_k' p_k - s^{1/m} p_{k-1}|| / s^{1/m}, shape (..., m); zero at a flattest minimum (I4), except
+            in layer 1 where T and Sx do not commute.
+    """
+
+    gain: Tensor
+    cosine: Tensor
+    residual: Tensor
+
+
+def follow(matrices: Sequence[Tensor], direction: Tensor, image: Tensor, gain: Tensor) -> PathStatistics:
+    """Follow the input direction forwards and its image backwards.
+
+    Args:
+        matrices: the layers, first to last.
+        direction: unit vector q, shape (..., d_0).
+        image: unit vector u along the end-to-end image of q, shape (..., d_m).
+        gain: end-to-end gain s of the path, shape (...).
+    """
+    depth = len(matrices)
+    forward = [direction]
+    for matrix in matrices:
+        forward.append(_apply(matrix, forward[-1]))
+    backward = [image]
+    for matrix in reversed(matrices):
+        backward.append(_apply(matrix.mT, backward[-1]))
+    backward.reverse()
+    units = [_unit(h) for h in forward]
+    layer_gain = (gain ** (1 / depth)).unsqueeze(-1)
+    gains = torch.stack([h.norm(dim=-1) for h in forward[1:]], -1)
+    cosines = [(p * _unit(g)).sum(-1) for p, g in zip(units[1:-1], backward[1:-1], strict=True)]
+    residuals = [
+        (_apply(matrix.mT, after) - layer_gain * before).norm(dim=-1)
+        for matrix, before, after in zip(matrices, units[:-1], units[1:], strict=True)
+    ]
+    return PathStatistics(
+        gain=gains / layer_gain ** torch.arange(1, depth + 1, device=gains.device),
+        cosine=torch.stack(cosines, -1) if cosines else gains[..., :0],
+        residual=torch.stack(residuals, -1) / layer_gain,
+    )
+
+
+def product_norms(matrices: Sequence[Tensor], root: Tensor, amplitude: float, gain: Tensor) -> Tensor:
+    """Spectral norms of the partial products on the data's scale: ||W_k...W_1 C|| / (||C p|| s^{k/m}).
+
+    At a flattest minimum entry k lies in [1, `band_upper`]. For white inputs this is theory.md I5.
+
+    Args:
+        matrices: the layers, first to last.
+        root: C with C C' = Sx, shape (d_0, d_0); the identity for white inputs.
+        amplitude: ||C p|| of the path.
+        gain: end-to-end gain s, shape (...).
+
+    Returns:
+        Shape (..., m-1), k = 1..m-1.
+    """
+    depth = len(matrices)
+    norms = []
+    product = root.expand(*matrices[0].shape[:-2], *root.shape)
+    for k, matrix in enumerate(matrices[:-1], 1):
+        product = matrix @ product
+        norms.append(_spectral_norm(product) / (amplitude * gain ** (k / depth)))
+    return torch.stack(norms, -1) if norms else gain.new_empty((*gain.shape, 0))
+
+
+def band_upper(depth: int, smallest_variance: float, amplitude: float) -> float:
+    """Largest `product_norms` of a flattest minimum: sqrt(m - lambda_min(Sx) / ||C p||^2).
+
+    Testing the Hessian at a flattest minimum with M = u z' for unit z gives
+    sum_{k=0}^{m-1} s^{-2k/m} ||W_k...W_1 C z||^2 <= m ||C p||^2, whose k = 0 term is at least lambda_min(Sx).
+    White inputs give sqrt(m-1), theory.md I5.
+    """
+    return float((depth - smallest_variance / amplitude**2) ** 0.5)
+
+
+def overlaps(weights: Sequence[Tensor], top: int) -> Tensor:
+    """|<left singular vector i of W_k, right singular vector j of W_{k+1}>|.
+
+    Args:
+        weights: m layers of shape (replicas, d_k, d_{k-1}).
+        top: how many leading vectors of each layer to compare.
+
+    Returns:
+        Shape (replicas, m-1, top, top), zero where a layer has fewer vectors.
+    """
+    factors = [torch.linalg.svd(weight, full_matrices=False) for weight in weights]
+    result = weights[0].new_zeros(len(weights[0]), len(weights) - 1, top, top)
+    for k, (before, after) in enumerate(pairwise(factors)):
+        overlap = (before[0][..., :top].mT @ after[2][..., :top, :].mT).abs()
+        result[:, k, : overlap.shape[1], : overlap.shape[2]] = overlap
+    return result
+
+
+def top_singular_triplet(matrix: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Largest singular value with its left and right vectors, of shapes (...), (..., rows), (..., columns)."""
+    _, vectors = torch.linalg.eigh(matrix.mT @ matrix)
+    right = vectors[..., -1]
+    image = _apply(matrix, right)
+    value = image.norm(dim=-1)
+    return value, _unit(image), right
+
+
+def _spectral_norm(matrix: Tensor) -> Tensor:
+    gram = matrix.mT @ matrix if matrix.shape[-2] >= matrix.shape[-1] else matrix @ matrix.mT
+    return torch.linalg.eigvalsh(gram)[..., -1].clamp_min(0).sqrt()
+
+
+def _apply(matrix: Tensor, vector: Tensor) -> Tensor:
+    return torch.matmul(matrix, vector.unsqueeze(-1)).squeeze(-1)
+
+
+def _unit(vector: Tensor) -> Tensor:
+    return torch.div(vector, torch.linalg.vector_norm(vector, dim=-1, keepdim=True))

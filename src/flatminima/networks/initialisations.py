@@ -1,0 +1,90 @@
+"""Initial weights by their names in the field."""
+
+import math
+from collections.abc import Callable, Sequence
+from functools import partial
+
+import numpy as np
+import torch
+from torch import Generator, Tensor
+from torch.nn import init
+
+from flatminima.data.seeding import sequence
+from flatminima.networks.stack import Stack
+from flatminima.networks.symmetries import rescale_layers
+
+UNBALANCED_LOG_SCALE = 0.5
+
+FILLS: dict[str, Callable[..., Tensor]] = {
+    "pytorch": partial(init.kaiming_uniform_, a=math.sqrt(5)),
+    "kaiming_uniform": partial(init.kaiming_uniform_, nonlinearity="relu"),
+    "kaiming_normal": partial(init.kaiming_normal_, nonlinearity="relu"),
+    "xavier_uniform": init.xavier_uniform_,
+    "xavier_normal": init.xavier_normal_,
+}
+
+
+def initialise(
+    name: str, widths: Sequence[int], generators: Sequence[Generator], *, rectified: bool = False, bias: bool = False
+) -> Stack:
+    """Draw one network per generator.
+
+    `pytorch` is torch.nn.Linear's default, biases included; `identity` is W_k = I, a residual network with zero
+    residuals; `balanced` factorises a Xavier-normal map into W_{k+1}' W_{k+1} = W_k W_k'; `unbalanced` rescales the
+    layers of such a network at random without changing its function. Biases start at zero, but for `pytorch`.
+
+    Args:
+        name: an `Initialisation` of the configuration.
+        widths: d_0, ..., d_m.
+        generators: one per replica.
+        rectified: whether the networks are ReLU networks.
+        bias: whether the layers have biases.
+
+    Raises:
+        ValueError: if `identity` is asked for layers that are not square.
+    """
+    networks = [_draw(name, widths, generator) for generator in generators]
+    weights = tuple(torch.stack(layer) for layer in zip(*networks, strict=True))
+    biases = _biases(name, widths, generators) if bias else ()
+    stack = Stack(weights, biases, rectified)
+    return rescale_layers(stack, UNBALANCED_LOG_SCALE, generators) if name == "unbalanced" else stack
+
+
+def generators(study: str, experiment: str, depth: int, count: int, purpose: str) -> list[Generator]:
+    """One random stream per replica, fixed by names: the same whatever else runs."""
+    names = (sequence(study, experiment, depth, replica, purpose) for replica in range(count))
+    return [Generator().manual_seed(int(name.generate_state(1, np.uint64)[0] >> np.uint64(1))) for name in names]
+
+
+def _draw(name: str, widths: Sequence[int], generator: Generator) -> list[Tensor]:
+    shapes = list(zip(widths[1:], widths[:-1], strict=True))
+    if name == "identity":
+        if len(set(widths)) > 1:
+            raise ValueError(f"zero-initialised residual layers are square; the widths are {list(widths)}")
+        return [torch.eye(rows, dtype=torch.float64) for rows, _ in shapes]
+    if name in ("balanced", "unbalanced"):
+        return _balanced(widths, generator)
+    return [FILLS[name](torch.empty(shape, dtype=torch.float64), generator=generator) for shape in shapes]
+
+
+def _balanced(widths: Sequence[int], generator: Generator) -> list[Tensor]:
+    depth = len(widths) - 1
+    target = init.xavier_normal_(torch.empty(widths[-1], widths[0], dtype=torch.float64), generator=generator)
+    left, values, right = torch.linalg.svd(target, full_matrices=False)
+    rank = min(widths)
+    bases = [right[:rank].T, *(_orthonormal(d, rank, generator) for d in widths[1:-1]), left[:, :rank]]
+    gains = values[:rank] ** (1 / depth)
+    return [bases[k + 1] * gains @ bases[k].T for k in range(depth)]
+
+
+def _orthonormal(rows: int, columns: int, generator: Generator) -> Tensor:
+    return init.orthogonal_(torch.empty(rows, columns, dtype=torch.float64), generator=generator)
+
+
+def _biases(name: str, widths: Sequence[int], generators: Sequence[Generator]) -> tuple[Tensor, ...]:
+    biases = [torch.zeros(len(generators), d, dtype=torch.float64) for d in widths[1:]]
+    if name == "pytorch":
+        for layer, inputs in zip(biases, widths[:-1], strict=True):
+            for bias, generator in zip(layer, generators, strict=True):
+                bias.uniform_(-1 / math.sqrt(inputs), 1 / math.sqrt(inputs), generator=generator)
+    return tuple(biases)

@@ -1,0 +1,83 @@
+"""Stacks of fully connected networks: all replicas of one shape in one set of tensors."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Stack:
+    """Replicas of one fully connected network x -> W_m s(... s(W_1 x + b_1)) + b_m.
+
+    A residual-linear layer I + V_k is stored as W_k = I + V_k: both have the same gradients and Hessian.
+
+    Attributes:
+        weights: m tensors, W_k of shape (replicas, d_k, d_{k-1}).
+        biases: m tensors of shape (replicas, d_k), or empty.
+        rectified: whether s is the rectifier (a ReLU network) or the identity (a linear one).
+    """
+
+    weights: tuple[Tensor, ...]
+    biases: tuple[Tensor, ...] = ()
+    rectified: bool = False
+
+    @property
+    def depth(self) -> int:
+        """Number of layers m."""
+        return len(self.weights)
+
+    @property
+    def replicas(self) -> int:
+        """Number of stacked networks."""
+        return len(self.weights[0])
+
+    @property
+    def parameters(self) -> tuple[Tensor, ...]:
+        """Weights, then biases: the coordinates of the Hessian."""
+        return self.weights + self.biases
+
+    def with_parameters(self, parameters: Sequence[Tensor]) -> "Stack":
+        """The same architecture with other parameters, in the order of `parameters`."""
+        return Stack(tuple(parameters[: self.depth]), tuple(parameters[self.depth :]), self.rectified)
+
+    def select(self, index: Tensor) -> "Stack":
+        """The replicas picked by an index or a boolean mask."""
+        return self.with_parameters([parameter[index] for parameter in self.parameters])
+
+    def double(self) -> "Stack":
+        """The same networks in float64."""
+        return self.with_parameters([parameter.double() for parameter in self.parameters])
+
+    def layers(self, inputs: Tensor) -> Iterator[Tensor]:
+        """Outputs of each layer.
+
+        Args:
+            inputs: shape (replicas or 1, samples, d_0).
+
+        Yields:
+            Layer outputs after the activation, shape (replicas, samples, d_k), k = 1..m; the last has no activation.
+        """
+        hidden = inputs.expand(self.replicas, -1, -1)
+        for k, weight in enumerate(self.weights):
+            if self.biases:
+                hidden = torch.baddbmm(self.biases[k].unsqueeze(1), hidden, weight.mT)
+            else:
+                hidden = torch.bmm(hidden, weight.mT)
+            if self.rectified and k < self.depth - 1:
+                hidden = torch.relu(hidden)
+            yield hidden
+
+    def __call__(self, inputs: Tensor) -> Tensor:
+        """Network outputs, shape (replicas, samples, d_m)."""
+        *_, output = self.layers(inputs)
+        return output
+
+
+def end_to_end(weights: Sequence[Tensor]) -> Tensor:
+    """Product W_m ... W_1, shape (replicas, d_m, d_0)."""
+    product = weights[0]
+    for weight in weights[1:]:
+        product = weight @ product
+    return product

@@ -1,0 +1,71 @@
+"""Trained networks on disk: one safetensors file holds every replica of a shape, and what each replica is."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+import torch
+
+from flatminima.data.storage import load_arrays, save_arrays
+from flatminima.errors import UserError
+from flatminima.networks.initialisations import generators
+from flatminima.networks.stack import Stack
+from flatminima.networks.symmetries import rescale_layers
+
+
+@dataclass(frozen=True)
+class Networks:
+    """A stack and its labels.
+
+    Attributes:
+        stack: the replicas.
+        replicas: one row per replica: seed, step_size, step_fraction, step, final, diverged, gradient_scale.
+        labels: study, experiment, family, task, initialisation, optimiser, depth.
+    """
+
+    stack: Stack
+    replicas: pd.DataFrame
+    labels: dict[str, str | int]
+
+
+def unbalanced(networks: Networks, log_scale: float) -> Networks:
+    """The control `<experiment>-unbalanced`: the final networks' functions, with their layers rescaled at random."""
+    final = networks.replicas["final"].to_numpy()
+    stack = networks.stack.select(torch.tensor(final)).double()
+    labels = {**networks.labels, "experiment": f"{networks.labels['experiment']}-unbalanced"}
+    streams = generators(str(labels["study"]), str(labels["experiment"]), stack.depth, stack.replicas, "scales")
+    replicas = networks.replicas[final].reset_index(drop=True)
+    return Networks(rescale_layers(stack, log_scale, streams), replicas, labels)
+
+
+def save(networks: Networks, path: Path) -> None:
+    """Write networks to a safetensors file, whole or not at all.
+
+    Raises:
+        UserError: if the file cannot be written.
+    """
+    stack, replicas = networks.stack, networks.replicas
+    arrays = {f"weight_{k}": weight.numpy() for k, weight in enumerate(stack.weights, 1)}
+    arrays |= {f"bias_{k}": bias.numpy() for k, bias in enumerate(stack.biases, 1)}
+    arrays |= {f"replica_{name}": column.to_numpy() for name, column in replicas.items()}
+    save_arrays(path, arrays, {"labels": json.dumps({**networks.labels, "rectified": stack.rectified}, sort_keys=True)})
+
+
+def load(path: Path) -> Networks:
+    """Read networks.
+
+    Raises:
+        UserError: if the file is missing, truncated or not one of ours.
+    """
+    arrays, metadata = load_arrays(path)
+    try:
+        labels = json.loads(metadata["labels"])
+        layers = range(1, labels["depth"] + 1)
+        weights = tuple(torch.from_numpy(arrays[f"weight_{k}"]) for k in layers)
+        biases = tuple(torch.from_numpy(arrays[f"bias_{k}"]) for k in layers if f"bias_{k}" in arrays)
+        stack = Stack(weights, biases, labels.pop("rectified"))
+    except (KeyError, TypeError, ValueError) as error:
+        raise UserError(f"{path}: holds no networks ({error} is missing); delete it and run again") from error
+    columns = {name.removeprefix("replica_"): a for name, a in arrays.items() if name.startswith("replica_")}
+    return Networks(stack, pd.DataFrame(columns), labels)

@@ -1,0 +1,118 @@
+"""Titles, captions and alternative texts of figures and tables.
+
+The workflow's own report shows the same texts (workflow/report/figure.rst and table.rst); a test holds them equal.
+"""
+
+from dataclasses import dataclass, replace
+
+
+@dataclass(frozen=True)
+class Caption:
+    """What a reader is told about one figure or table.
+
+    Attributes:
+        title: a few words.
+        text: how to read it, in plain text.
+        alternative: what a reader who cannot see the figure needs to know; empty for tables.
+    """
+
+    title: str
+    text: str
+    alternative: str = ""
+
+
+FIGURES = {
+    "overview": Caption(
+        "Four properties of flat minima",
+        "Sharpness against step size, gain from the input to layer k, sharpness along training, and coupling of "
+        "neighbouring layers, all at one depth. The figure of each property shows it in full.",
+        "Four panels, one per property of flat minima, that compare trained networks with the values of a flattest "
+        "minimum and with unbalanced controls.",
+    ),
+    "sharpness": Caption(
+        "Sharpness against step size",
+        "Largest eigenvalue of the Hessian at the end of training, one panel per depth. Lines join medians and shades "
+        "hold 5–95 % of the networks. The dash-dotted line is the smallest sharpness that a linear network of that "
+        "depth can have at a global minimum; the dotted line is 2/(step size), above which gradient descent cannot "
+        "settle. Crosses mark networks that diverged. Step sizes of Adam mean something else: it has its own panels.",
+        "Plots of the largest Hessian eigenvalue against step size, one panel per depth, with the smallest possible "
+        "sharpness and the limit of stability as reference lines.",
+    ),
+    "gains": Caption(
+        "Gain from the input to every layer",
+        "Gain from the input to layer k of m, relative to equal steps through all layers: along the path direction "
+        "(path gain), and in the direction where it is largest (largest gain). One thin line per network; for ReLU "
+        "networks the line is the median over samples and the shade holds 5–95 % of them. At a flattest minimum of a "
+        "linear network the path gain is 1 at every layer, and the largest gain stays within the grey band. The "
+        "controls compute the same functions with unbalanced layers.",
+        "Plots of relative gain against relative layer, a line per network, for trained networks and for their "
+        "unbalanced controls; a horizontal line at 1 marks a flattest minimum.",
+    ),
+    "coupling": Caption(
+        "Overlaps of singular vectors of neighbouring layers",
+        "Absolute overlap of every left singular vector of layer k with every right singular vector of layer k + 1, "
+        "both ordered by singular value: the flattest trained network above, its unbalanced control below. Coupled "
+        "layers share a vector, so that one overlap is near 1; it need not be the first.",
+        "Heat maps of overlaps from 0 to 1, one per pair of neighbouring layers, for a trained network and for its "
+        "unbalanced control.",
+    ),
+    "training": Caption(
+        "Sharpness and path cosine along training",
+        "Sharpness relative to the smallest possible, and the path cosine at the worst pair of neighbouring layers, "
+        "against the training step: median and 5–95 % of seeds. Networks that start with zero residuals are compared "
+        "with other starts. The horizontal line at 1 is a flattest minimum.",
+        "Plots of relative sharpness and path cosine against training step, a line per initialisation, with a "
+        "horizontal line at 1 for a flattest minimum.",
+    ),
+    "path-cosine": Caption(
+        "Which statistic sees the coupling of layers",
+        "Two measures of coupling against sharpness relative to the smallest possible, one point per network, at the "
+        "worst pair of neighbouring layers. The path cosine compares the signal carried forward along the path with "
+        "the output direction carried backward; the singular overlap is the largest overlap of singular vectors. Both "
+        "are 1 at a flattest minimum of a linear network. The one that follows sharpness is the better witness.",
+        "Scatter plots of path cosine and singular overlap against relative sharpness, for trained networks and for "
+        "their unbalanced controls, with rank correlations in the titles.",
+    ),
+}
+
+ROWS = (
+    "One row per experiment, depth and step size: the median and, in brackets, the 5 % and 95 % quantiles over the "
+    "networks that did not diverge."
+)
+LAYERS = "Each network is represented by its worst layer."
+
+TABLES = {
+    "sharpness": Caption(
+        "Sharpness and loss",
+        f"{ROWS} Sharpness is the largest Hessian eigenvalue at the end of training; the minimum is that of a linear "
+        "network of the same depth.",
+    ),
+    "balance": Caption(
+        "Balance of the layers",
+        f"{ROWS} {LAYERS} Gains are relative to equal steps through all layers; a flattest minimum has path gain 1.",
+    ),
+    "coupling": Caption(
+        "Coupling of neighbouring layers",
+        f"{ROWS} {LAYERS} A flattest minimum of a linear network has path cosine 1, path residual 0 and singular "
+        "overlap 1.",
+    ),
+}
+
+
+def figure_caption(name: str) -> Caption:
+    """The caption of a figure, found by its name or by the part before a dash: `sharpness-noisy` is `sharpness`."""
+    return _find(FIGURES, name)
+
+
+def table_caption(name: str) -> Caption:
+    """The caption of a table, found as for figures."""
+    return _find(TABLES, name)
+
+
+def _find(captions: dict[str, Caption], name: str) -> Caption:
+    prefix = next((key for key in captions if name == key or name.startswith(f"{key}-")), None)
+    if prefix is None:
+        title = name.replace("-", " ").replace("_", " ").capitalize()
+        return Caption(title, "", f"{title}; the numbers are in the files linked below.")
+    caption, rest = captions[prefix], name[len(prefix) + 1 :]
+    return replace(caption, title=f"{caption.title}: {rest}") if rest else caption

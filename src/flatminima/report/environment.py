@@ -1,0 +1,33 @@
+"""The software and hardware that a page was made with: what stays the same from run to run, and nothing else."""
+
+import os
+import platform
+from importlib.metadata import version
+from pathlib import Path
+
+PACKAGES = ("flatminima", "torch", "numpy", "scipy", "pandas", "snakemake")
+
+
+def environment() -> dict[str, str]:
+    """Names and versions of what ran, in the order in which to show them; no dates and no host names."""
+    return {
+        "Python": platform.python_version(),
+        **{package: version(package) for package in PACKAGES},
+        "Operating system": _operating_system(),
+        "Processor": _processor(Path("/proc/cpuinfo")),
+        "Logical processors": str(os.cpu_count()),
+    }
+
+
+def _operating_system() -> str:
+    try:
+        name = platform.freedesktop_os_release()["PRETTY_NAME"]
+    except OSError:
+        name = f"{platform.system()} {platform.release()}"
+    return f"{name}, {platform.machine()}"
+
+
+def _processor(cpuinfo: Path) -> str:
+    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
+    models = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(models, platform.processor() or platform.machine())

@@ -1,0 +1,199 @@
+"""The page of one study: verdicts, evidence, protocol, figures and tables in a single self-contained HTML file."""
+
+import base64
+import math
+import os
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from flatminima.config import Study
+from flatminima.errors import UserError
+from flatminima.figures.selection import CONTROL
+from flatminima.provenance.files import atomic_path
+from flatminima.report.captions import Caption, figure_caption, table_caption
+from flatminima.report.environment import environment
+from flatminima.report.evidence import MEANINGS, SYMBOLS, Claim, read_ledger, read_populations
+from flatminima.report.protocol import SOURCES, protocol
+
+OVERVIEW = "overview"
+DOWNLOADS = (".csv", ".svg", ".pdf", ".png", ".tex")
+
+
+@dataclass(frozen=True)
+class Link:
+    """A file that the page points to, relative to the page's folder."""
+
+    label: str
+    target: str
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A numbered figure, its image embedded as a data URI."""
+
+    name: str
+    number: int
+    caption: Caption
+    image: str
+    links: tuple[Link, ...]
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of results, its HTML fragment embedded as it stands."""
+
+    name: str
+    caption: Caption
+    fragment: Markup
+    rows: int
+    links: tuple[Link, ...]
+
+
+@dataclass(frozen=True)
+class Illustration:
+    """The figures of one claim: those to show with it, those shown with an earlier claim, and names without a file."""
+
+    shown: tuple[Figure, ...]
+    elsewhere: tuple[Figure, ...]
+    missing: tuple[str, ...]
+
+
+def write_report(
+    study: str, settings: Study, claims: Path, figures: list[Path], tables: list[Path], output: Path
+) -> None:
+    """Write the page of one study: one HTML file that needs neither a network nor scripts.
+
+    Args:
+        study: the study's name.
+        settings: the study's section of config.yaml.
+        claims: its claims.json; the networks are counted in the measures.parquet beside it.
+        figures: SVG files; `overview` is shown first, then those that a claim names, then the others in this order.
+        tables: HTML fragments, shown in this order.
+        output: the page; CSV, PDF, PNG and TeX files beside figures and tables are linked relative to it.
+
+    Raises:
+        UserError: if an input is missing or malformed, or the page cannot be written.
+    """
+    ledger = read_ledger(claims)
+    populations = read_populations(claims.with_name("measures.parquet"))
+    numbered = _number(_in_order_of_mention(ledger.claims, figures), output.parent)
+    illustrations = _illustrate(ledger.claims, numbered)
+    claimed = {figure.name for illustration in illustrations.values() for figure in illustration.shown}
+    template = _templates().get_template("page.html")
+    page = template.render(
+        study=study,
+        settings=settings,
+        ledger=ledger,
+        tally=Counter(claim.verdict for claim in ledger.claims),
+        trained=[population for population in populations if not population.experiment.endswith(CONTROL)],
+        controls=[population for population in populations if population.experiment.endswith(CONTROL)],
+        illustrations=illustrations,
+        overview=[figure for figure in numbered if figure.name == OVERVIEW],
+        further=[figure for figure in numbered if figure.name not in claimed | {OVERVIEW}],
+        tables=[_table(path, output.parent) for path in tables],
+        protocol=protocol(settings),
+        environment=environment(),
+    )
+    with atomic_path(output) as temporary:
+        temporary.write_text(page, encoding="utf-8")
+
+
+def _templates() -> Environment:
+    templates = Environment(
+        loader=PackageLoader("flatminima.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    templates.globals.update(symbols=SYMBOLS, meanings=MEANINGS, sources=SOURCES)
+    templates.filters.update(number=number, percent=percent, plural=plural)
+    return templates
+
+
+def number(value: float | None) -> str:
+    """Five significant digits; a dash where there is no value."""
+    return "–" if value is None or math.isnan(value) else f"{value:.5g}".replace("-", "\N{MINUS SIGN}")
+
+
+def percent(share: float | None) -> str:
+    """A share as a percentage with one decimal where it needs one; a dash where there is no value."""
+    if share is None or math.isnan(share):
+        return "–"
+    return f"{share * 100:.1f}".removesuffix(".0") + "\N{NO-BREAK SPACE}%"
+
+
+def plural(count: int, noun: str) -> str:
+    """`1 network`, `2,000 networks`."""
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+
+
+def _shows(mention: str, name: str) -> bool:
+    """Whether a claim that mentions `sharpness` means the figure `name`: itself or `sharpness-<task>`."""
+    return name == mention or name.startswith(f"{mention}-")
+
+
+def _in_order_of_mention(claims: Sequence[Claim], figures: Sequence[Path]) -> list[Path]:
+    mentions = [OVERVIEW, *(mention for claim in claims for mention in claim.figures)]
+
+    def place(path: Path) -> int:
+        return next((k for k, mention in enumerate(mentions) if _shows(mention, path.stem)), len(mentions))
+
+    return sorted(figures, key=place)
+
+
+def _number(figures: Sequence[Path], folder: Path) -> list[Figure]:
+    return [
+        Figure(path.stem, k, figure_caption(path.stem), _data_uri(path), _links(path, folder))
+        for k, path in enumerate(figures, start=1)
+    ]
+
+
+def _illustrate(claims: Sequence[Claim], figures: Sequence[Figure]) -> Mapping[str, Illustration]:
+    seen = {OVERVIEW}
+    illustrations = {}
+    for claim in claims:
+        own = [figure for figure in figures if any(_shows(mention, figure.name) for mention in claim.figures)]
+        illustrations[claim.id] = Illustration(
+            shown=tuple(figure for figure in own if figure.name not in seen),
+            elsewhere=tuple(figure for figure in own if figure.name in seen),
+            missing=tuple(m for m in claim.figures if not any(_shows(m, figure.name) for figure in own)),
+        )
+        seen.update(figure.name for figure in own)
+    return illustrations
+
+
+def _table(path: Path, folder: Path) -> Table:
+    caption, fragment = table_caption(path.stem), _read(path).decode("utf-8")
+    if "<caption" not in fragment:
+        fragment = re.sub(
+            r"(<table\b[^>]*>)", rf"\1<caption>{Markup.escape(caption.title)}</caption>", fragment, count=1
+        )
+    rows = len(re.findall(r"<tr\b", fragment.partition("<tbody")[2]))
+    return Table(path.stem, caption, Markup(fragment), rows, _links(path, folder))  # noqa: S704 (made by flatminima.figures)
+
+
+def _links(path: Path, folder: Path) -> tuple[Link, ...]:
+    """The files of the same name in other formats that exist, relative to the page's folder."""
+    files = (path.with_suffix(suffix) for suffix in DOWNLOADS)
+    return tuple(
+        Link(file.suffix[1:].upper(), Path(os.path.relpath(file, folder)).as_posix()) for file in files if file.exists()
+    )
+
+
+def _data_uri(svg: Path) -> str:
+    return f"data:image/svg+xml;base64,{base64.b64encode(_read(svg)).decode('ascii')}"
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such file; run `make reproduce` to draw figures and tables") from None

@@ -1,0 +1,106 @@
+"""Verdicts over all studies, for the README and for the end of a run."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from flatminima.errors import UserError
+from flatminima.provenance.files import atomic_path
+from flatminima.report.evidence import SYMBOLS, Ledger, read_ledger
+
+BEGIN, END = "<!-- scoreboard:begin -->", "<!-- scoreboard:end -->"
+ABSENT = "–"
+WIDTH = 100
+STUDY_WIDTH = 16
+STUDIES_ACROSS = 4
+
+
+def scoreboard(claims_paths: list[Path]) -> str:
+    """A Markdown table: claims down, studies across, a verdict in each cell and a dash where a study has no say.
+
+    Args:
+        claims_paths: one claims.json per study, in the order of the columns.
+
+    Raises:
+        UserError: if a file is missing or malformed.
+    """
+    ledgers = [read_ledger(path) for path in claims_paths]
+    header = ["", "claim", *(ledger.study for ledger in ledgers)]
+    rows = [[identity, title, *_verdicts(ledgers, identity, symbols=True)] for identity, title in _titles(ledgers)]
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join(f"| {' | '.join(_escape(cell) for cell in line)} |" for line in lines) + "\n"
+
+
+def update_readme(readme: Path, claims_paths: list[Path], check: bool = False) -> None:
+    """Replace the scoreboard between the two markers of README.md.
+
+    Args:
+        readme: the file; it must hold both markers once, begin before end.
+        claims_paths: one claims.json per study.
+        check: write nothing, and only say whether the file is up to date.
+
+    Raises:
+        UserError: if the markers or an input are missing, or with `check` if the file is not up to date.
+    """
+    if not readme.exists():
+        raise UserError(f"{readme}: no such file; run from the repository's root")
+    text = readme.read_text(encoding="utf-8")
+    before, begin, rest = text.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not (begin and end):
+        raise UserError(f"{readme}: no place for the scoreboard; add the lines {BEGIN} and {END}")
+    fresh = f"{before}{BEGIN}\n{scoreboard(claims_paths)}{END}{after}"
+    if fresh == text:
+        return
+    if check:
+        raise UserError(f"{readme}: the scoreboard does not match the verdicts; run `make readme`")
+    with atomic_path(readme) as temporary:
+        temporary.write_text(fresh, encoding="utf-8")
+
+
+def terminal_table(claims_paths: list[Path]) -> str:
+    """The verdicts as aligned plain text, at most 100 columns wide; more than four studies are stacked.
+
+    Args:
+        claims_paths: one claims.json per study, in the order of the columns.
+
+    Raises:
+        UserError: if a file is missing or malformed.
+    """
+    ledgers = [read_ledger(path) for path in claims_paths]
+    blocks = [ledgers[k : k + STUDIES_ACROSS] for k in range(0, len(ledgers), STUDIES_ACROSS)]
+    return "\n".join(_block(block) for block in blocks)
+
+
+def _block(ledgers: Sequence[Ledger]) -> str:
+    room = WIDTH - 5 - STUDY_WIDTH * len(ledgers)
+    lines = [["", "claim", *(ledger.study for ledger in ledgers)]]
+    lines += [[identity, title, *_verdicts(ledgers, identity, symbols=False)] for identity, title in _titles(ledgers)]
+    title_width = min(room, max(len(line[1]) for line in lines) + 2)
+    widths = [5, title_width, *[STUDY_WIDTH] * len(ledgers)]
+    return "".join(
+        "".join(_fit(cell, width) for cell, width in zip(line, widths, strict=True)).rstrip() + "\n" for line in lines
+    )
+
+
+def _fit(text: str, width: int) -> str:
+    """Pad to `width`, or cut so that two columns stay free."""
+    short = text if len(text) <= width - 2 else f"{text[: width - 3].rstrip()}…"
+    return short.ljust(width)
+
+
+def _titles(ledgers: Sequence[Ledger]) -> list[tuple[str, str]]:
+    """Identity and title of every claim, in order of first appearance."""
+    titles: dict[str, str] = {}
+    for ledger in ledgers:
+        for claim in ledger.claims:
+            titles.setdefault(claim.id, claim.title)
+    return list(titles.items())
+
+
+def _verdicts(ledgers: Sequence[Ledger], identity: str, symbols: bool) -> list[str]:
+    found = [{claim.id: claim.verdict for claim in ledger.claims}.get(identity) for ledger in ledgers]
+    return [ABSENT if v is None else f"{SYMBOLS[v]} {v.value}" if symbols else v.value for v in found]
+
+
+def _escape(cell: str) -> str:
+    return " ".join(cell.split()).replace("|", "\\|")

@@ -1,0 +1,170 @@
+"""Gradient descent and gradient flow of linear networks on second moments.
+
+The loss E||Px - y||^2 depends on the data only through Sx, Syx and E||y||^2 (theory.md I1), so a step costs a few
+small matrix products, whatever the number of samples.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.integrate import solve_ivp
+from torch import Tensor
+
+from flatminima.training.progress import Progress
+from flatminima.training.run import CHECK_EVERY, Snapshot, Trained, has_diverged, snapshot_steps
+
+FLOW_TOLERANCE = 1e-9
+
+
+@dataclass(frozen=True)
+class MomentProblem:
+    """Second moments of a task, float64: Sx (d_x, d_x), Syx (d_y, d_x), E||y||^2 ()."""
+
+    input_moment: Tensor
+    cross_moment: Tensor
+    target_energy: Tensor
+
+
+def loss_and_gradient(weights: Sequence[Tensor], problem: MomentProblem) -> tuple[Tensor, list[Tensor]]:
+    """Loss and its gradient 2 (W_m...W_{k+1})' (P Sx - Syx) (W_{k-1}...W_1)'.
+
+    Args:
+        weights: m tensors, W_k of shape (replicas, d_k, d_{k-1}).
+        problem: the moments.
+
+    Returns:
+        Losses, shape (replicas,), and m gradients of the weights' shapes.
+    """
+    partial = [weights[0]]
+    for weight in weights[1:]:
+        partial.append(torch.bmm(weight, partial[-1]))
+    product = partial.pop()
+    residual = product @ problem.input_moment - problem.cross_moment
+    loss = ((residual - problem.cross_moment) * product).sum((1, 2)) + problem.target_energy
+    back = 2 * residual
+    gradients = []
+    for weight, before in zip(reversed(weights[1:]), reversed(partial), strict=True):
+        gradients.append(torch.bmm(back, before.mT))
+        back = torch.bmm(weight.mT, back)
+    return loss, [back, *reversed(gradients)]
+
+
+def gradient_descent(
+    weights: Sequence[Tensor],
+    problem: MomentProblem,
+    step_sizes: Tensor,
+    *,
+    steps: int,
+    tolerance: float,
+    snapshots: int,
+    job: str,
+) -> Trained:
+    """Full-batch gradient descent, all replicas together, each with its own step size.
+
+    A replica stops when its gradient norm has fallen below `tolerance` times its first value, or when it has
+    diverged; the others go on.
+
+    Args:
+        weights: m tensors, W_k of shape (replicas, d_k, d_{k-1}), float64.
+        problem: the moments.
+        step_sizes: shape (replicas,).
+        steps: largest number of steps.
+        tolerance: relative gradient norm to reach.
+        snapshots: how many networks to keep along training.
+        job: name for the progress line.
+    """
+    replicas = len(step_sizes)
+    loss, gradient = loss_and_gradient(weights, problem)
+    first_loss, first_norm = loss, _norm(gradient)
+    result = [weight.clone() for weight in weights]
+    losses = loss.clone()
+    stopped_at = torch.full((replicas,), steps)
+    diverged = torch.zeros(replicas, dtype=torch.bool)
+    kept, history = [Snapshot(0, tuple(weights))] if snapshots else [], [(0, loss)]
+    wanted = set(snapshot_steps(snapshots, steps))
+    active = torch.arange(replicas)
+    current, rate = list(weights), step_sizes.view(-1, 1, 1)
+    progress = Progress(job, steps)
+    step = 0
+    while step < steps and len(active):
+        current = [w - rate * g for w, g in zip(current, gradient, strict=True)]
+        step += 1
+        loss, gradient = loss_and_gradient(current, problem)
+        check = step % CHECK_EVERY == 0 or step == steps
+        if check or step in wanted:
+            failed = has_diverged(loss, first_loss[active])
+            diverged[active] |= failed
+            losses[active] = loss
+            for whole, part in zip(result, current, strict=True):
+                whole[active] = part
+        if step in wanted:
+            kept.append(Snapshot(step, tuple(whole.clone() for whole in result)))
+        if check:
+            done = failed | (_norm(gradient) <= tolerance * first_norm[active])
+            stopped_at[active[done]] = step
+            history.append((step, torch.where(diverged, torch.nan, losses)))
+            progress.report(step, history[-1][1].nanmedian().item(), int(diverged.sum()))
+            if done.any():
+                active, rate = active[~done], rate[~done]
+                current, gradient = ([t[~done] for t in tensors] for tensors in (current, gradient))
+    progress.finish(step, history[-1][1].nanmedian().item(), int(diverged.sum()))
+    return Trained(tuple(result), stopped_at, diverged, first_norm, kept, history)
+
+
+def gradient_flow(
+    weights: Sequence[Tensor], problem: MomentProblem, duration: float, *, steps: int, snapshots: int, job: str
+) -> Trained:
+    """Gradient flow dW/dt = -grad L by an adaptive Runge-Kutta method of order 8 (scipy's DOP853).
+
+    Args:
+        weights: m tensors, W_k of shape (replicas, d_k, d_{k-1}), float64.
+        problem: the moments.
+        duration: time to integrate over.
+        steps: `duration` in the unit of the snapshots' steps.
+        snapshots: how many networks to keep along the flow.
+        job: name for the progress line.
+
+    Raises:
+        RuntimeError: if the integrator fails.
+    """
+    shapes = [weight.shape for weight in weights]
+    sizes = [weight.numel() for weight in weights]
+    first_loss, first_gradient = loss_and_gradient(weights, problem)
+    progress = Progress(job, steps)
+
+    def unpack(flat: NDArray[np.float64]) -> list[Tensor]:
+        parts = torch.split(torch.from_numpy(flat), sizes)
+        return [part.reshape(shape) for part, shape in zip(parts, shapes, strict=True)]
+
+    def velocity(time: float, flat: NDArray[np.float64]) -> NDArray[np.float64]:
+        loss, gradient = loss_and_gradient(unpack(flat), problem)
+        progress.report(round(steps * time / duration), loss.median().item(), 0)
+        return -torch.cat([g.flatten() for g in gradient]).numpy()
+
+    wanted = snapshot_steps(max(snapshots, 2), steps)
+    start = torch.cat([weight.flatten() for weight in weights]).numpy()
+    times = np.array(wanted) * (duration / steps)
+    solution = solve_ivp(
+        velocity, (0.0, times[-1]), start, "DOP853", t_eval=times, rtol=FLOW_TOLERANCE, atol=FLOW_TOLERANCE
+    )
+    if not solution.success:
+        raise RuntimeError(f"{job}: the gradient flow could not be integrated: {solution.message}")
+    kept = [Snapshot(step, tuple(unpack(flat.copy()))) for step, flat in zip(wanted, solution.y.T, strict=True)]
+    losses = [(snapshot.step, loss_and_gradient(snapshot.parameters, problem)[0]) for snapshot in kept]
+    progress.finish(steps, losses[-1][1].median().item(), 0)
+    replicas = len(weights[0])
+    return Trained(
+        parameters=kept[-1].parameters,
+        steps=torch.full((replicas,), steps),
+        diverged=has_diverged(losses[-1][1], first_loss),
+        gradient_scale=_norm(first_gradient),
+        snapshots=kept if snapshots else [],
+        history=losses,
+    )
+
+
+def _norm(gradient: Sequence[Tensor]) -> Tensor:
+    return torch.stack([g.square().sum((1, 2)) for g in gradient]).sum(0).sqrt()

@@ -1,0 +1,163 @@
+"""One training job: every replica (seed x step size) of one experiment at one depth."""
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Generator
+
+from flatminima.config import MOMENT_OPTIMISERS, Experiment
+from flatminima.data.moments import Moments
+from flatminima.data.tasks import Samples
+from flatminima.errors import UserError
+from flatminima.networks.initialisations import generators, initialise
+from flatminima.networks.stack import Stack
+from flatminima.networks.storage import Networks
+from flatminima.training.descent import MomentProblem, gradient_descent, gradient_flow
+from flatminima.training.run import Trained
+from flatminima.training.sampled import SampleProblem, stochastic_descent
+
+
+def train(
+    study: str,
+    name: str,
+    experiment: Experiment,
+    depth: int,
+    samples: Samples,
+    moments: Moments,
+    critical_step: float,
+) -> tuple[Networks, pd.DataFrame]:
+    """Train all replicas of a shape.
+
+    Args:
+        study: the study's name, part of every seed.
+        name: the experiment's name, part of every seed.
+        experiment: its settings.
+        depth: number of layers.
+        samples: training samples of its task.
+        moments: their second moments.
+        critical_step: 2 / (minimal sharpness of the linear network of this depth).
+
+    Returns:
+        The networks, snapshots along training included, and the training history with columns
+        seed, step_fraction, step, loss.
+
+    Raises:
+        UserError: if the task does not fit the network family.
+    """
+    job = f"{study} {name} depth {depth}"
+    widths = _widths(name, experiment, depth, samples)
+    fractions = np.array(experiment.step_sizes.value if experiment.step_sizes else [np.nan])
+    critical = experiment.step_unit is not None and experiment.step_unit.value == "critical"
+    step_sizes = fractions * (critical_step if critical else 1.0)
+    seeds = experiment.seeds.value
+    stack = initialise(
+        experiment.initialisation.value,
+        widths,
+        generators(study, name, depth, seeds, "weights"),
+        rectified=experiment.family == "relu",
+        bias=experiment.bias.value,
+    )
+    stack = stack.select(torch.arange(seeds).repeat_interleave(len(fractions)))
+    rates = torch.from_numpy(np.tile(step_sizes, seeds))
+    if experiment.optimiser.value in MOMENT_OPTIMISERS:
+        trained = _on_moments(experiment, stack, moments, rates, critical_step, job)
+    else:
+        streams = generators(study, name, depth, seeds, "batches")
+        trained = _on_samples(experiment, stack, samples, moments.loss_scale, rates, streams, job)
+    replicas = pd.DataFrame(
+        {
+            "seed": np.repeat(np.arange(seeds), len(fractions)),
+            "step_size": rates.numpy(),
+            "step_fraction": np.tile(fractions, seeds),
+        }
+    )
+    labels: dict[str, str | int] = {
+        "study": study,
+        "experiment": name,
+        "family": experiment.family,
+        "task": experiment.task,
+        "initialisation": experiment.initialisation.value,
+        "optimiser": experiment.optimiser.value,
+        "depth": depth,
+    }
+    return _with_snapshots(stack, trained, replicas, labels), _history(trained, replicas)
+
+
+def _widths(name: str, experiment: Experiment, depth: int, samples: Samples) -> list[int]:
+    inputs, outputs = samples.inputs.shape[1], samples.targets.shape[1]
+    if experiment.family == "residual_linear" and inputs != outputs:
+        raise UserError(
+            f"experiments.{name}.family is residual_linear: its layers are square, but the task {experiment.task!r} "
+            f"has {inputs} inputs and {outputs} outputs; choose a denoising task or the family linear"
+        )
+    hidden = experiment.width.value if experiment.width else inputs
+    return [inputs, *[hidden] * (depth - 1), outputs]
+
+
+def _on_moments(
+    experiment: Experiment, stack: Stack, moments: Moments, rates: torch.Tensor, critical_step: float, job: str
+) -> Trained:
+    problem = MomentProblem(
+        torch.from_numpy(moments.loss_scale * moments.input_moment),
+        torch.from_numpy(moments.loss_scale * moments.cross_moment),
+        torch.tensor(moments.loss_scale * moments.target_energy, dtype=torch.float64),
+    )
+    steps, snapshots = experiment.steps.value, experiment.snapshots.value
+    if experiment.optimiser.value == "gradient_flow":
+        duration = steps * critical_step
+        return gradient_flow(stack.weights, problem, duration, steps=steps, snapshots=snapshots, job=job)
+    tolerance = experiment.tolerance.value
+    return gradient_descent(
+        stack.weights, problem, rates, steps=steps, tolerance=tolerance, snapshots=snapshots, job=job
+    )
+
+
+def _on_samples(
+    experiment: Experiment,
+    stack: Stack,
+    samples: Samples,
+    loss_scale: float,
+    rates: torch.Tensor,
+    streams: list[Generator],
+    job: str,
+) -> Trained:
+    if experiment.batch_size is None:
+        raise UserError(f"{job}: batch_size is missing; {experiment.optimiser.value} needs it")
+    fresh = samples.noise_draw == "fresh"
+    problem = SampleProblem(
+        inputs=torch.from_numpy(samples.targets if fresh else samples.inputs),
+        targets=torch.from_numpy(samples.targets),
+        scale=loss_scale,
+        fresh_noise=samples.noise if fresh else None,
+    )
+    single = stack.with_parameters([parameter.float() for parameter in stack.parameters])
+    return stochastic_descent(
+        single,
+        problem,
+        experiment.optimiser.value,
+        rates,
+        streams,
+        batch_size=experiment.batch_size.value,
+        steps=experiment.steps.value,
+        snapshots=experiment.snapshots.value,
+        job=job,
+    )
+
+
+def _with_snapshots(stack: Stack, trained: Trained, replicas: pd.DataFrame, labels: dict[str, str | int]) -> Networks:
+    """Stack the final networks and the snapshots before them as further replicas."""
+    final = replicas.assign(
+        step=trained.steps.numpy(),
+        final=True,
+        diverged=trained.diverged.numpy(),
+        gradient_scale=trained.gradient_scale.numpy(),
+    )
+    along = [final.assign(step=shot.step, final=False) for shot in trained.snapshots]
+    sets = [trained.parameters, *(shot.parameters for shot in trained.snapshots)]
+    parameters = [torch.cat(tensors) for tensors in zip(*sets, strict=True)]
+    return Networks(stack.with_parameters(parameters), pd.concat([final, *along], ignore_index=True), labels)
+
+
+def _history(trained: Trained, replicas: pd.DataFrame) -> pd.DataFrame:
+    rows = [replicas[["seed", "step_fraction"]].assign(step=step, loss=loss.numpy()) for step, loss in trained.history]
+    return pd.concat(rows, ignore_index=True)

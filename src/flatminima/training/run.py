@@ -1,0 +1,52 @@
+"""What every training loop shares: its result, its snapshots, and what counts as diverged."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from torch import Tensor
+
+DIVERGED = 1e3
+CHECK_EVERY = 20
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """The parameters of all replicas at one step."""
+
+    step: int
+    parameters: tuple[Tensor, ...]
+
+
+@dataclass(frozen=True)
+class Trained:
+    """Outcome of a training run.
+
+    Attributes:
+        parameters: last parameters of every replica; meaningless for a diverged one.
+        steps: step at which each replica stopped, shape (replicas,).
+        diverged: whether its loss left the finite range or grew a thousandfold, shape (replicas,).
+        gradient_scale: gradient norm at the start, shape (replicas,).
+        snapshots: parameters along training.
+        history: (step, losses of shape (replicas,)) at every check.
+    """
+
+    parameters: tuple[Tensor, ...]
+    steps: Tensor
+    diverged: Tensor
+    gradient_scale: Tensor
+    snapshots: list[Snapshot] = field(default_factory=list)
+    history: list[tuple[int, Tensor]] = field(default_factory=list)
+
+
+def has_diverged(loss: Tensor, first: Tensor) -> Tensor:
+    """Loss not finite, or a thousand times the first one."""
+    return ~torch.isfinite(loss) | (loss > DIVERGED * first)
+
+
+def snapshot_steps(count: int, steps: int) -> list[int]:
+    """`count` distinct steps from 0 to `steps`, spaced evenly in log(1 + step)."""
+    if count == 0:
+        return []
+    spaced = np.expm1(np.linspace(0, np.log1p(steps), count))
+    return sorted({round(step) for step in spaced})

@@ -1,0 +1,157 @@
+"""Stochastic gradient descent and Adam on samples, all replicas of a shape in one stack."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Generator, Tensor
+from torch.optim import SGD, Adam, Optimizer
+
+from flatminima.networks.stack import Stack
+from flatminima.training.progress import Progress
+from flatminima.training.run import CHECK_EVERY, Snapshot, Trained, has_diverged, snapshot_steps
+
+OPTIMISERS: dict[str, Callable[..., Optimizer]] = {"sgd": SGD, "adam": Adam}
+
+
+@dataclass(frozen=True)
+class SampleProblem:
+    """Training samples of a task.
+
+    Attributes:
+        inputs: shape (samples, d_x); clean images where `fresh_noise` is given.
+        targets: shape (samples, d_y).
+        scale: 1 for errors summed over outputs, 1/d_y for their mean.
+        fresh_noise: standard deviation of the noise added anew to each batch, or None.
+    """
+
+    inputs: Tensor
+    targets: Tensor
+    scale: float
+    fresh_noise: float | None = None
+
+
+class Batches:
+    """Minibatches of each seed: every epoch visits all samples once, in an order of its own."""
+
+    def __init__(self, problem: SampleProblem, batch_size: int, generators: Sequence[Generator]) -> None:
+        """Set up one stream per generator; a last batch that is not full is left to the next epoch's shuffle."""
+        self._problem, self._generators = problem, generators
+        self._size = min(batch_size, len(problem.inputs))
+        self._orders = [torch.empty(0, dtype=torch.int64) for _ in generators]
+
+    def draw(self) -> tuple[Tensor, Tensor]:
+        """Inputs and targets of the next step, shapes (seeds, batch, d_x) and (seeds, batch, d_y)."""
+        rows = torch.stack([self._next_rows(seed) for seed in range(len(self._generators))])
+        inputs, targets = self._problem.inputs[rows], self._problem.targets[rows]
+        if self._problem.fresh_noise is not None:
+            noise = [torch.randn(inputs.shape[1:], generator=g, dtype=inputs.dtype) for g in self._generators]
+            inputs = inputs + self._problem.fresh_noise * torch.stack(noise)
+        return inputs, targets
+
+    def _next_rows(self, seed: int) -> Tensor:
+        if len(self._orders[seed]) < self._size:
+            self._orders[seed] = torch.randperm(len(self._problem.inputs), generator=self._generators[seed])
+        rows = self._orders[seed][: self._size]
+        self._orders[seed] = self._orders[seed][self._size :]
+        return rows
+
+
+class PerReplicaOptimiser:
+    """A torch optimiser whose learning rate differs between stacked replicas.
+
+    torch keeps one learning rate per tensor. Its optimiser therefore moves a displacement from zero at rate one, and
+    each replica takes its own multiple of it: exact for every method whose update is proportional to the rate.
+    """
+
+    def __init__(self, name: str, parameters: Sequence[Tensor], step_sizes: Tensor) -> None:
+        """Set up for parameters of shape (replicas, ...) and step sizes of shape (replicas,)."""
+        self._parameters = parameters
+        self._rates = [step_sizes.view(-1, *[1] * (p.dim() - 1)).to(p.dtype) for p in parameters]
+        self._displacements = [torch.zeros_like(p) for p in parameters]
+        self._optimiser = OPTIMISERS[name](self._displacements, lr=1.0)
+
+    @torch.no_grad()
+    def step(self, gradients: Sequence[Tensor]) -> None:
+        """Move every parameter along its gradient."""
+        for displacement, gradient in zip(self._displacements, gradients, strict=True):
+            displacement.grad = gradient
+        self._optimiser.step()
+        for parameter, rate, displacement in zip(self._parameters, self._rates, self._displacements, strict=True):
+            parameter.addcmul_(rate, displacement)
+            displacement.zero_()
+
+    @torch.no_grad()
+    def freeze(self, replicas: Tensor) -> None:
+        """Stop some replicas, a boolean mask, and zero their parameters and optimiser state."""
+        tensors = [*self._parameters, *self._rates]
+        tensors += [v for state in self._optimiser.state.values() for v in state.values() if v.dim() > 0]
+        for tensor in tensors:
+            tensor[replicas] = 0
+
+
+def stochastic_descent(
+    stack: Stack,
+    problem: SampleProblem,
+    optimiser: str,
+    step_sizes: Tensor,
+    generators: Sequence[Generator],
+    *,
+    batch_size: int,
+    steps: int,
+    snapshots: int,
+    job: str,
+) -> Trained:
+    """Minibatch training of all replicas together; replicas of one seed see the same batches.
+
+    Args:
+        stack: the networks, ordered by seed, then step size.
+        problem: the samples.
+        optimiser: `sgd` or `adam`.
+        step_sizes: shape (replicas,).
+        generators: one per seed; they draw the batches and the fresh noise.
+        batch_size: samples per step.
+        steps: number of steps.
+        snapshots: how many networks to keep along training.
+        job: name for the progress line.
+    """
+    current = stack.with_parameters([p.clone().requires_grad_() for p in stack.parameters])
+    parameters = current.parameters
+    descent = PerReplicaOptimiser(optimiser, parameters, step_sizes)
+    batches = Batches(problem, batch_size, generators)
+    copies = stack.replicas // len(generators)
+    diverged = torch.zeros(stack.replicas, dtype=torch.bool)
+    stopped_at = torch.full((stack.replicas,), steps)
+    first_loss = first_norm = torch.empty(0)
+    wanted = set(snapshot_steps(snapshots, steps))
+    kept: list[Snapshot] = []
+    history: list[tuple[int, Tensor]] = []
+    progress = Progress(job, steps)
+    for step in range(steps):
+        if step in wanted:
+            kept.append(Snapshot(step, _copy(parameters)))
+        inputs, targets = (t.repeat_interleave(copies, 0) for t in batches.draw())
+        loss = problem.scale * (current(inputs) - targets).square().sum(2).mean(1)
+        gradients = torch.autograd.grad(loss.sum(), parameters)
+        if step == 0:
+            first_loss, first_norm = loss.detach(), _norm(gradients)
+        descent.step(gradients)
+        if step % CHECK_EVERY == 0 or step == steps - 1:
+            failed = has_diverged(loss.detach(), first_loss) & ~diverged
+            stopped_at[failed] = step
+            diverged |= failed
+            descent.freeze(diverged)
+            history.append((step, torch.where(diverged, torch.nan, loss.detach().double())))
+            progress.report(step, history[-1][1].nanmedian().item(), int(diverged.sum()))
+    if snapshots:
+        kept.append(Snapshot(steps, _copy(parameters)))
+    progress.finish(steps, history[-1][1].nanmedian().item(), int(diverged.sum()))
+    return Trained(_copy(parameters), stopped_at, diverged, first_norm.double(), kept, history)
+
+
+def _copy(parameters: Sequence[Tensor]) -> tuple[Tensor, ...]:
+    return tuple(p.detach().clone() for p in parameters)
+
+
+def _norm(gradients: Sequence[Tensor]) -> Tensor:
+    return torch.stack([g.flatten(1).square().sum(1) for g in gradients]).sum(0).sqrt()

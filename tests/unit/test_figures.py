@@ -1,0 +1,464 @@
+"""Figures hold exactly the values of the measures, and are the same bytes every time."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.figure import Figure
+from matplotlib.text import Text
+
+from flatminima.errors import UserError
+from flatminima.figures.render import FIGURES, draw, render
+
+FRACTIONS = (0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 0.95, 1.2)
+SEEDS = 5
+WIDTH = 12
+MINIMUM = {"noisy": 15.0, "mild": 22.0}
+SWEPT = {  # experiment: family, task, initialisation, optimiser, excess of the sharpness ratio at small steps
+    "linear": ("linear", "noisy", "xavier_normal", "gradient_descent", 0.6),
+    "linear_sgd": ("linear", "noisy", "xavier_normal", "sgd", 0.7),
+    "residual": ("residual_linear", "noisy", "identity", "gradient_descent", 0.0),
+    "relu": ("relu", "noisy", "pytorch", "sgd", 0.9),
+    "relu_adam": ("relu", "noisy", "pytorch", "adam", 1.5),
+    "linear_mild": ("linear", "mild", "xavier_normal", "gradient_descent", 0.5),
+    "relu_mild": ("relu", "mild", "pytorch", "sgd", 0.6),
+}
+UNBALANCED = ("linear", "residual", "relu")
+STARTS = ("identity", "xavier_normal", "pytorch", "unbalanced")
+
+
+def synthetic_study(depths: tuple[int, ...] = (2, 3, 4, 5)) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Measures and overlaps with the columns, families and orders of magnitude of a real study."""
+    rng = np.random.default_rng(0)
+    rows = [row for depth in depths for network in _networks(depth, rng) for row in _rows(network, rng)]
+    measures = pd.DataFrame(rows)
+    measures.insert(0, "study", "digits")
+    return measures, _overlaps(measures, rng)
+
+
+def _networks(depth: int, rng: np.random.Generator) -> Iterator[dict]:
+    for experiment, (family, task, initialisation, optimiser, excess) in SWEPT.items():
+        minimum = MINIMUM[task] * depth / 2
+        for fraction in FRACTIONS:
+            for seed in range(SEEDS):
+                ratio = 1 + excess * np.exp(-2 * fraction) * rng.lognormal(0, 0.2)
+                absolute = fraction * 1e-2 if optimiser == "adam" else fraction * 2 / minimum
+                network = {
+                    "experiment": experiment,
+                    "family": family,
+                    "task": task,
+                    "initialisation": initialisation,
+                    "optimiser": optimiser,
+                    "depth": depth,
+                    "step_size": absolute,
+                    "step_fraction": fraction,
+                    "seed": seed,
+                    "step": 4000 + seed,
+                    "final": True,
+                }
+                if family == "linear" and fraction > 1:
+                    ratio = 0.8  # oscillates around a minimum
+                often = 0.6 * (fraction > 1) + 0.3 * (fraction > 0.9)
+                diverged = optimiser != "adam" and rng.random() < often
+                yield network | {"minimum": minimum, "ratio": np.nan if diverged else ratio}
+                if experiment in UNBALANCED:
+                    control = {"experiment": f"{experiment}-unbalanced", "ratio": ratio * rng.lognormal(2.5, 0.5)}
+                    yield network | {"minimum": minimum} | (control | ({"ratio": np.nan} if diverged else {}))
+    yield from _along_training(depth, rng)
+
+
+def _along_training(depth: int, rng: np.random.Generator) -> Iterator[dict]:
+    minimum = MINIMUM["noisy"] * depth / 2
+    flow = {"experiment": "residual_flow", "optimiser": "gradient_flow", "step_size": np.nan, "step_fraction": np.nan}
+    residual = {"family": "residual_linear", "task": "noisy", "initialisation": "identity", "depth": depth}
+    end = {"seed": 0, "step": 900, "final": True, "minimum": minimum, "ratio": 1.0}
+    yield residual | flow | end
+    for start, end_ratio in zip(STARTS, (1.0, 1.3, 1.7, 9.0), strict=True):
+        for seed in range(SEEDS):
+            last = 3000 + 100 * seed
+            for step in [0, *np.unique(np.geomspace(1, 2000, 12).astype(int)), last]:
+                begun = 0.05 if start != "unbalanced" else 4.0
+                ratio = end_ratio + (begun - end_ratio) * np.exp(-step / 60)
+                ratio *= rng.lognormal(0, 0.05)
+                yield {
+                    "experiment": f"start_{start}",
+                    "family": "residual_linear" if start == "identity" else "linear",
+                    "task": "noisy",
+                    "initialisation": start,
+                    "optimiser": "gradient_descent",
+                    "depth": depth,
+                    "step_size": 1 / minimum,
+                    "step_fraction": 0.5,
+                    "seed": seed,
+                    "step": step,
+                    "final": step == last,
+                    "minimum": minimum,
+                    "ratio": ratio,
+                }
+
+
+def _rows(network: dict, rng: np.random.Generator) -> Iterator[dict]:
+    minimum, ratio = network["minimum"], network["ratio"]
+    identity = {key: value for key, value in network.items() if key not in ("minimum", "ratio")}
+
+    def row(layer: int, statistic: str, value: float) -> dict:
+        return identity | {"layer": layer, "statistic": statistic, "value": value, "error_bound": np.nan}
+
+    depth, relu = network["depth"], network["family"] == "relu"
+    diverged = np.isnan(ratio)
+    yield row(0, "diverged", float(diverged))
+    limit = np.nan if network["optimiser"] in ("adam", "gradient_flow") else 2 / network["step_size"]
+    yield row(0, "stability_limit", np.nan if diverged else limit)
+    yield row(0, "loss", ratio * 0 + rng.uniform(1, 2))
+    above_minimum = 0.05 if ratio < 0.9 and network["final"] else 1e-8
+    yield row(0, "excess_loss", np.nan if relu else ratio * 0 + above_minimum)
+    yield row(0, "sharpness", ratio * minimum)
+    yield row(0, "minimal_sharpness", ratio * 0 + minimum)
+    yield row(0, "sharpness_ratio", ratio)
+    spread = np.sqrt(abs(ratio - 1)) / 3
+    for layer in range(1, depth + 1):
+        gain = 1.0 if layer == depth else np.exp(spread * rng.normal())
+        yield row(layer, "path_gain", gain)
+        yield row(layer, "path_residual", spread * rng.uniform(0.8, 1.2))
+        if relu:
+            for quantile, z in (("q05", -1.6), ("q25", -0.7), ("q75", 0.7), ("q95", 1.6)):
+                yield row(layer, f"path_gain_{quantile}", gain * np.exp(0.1 * z))
+        if layer == depth:
+            continue
+        cosine = 1 / (1 + spread * rng.uniform(0.3, 0.6))
+        yield row(layer, "product_norm", max(gain, 1.0) * 1.05)
+        yield row(layer, "band_upper", np.sqrt(depth - 1))
+        yield row(layer, "path_cosine", cosine)
+        yield row(layer, "singular_overlap", ratio * 0 + rng.uniform(0.6, 0.95))
+        if relu:
+            for quantile, z in (("q05", -1.6), ("q25", -0.7), ("q75", 0.7), ("q95", 1.6)):
+                yield row(layer, f"product_norm_{quantile}", max(gain, 1.0) * 1.05 * np.exp(0.05 * z))
+                yield row(layer, f"path_cosine_{quantile}", cosine - 0.03 + 0.01 * z)
+
+
+def _overlaps(measures: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:
+    kept = measures[measures["final"] & (measures["statistic"] == "sharpness_ratio")].dropna(subset=["value"])
+    rows = kept[kept["seed"] == 0][["study", "experiment", "family", "depth", "step_fraction", "seed", "value"]]
+    left, right = (grid.ravel() for grid in np.mgrid[:WIDTH, :WIDTH])
+    tables = []
+    for row in rows.itertuples(index=False):
+        for layer in range(1, row.depth):
+            blur = 0.5 + row.value / 3
+            overlap = np.exp(-(((left - right) / blur) ** 2)) * rng.uniform(0.5, 1, left.size)
+            table = pd.DataFrame({"layer": layer, "left": left, "right": right, "overlap": overlap})
+            tables.append(table.assign(**{k: v for k, v in row._asdict().items() if k != "value"}))
+    return pd.concat(tables, ignore_index=True)
+
+
+@pytest.fixture(scope="module")
+def study() -> tuple[pd.DataFrame, pd.DataFrame]:
+    return synthetic_study()
+
+
+@pytest.fixture(scope="module")
+def drawn(study) -> dict[str, tuple[Figure, pd.DataFrame]]:
+    return {name: draw(name, *study) for name in FIGURES}
+
+
+def finals(measures: pd.DataFrame, statistic: str) -> pd.DataFrame:
+    return measures[measures["final"] & (measures["statistic"] == statistic)]
+
+
+def swept(measures: pd.DataFrame, task: str) -> pd.DataFrame:
+    names = [name for name, (_, of_task, *_) in SWEPT.items() if of_task == task]
+    return measures[measures["experiment"].isin([*names, "residual_flow"] if task == "noisy" else names)]
+
+
+def test_sharpness_shows_every_swept_network(study, drawn):
+    measures, _ = study
+    _, plotted = drawn["sharpness"]
+    expected = finals(swept(measures, "noisy"), "sharpness")
+    key = ["experiment", "depth", "step_fraction", "seed"]
+    both = plotted.merge(expected, on=key, validate="one_to_one")
+    assert len(both) == len(plotted) == len(expected)
+    pd.testing.assert_series_equal(both["sharpness"], both["value"], check_names=False)
+
+
+def test_sharpness_median_and_interval_are_over_seeds(study, drawn):
+    measures, _ = study
+    _, plotted = drawn["sharpness"]
+    expected = finals(measures, "sharpness")
+    for (experiment, depth, fraction), rows in plotted.groupby(["experiment", "depth", "step_fraction"]):
+        here = (expected["experiment"] == experiment) & (expected["depth"] == depth)
+        values = np.sort(expected[here & (expected["step_fraction"] == fraction)]["value"].dropna())
+        if len(values):
+            assert rows["median"].unique() == pytest.approx([np.median(values)])
+            assert rows["low"].unique() == pytest.approx([np.percentile(values, 5)])
+            assert rows["high"].unique() == pytest.approx([np.percentile(values, 95)])
+        else:
+            assert rows["median"].isna().all()
+
+
+def test_diverged_replicas_are_counted_in_table_picture_and_title(study, drawn):
+    measures, _ = study
+    figure, plotted = drawn["sharpness"]
+    expected = int(finals(swept(measures, "noisy"), "diverged")["value"].sum())
+    assert expected > 0
+    groups = plotted.drop_duplicates(["experiment", "depth", "step_fraction"])
+    assert plotted["diverged"].sum() == groups["diverged_replicas"].sum() == expected
+    numbers = [int(text.get_text()) for axes in figure.axes for text in axes.texts]
+    assert sum(numbers) == expected
+    assert f"{expected} of {len(plotted)} diverged" in figure.get_suptitle()
+
+
+def test_linear_networks_that_oscillate_do_not_count_as_flat_minima(study, drawn):
+    measures, _ = study
+    away = finals(measures, "excess_loss").query("value > 0.02")
+    assert len(away) > 0
+    _, plotted = drawn["sharpness"]
+    shown = plotted[plotted["family"] == "linear"]
+    expected = away[away["experiment"].isin(shown["experiment"])]
+    assert (~shown["at_minimum"] & ~shown["diverged"]).sum() == len(expected)
+    title, *_ = drawn["sharpness"][0].get_suptitle().splitlines()
+    converged = plotted[plotted["at_minimum"] & (plotted["family"] != "relu")]
+    low = np.percentile(converged["sharpness"] / converged["minimal_sharpness"], 5)
+    assert title.startswith(f"Linear networks end at {low:.2f} to ")
+    for name in ("gains", "coupling"):
+        _, points = drawn[name]
+        assert not points["step_fraction"].isin(away["step_fraction"]).any()
+
+
+def test_a_study_where_all_diverged_is_drawn():
+    measures, overlaps = synthetic_study(depths=(2,))
+    lost = measures.assign(value=measures["value"].where(measures["statistic"] == "diverged"))
+    lost.loc[lost["statistic"] == "diverged", "value"] = 1.0
+    figure, plotted = draw("sharpness", lost, overlaps)
+    assert plotted["diverged"].all()
+    assert figure.get_suptitle() == f"{len(plotted)} of {len(plotted)} diverged, task noisy"
+
+
+@pytest.mark.parametrize("task", ["noisy", "mild"])
+def test_sharpness_of_one_task(study, task):
+    measures, overlaps = study
+    _, plotted = draw(f"sharpness-{task}", measures, overlaps)
+    assert set(plotted["experiment"]) == set(swept(measures, task)["experiment"])
+
+
+def test_gains_are_those_of_the_flattest_step_size_and_of_its_control(study, drawn):
+    measures, _ = study
+    _, plotted = drawn["gains"]
+    assert set(plotted["experiment"]) == {"linear", "relu"}
+    away = finals(measures, "excess_loss").query("value > 0.02")["step_fraction"].unique()
+    for (experiment, depth), points in plotted.groupby(["experiment", "depth"]):
+        ranks = finals(measures, "loss" if experiment == "relu" else "sharpness_ratio")
+        ranks = ranks[(ranks["experiment"] == experiment) & (ranks["depth"] == depth)]
+        if experiment != "relu":
+            ranks = ranks[~ranks["step_fraction"].isin(away)]
+        flattest = ranks.groupby("step_fraction")["value"].median().idxmin()
+        assert set(points["step_fraction"]) == {flattest}
+        for control, name in ((False, experiment), (True, f"{experiment}-unbalanced")):
+            for statistic in ("path_gain", "product_norm"):
+                rows = finals(measures, statistic)
+                rows = rows[(rows["experiment"] == name) & (rows["depth"] == depth)]
+                rows = rows[rows["step_fraction"] == flattest].dropna(subset=["value"])
+                shown = points[(points["control"] == control) & (points["statistic"] == statistic)]
+                both = shown.merge(rows, on=["seed", "layer"], suffixes=("", "_measured"))
+                assert len(both) == len(shown) == len(rows) > 0
+                assert (both["value"] == both["value_measured"]).all()
+
+
+def test_gains_of_relu_networks_have_the_interval_over_samples(study, drawn):
+    measures, _ = study
+    _, plotted = drawn["gains"]
+    relu = plotted[(plotted["family"] == "relu") & ~plotted["control"] & (plotted["statistic"] == "path_gain")]
+    for bound, name in (("low", "path_gain_q05"), ("high", "path_gain_q95")):
+        rows = finals(measures, name).query("experiment == 'relu'")
+        both = relu.merge(rows, on=["depth", "step_fraction", "seed", "layer"], suffixes=("", "_measured"))
+        assert len(both) == len(relu) > 0
+        assert (both[bound] == both["value_measured"]).all()
+    assert plotted.loc[plotted["family"] == "linear", ["low", "high"]].isna().all(axis=None)
+
+
+def test_coupling_shows_the_flattest_network_and_its_control(study, drawn):
+    measures, overlaps = study
+    _, plotted = drawn["coupling"]
+    assert set(plotted["depth"]) == {4}
+    key = ["experiment", "depth", "step_fraction", "seed"]
+    measured = overlaps[key].drop_duplicates()
+    away = finals(measures, "excess_loss").query("value > 0.02")[key]
+    ranks = {
+        "linear": finals(measures, "sharpness_ratio").query("experiment in ['linear', 'residual'] and depth == 4"),
+        "ReLU": finals(measures, "loss").query("experiment == 'relu' and depth == 4"),
+    }
+    for block, rank in ranks.items():
+        cells = plotted[plotted["block"] == block]
+        rank = rank.merge(measured, on=key).merge(away, on=key, how="left", indicator=True)
+        expected = rank[rank["_merge"] == "left_only"].sort_values("value").iloc[0]
+        shown = cells.loc[~cells["control"], key].drop_duplicates()
+        assert (shown == expected[key]).all(axis=None)
+        trained = cells.loc[~cells["control"], key].drop_duplicates().iloc[0]
+        control = cells.loc[cells["control"], key].drop_duplicates().iloc[0]
+        assert control["experiment"] == f"{trained['experiment']}-unbalanced"
+        assert (control[key[1:]] == trained[key[1:]]).all()
+        assert len(cells) == 2 * 3 * WIDTH**2
+    both = plotted.merge(overlaps, on=[*key, "layer", "left", "right"], suffixes=("", "_measured"))
+    assert len(both) == len(plotted)
+    assert (both["overlap"] == both["overlap_measured"]).all()
+
+
+def test_training_carries_the_last_network_of_a_finished_replica(study, drawn):
+    measures, _ = study
+    _, plotted = drawn["training"]
+    cosines = measures[measures["statistic"] == "path_cosine"].query("experiment == 'start_pytorch' and depth == 3")
+    worst = cosines.groupby(["seed", "step"])["value"].min()
+    steps = worst.index.get_level_values("step").unique().sort_values()
+    curve = plotted.query("experiment == 'start_pytorch' and depth == 3 and statistic == 'path_cosine'")
+    assert list(curve["step"]) == list(steps)
+    for step, median in zip(curve["step"], curve["median"], strict=True):
+        latest = [worst[seed][worst[seed].index <= step].iloc[-1] for seed in range(SEEDS)]
+        assert median == np.median(latest)
+
+
+def test_training_shows_all_starts_and_no_sweep(drawn):
+    _, plotted = drawn["training"]
+    assert set(plotted["experiment"]) == {f"start_{start}" for start in STARTS}
+
+
+def test_path_cosine_shows_the_worst_interface_of_every_final_network(study, drawn):
+    measures, _ = study
+    _, plotted = drawn["path-cosine"]
+    key = ["experiment", "depth", "step_fraction", "seed"]
+    for statistic in ("path_cosine", "singular_overlap"):
+        rows = finals(measures, statistic).dropna(subset=["value"])
+        worst = rows.groupby(key, dropna=False)["value"].min().reset_index()
+        both = plotted.merge(worst, on=key, validate="one_to_one")
+        assert len(both) == len(plotted) == len(worst)
+        assert (both[statistic] == both["value"]).all()
+
+
+def test_path_cosine_title_states_the_rank_correlations(drawn):
+    figure, plotted = drawn["path-cosine"]
+    linear = plotted[(plotted["family"] != "relu") & (plotted["kind"] == "trained")]
+    expected = linear["sharpness_ratio"].rank().corr(linear["path_cosine"].rank())
+    assert f"path cosine {expected:.2f}".replace("-", "−") in figure.get_suptitle()
+
+
+def test_overview_repeats_the_other_figures(study, drawn):
+    _, plotted = drawn["overview"]
+    assert set(plotted["depth"]) == {4}
+    for panel, name, value in (
+        ("Sharpness against step size", "sharpness", "sharpness"),
+        ("Gain from input to layer k", "gains", "value"),
+        ("Sharpness along training", "training", "median"),
+        ("Coupling of neighbouring layers", "path-cosine", "path_cosine"),
+    ):
+        shown = plotted.loc[plotted["panel"] == panel, value].dropna()
+        _, whole = drawn[name]
+        assert len(shown) > 0
+        assert shown.isin(whole.loc[whole["depth"] == 4, value]).all()
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_text_is_large_enough_and_on_the_page(drawn, name):
+    figure, _ = drawn[name]
+    figure.draw_without_rendering()
+    assert figure.get_size_inches()[0] <= 7.1
+    inside = figure.bbox.padded(1.0)
+    texts = [text for text in figure.findobj(Text) if text.get_visible() and text.get_text().strip()]
+    assert min(text.get_fontsize() for text in texts) >= 8
+    ticks = {
+        label
+        for panel in figure.axes
+        for axis in (panel.xaxis, panel.yaxis)
+        for label in axis.get_ticklabels(which="both")
+    }
+    for text in set(texts) - ticks:
+        corners = text.get_window_extent().corners()
+        assert all(inside.contains(*corner) for corner in corners), text.get_text()
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_figures_draw_what_there_is_without_relu(study, name):
+    measures, overlaps = study
+    _, plotted = draw(name, measures[measures["family"] != "relu"], overlaps[overlaps["family"] != "relu"])
+    assert len(plotted) > 0
+    assert "relu" not in set(plotted["family"])
+
+
+def lacking(measures: pd.DataFrame, name: str) -> pd.DataFrame:
+    return {
+        "sharpness": measures[measures["experiment"] == "residual_flow"],
+        "gains": measures[~measures["experiment"].str.endswith("-unbalanced")],
+        "coupling": measures[~measures["experiment"].str.endswith("-unbalanced")],
+        "training": measures[measures["final"]],
+        "path-cosine": measures[measures["layer"] == 0],
+        "overview": measures[measures["layer"] < 0],
+    }[name]
+
+
+@pytest.mark.parametrize(
+    ("name", "cure"),
+    [
+        ("sharpness", "step_sizes"),
+        ("gains", "`unbalance`"),
+        ("coupling", "`unbalance`"),
+        ("training", "`snapshots`"),
+        ("path-cosine", "depths"),
+        ("overview", "no "),
+    ],
+)
+def test_a_study_without_the_data_is_told_what_is_missing(study, name, cure):
+    measures, overlaps = study
+    with pytest.raises(UserError, match=cure) as error:
+        draw(name, lacking(measures, name), overlaps)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [("sharpnes", "'sharpness'"), ("sharpness-nosiy", "'noisy'"), ("shrapness-noisy", "'sharpness'")],
+)
+def test_unknown_names_are_answered_with_the_nearest(study, name, message):
+    with pytest.raises(UserError, match=message):
+        draw(name, *study)
+
+
+def test_a_missing_table_is_named(tmp_path):
+    with pytest.raises(UserError, match=r"measures\.parquet: no such file"):
+        render("gains", tmp_path / "measures.parquet", tmp_path / "overlaps.parquet", tmp_path / "gains")
+
+
+RENDER_ALL = """
+import sys
+from pathlib import Path
+from flatminima.figures.render import FIGURES, render
+from flatminima.figures.tables import TABLES
+study, output = map(Path, sys.argv[1:])
+for name in [*FIGURES, "sharpness-mild"]:
+    render(name, study / "measures.parquet", study / "overlaps.parquet", output / name)
+assert TABLES and "torch" not in sys.modules
+"""
+
+
+def test_two_processes_write_the_same_bytes(tmp_path):
+    measures, overlaps = synthetic_study(depths=(2, 3))
+    measures.to_parquet(tmp_path / "measures.parquet")
+    overlaps.to_parquet(tmp_path / "overlaps.parquet")
+    for run in ("1", "2"):
+        environment = os.environ | {"PYTHONHASHSEED": run}
+        subprocess.run([sys.executable, "-c", RENDER_ALL, tmp_path, tmp_path / run], check=True, env=environment)
+    names = {f"{name}.{suffix}" for name in [*FIGURES, "sharpness-mild"] for suffix in ("svg", "pdf", "png", "csv")}
+    for run in ("1", "2"):
+        assert {path.name for path in (tmp_path / run).iterdir()} == names
+    differing = [name for name in names if (tmp_path / "1" / name).read_bytes() != (tmp_path / "2" / name).read_bytes()]
+    assert differing == []
+
+
+def test_the_csv_is_the_table_drawn_in_full_precision(study, drawn, tmp_path):
+    measures, overlaps = study
+    measures.to_parquet(tmp_path / "measures.parquet")
+    overlaps.to_parquet(tmp_path / "overlaps.parquet")
+    render("training", tmp_path / "measures.parquet", tmp_path / "overlaps.parquet", tmp_path / "v1.training")
+    written = pd.read_csv(tmp_path / "v1.training.csv")
+    pd.testing.assert_frame_equal(written, drawn["training"][1], check_exact=True, check_dtype=False)
+    assert Path(tmp_path / "v1.training.png").read_bytes().startswith(b"\x89PNG")

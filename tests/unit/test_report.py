@@ -1,0 +1,449 @@
+"""The page of a study: complete, self-contained, safe, readable by everyone, and the same bytes every time."""
+
+import base64
+import json
+import os
+import platform
+import re
+import sys
+from html.parser import HTMLParser
+from importlib.metadata import version
+from itertools import pairwise
+from pathlib import Path
+from subprocess import run
+
+import pandas as pd
+import pytest
+from docutils.core import publish_parts
+from jinja2 import Template
+
+from flatminima.config import Study, load
+from flatminima.errors import UserError
+from flatminima.figures import render, tables
+from flatminima.report import page
+from flatminima.report.captions import FIGURES, TABLES, figure_caption, table_caption
+from flatminima.report.environment import environment
+
+REPOSITORY = Path(__file__).parents[2]
+STUDIES = load(REPOSITORY / "config.yaml").studies
+SVG = '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 640 240"><rect width="640" height="240" fill="#9cf"/></svg>'
+TABLE = (
+    '<table border="1" class="dataframe"><thead><tr><th>depth</th><th>ratio</th></tr></thead>'
+    "<tbody><tr><td>2</td><td>1.07</td></tr><tr><td>3</td><td>1.12</td></tr></tbody></table>"
+)
+VOID = {"meta", "img", "br"}
+
+
+def case(experiment="residual", depth=3, holds=True, **changes) -> dict:
+    values = {"networks": 25, "excluded": 1, "diverged": 2, "share": 0.987, "required": 0.9}
+    spread = {"median": 1.00021, "low": 1.0, "high": 1.0072}
+    return {"experiment": experiment, "depth": depth, **values, **spread, "holds": holds} | changes
+
+
+def criterion(*cases: dict, statistic="sharpness_ratio") -> dict:
+    return {
+        "statistic": statistic,
+        "predicate": "at most 1.01 in every layer, for at least 90% of the networks",
+        "selection": "experiments residual, residual_flow; networks with excess_loss at most 0.001",
+        "cases": list(cases),
+    }
+
+
+def claim(identity="M1", verdict="REPRODUCED", figures=(), fails=True, **changes) -> dict:
+    return {
+        "id": identity,
+        "paper": "Mulayoff and Michaeli, Unique Properties of Flat Minima in Deep Networks, ICML 2020",
+        "title": "Residual networks that start at zero end at a flattest minimum",
+        "statement": "Linear residual networks initialised at zero converge to the flattest of all global minima.",
+        "scope": "Linear residual networks on denoising, depths 2 to 5, gradient descent and gradient flow.",
+        "verdict": verdict,
+        "reason": "8 of 8 cases hold",
+        "figures": list(figures),
+        "criteria": [criterion(*[case(depth=depth) for depth in (2, 3, 4, 5)])],
+        "control": {
+            "description": "The same functions with their layers unbalanced at random.",
+            "criteria": [criterion(case("residual-unbalanced", holds=not fails, share=0.0, median=14.2))],
+            "fails": fails,
+        },
+    } | changes
+
+
+CLAIMS = [
+    claim(figures=["sharpness", "training"]),
+    claim(
+        "M2",
+        "PARTIAL",
+        title="Flattest minima are nearly balanced",
+        statement="The gain from the input to any layer does not change drastically from one layer to the next.",
+        reason="5 of 8 cases hold; in 1 no network met the conditions",
+        figures=["gains"],
+        criteria=[criterion(case(), case(depth=4, holds=False, share=0.64), case(depth=5, holds=None, networks=0))],
+    ),
+    claim(
+        "M3", "NOT REPRODUCED", title="Consecutive layers are coupled", figures=["coupling"], reason="0 of 8 cases hold"
+    ),
+    claim(
+        "M5",
+        "INCONCLUSIVE",
+        title="Networks trained in practice show these properties",
+        reason="4 of 8 cases hold, but the predicate does not fail on every control, so it proves nothing",
+        figures=["sharpness", "landscape"],
+        fails=False,
+    ),
+]
+
+
+def measures(study: Study) -> pd.DataFrame:
+    """Three networks per experiment, one of which diverged in the first, and two controls."""
+    names = list(study.experiments)
+    finals = [(name, float(name == names[0] and seed == 0), True) for name in names for seed in range(3)]
+    controls = [(f"{names[0]}-unbalanced", 0.0, True)] * 2
+    snapshots = [(names[0], 0.0, False)] * 7
+    frame = pd.DataFrame([*finals, *controls, *snapshots], columns=["experiment", "value", "final"])
+    return frame.assign(statistic="diverged", layer=0, task="noisy", family="linear")
+
+
+@pytest.fixture
+def results(tmp_path) -> Path:
+    """The files of the study `digits` that a page is made from."""
+    (tmp_path / "figures").mkdir()
+    (tmp_path / "tables").mkdir()
+    for name in ("sharpness-noisy", "training", "gains", "coupling", "phase-portrait"):
+        (tmp_path / f"figures/{name}.svg").write_text(SVG)
+        (tmp_path / f"figures/{name}.csv").write_text("x\n1\n")
+        (tmp_path / f"figures/{name}.pdf").write_bytes(b"%PDF-")
+    (tmp_path / "tables/sharpness.html").write_text(TABLE)
+    (tmp_path / "tables/sharpness.csv").write_text("depth,ratio\n")
+    measures(STUDIES["digits"]).to_parquet(tmp_path / "measures.parquet")
+    save_claims(tmp_path, CLAIMS)
+    return tmp_path
+
+
+def save_claims(results: Path, claims: list[dict]) -> None:
+    (results / "claims.json").write_text(json.dumps({"study": "digits", "claims": claims}))
+
+
+def build(results: Path, study="digits") -> str:
+    page.write_report(
+        study,
+        STUDIES[study],
+        results / "claims.json",
+        sorted((results / "figures").glob("*.svg")),
+        sorted((results / "tables").glob("*.html")),
+        results / "report/index.html",
+    )
+    return (results / "report/index.html").read_text()
+
+
+class Page(HTMLParser):
+    """Start tags with attributes, the text of every table cell, and whether all tags are closed in order."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str]]] = []
+        self.open: list[str] = []
+        self.tables: list[list[list[str]]] = []
+        self.text = ""
+        self.feed(text)
+        self.close()
+
+    def handle_starttag(self, tag, attributes):
+        self.tags.append((tag, dict(attributes)))
+        if tag not in VOID:
+            self.open.append(tag)
+        if tag == "table":
+            self.tables.append([])
+        if tag == "tr":
+            self.tables[-1].append([])
+        if tag in ("td", "th"):
+            self.tables[-1][-1].append("")
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        if "style" in self.open:
+            return
+        self.text += data
+        if "td" in self.open or "th" in self.open:
+            self.tables[-1][-1][-1] += data
+
+    def all(self, tag: str) -> list[dict[str, str]]:
+        return [attributes for name, attributes in self.tags if name == tag]
+
+
+def sourced(node: dict, path: tuple[str, ...] = ()) -> list[tuple[tuple[str, ...], object, str]]:
+    """Every hyperparameter in a dumped configuration: path, value, source."""
+    if set(node) == {"value", "source"}:
+        return [(path, node["value"], node["source"])]
+    return [found for key, item in node.items() if isinstance(item, dict) for found in sourced(item, (*path, key))]
+
+
+def shown(value: object) -> str:
+    if isinstance(value, list):
+        return ", ".join(shown(item) for item in value)
+    return {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value)
+
+
+@pytest.mark.parametrize("study", STUDIES)
+def test_every_hyperparameter_is_shown_with_its_source(results, study):
+    measures(STUDIES[study]).to_parquet(results / "measures.parquet")
+    shown_tables = [table for table in Page(build(results, study)).tables if table[0][0] == "Hyperparameter"]
+    sections = [name for name in Study.model_fields if name != "title"]
+    hyperparameters = sourced(STUDIES[study].model_dump())
+    assert len(hyperparameters) > 20
+    for (section, *path), value, source in hyperparameters:
+        header, *rows = shown_tables[sections.index(section)]
+        column = header.index("value") if "value" in header else header.index(path.pop(0))
+        cells = {row[0].split()[0]: row[column].split() for row in rows}
+        assert cells[".".join(path)] == [*shown(value).split(), source]
+
+
+def test_page_needs_nothing_from_the_network_or_scripts(results):
+    text = build(results)
+    built = Page(text)
+    for _, attributes in built.tags:
+        for name in ("src", "href", "srcset", "data", "action", "poster"):
+            assert not re.match(r"(?i)\s*(https?:)?//", attributes.get(name) or "")
+        assert not any(name.startswith("on") for name in attributes)
+    assert not re.search(r"(?i)url\(|@import", text)
+    assert not built.all("script") and not built.all("link") and not built.all("iframe")
+    policies = [meta["content"] for meta in built.all("meta") if meta.get("http-equiv") == "Content-Security-Policy"]
+    assert policies == ["default-src 'none'; img-src data:; style-src 'unsafe-inline'"]
+
+
+def test_environment_names_versions_and_hardware(results):
+    rows = dict(Page(build(results)).tables[-1])
+    assert rows["Python"] == platform.python_version()
+    for package in ("torch", "numpy", "scipy", "pandas", "snakemake"):
+        assert rows[package] == version(package)
+    assert rows["Logical processors"] == str(os.cpu_count())
+    assert rows["Operating system"].endswith(platform.machine())
+    assert rows["Processor"]
+
+
+def test_environment_without_an_os_release_file(monkeypatch):
+    def absent():
+        raise OSError
+
+    monkeypatch.setattr(platform, "freedesktop_os_release", absent)
+    assert environment()["Operating system"].startswith(platform.system())
+
+
+def test_caption_of_a_table_is_kept_or_added(results):
+    (results / "tables/sharpness.html").write_text(TABLE.replace("<thead", "<caption>Own words</caption><thead"))
+    (results / "tables/residual-gains.html").write_text(TABLE)
+    text = build(results)
+    assert text.count("<caption>Own words</caption>") == text.count("<caption>Residual gains</caption>") == 1
+    assert text.count("2 rows") == 2
+
+
+def test_figures_are_embedded_once_with_alternative_text(results):
+    images = Page(build(results)).all("img")
+    assert len(images) == 5
+    for image in images:
+        kind, _, data = image["src"].partition(",")
+        assert kind == "data:image/svg+xml;base64"
+        assert base64.b64decode(data).decode() == SVG
+        assert len(image["alt"]) > 20
+
+
+def test_links_lead_to_files_and_to_places_in_the_page(results):
+    built = Page(build(results))
+    targets = [attributes["href"] for attributes in built.all("a")]
+    places = {attributes["id"] for _, attributes in built.tags if "id" in attributes}
+    assert {"../figures/sharpness-noisy.csv", "../figures/gains.pdf", "../tables/sharpness.csv"} <= set(targets)
+    for target in targets:
+        assert target[1:] in places if target.startswith("#") else (results / "report" / target).exists()
+
+
+def test_labels_lead_to_elements(results):
+    built = Page(build(results))
+    identities = [attributes["id"] for _, attributes in built.tags if "id" in attributes]
+    assert len(identities) == len(set(identities))
+    assert {a["aria-labelledby"] for _, a in built.tags if "aria-labelledby" in a} <= set(identities)
+
+
+def test_headings_descend_one_level_at_a_time_and_tables_have_captions(results):
+    built = Page(build(results))
+    levels = [int(tag[1]) for tag, _ in built.tags if re.fullmatch("h[1-6]", tag)]
+    assert levels[0] == 1 and levels.count(1) == 1
+    assert all(after <= before + 1 for before, after in pairwise(levels))
+    assert len(built.all("caption")) == len(built.all("table"))
+    assert not built.open
+
+
+def test_summary_counts_networks_by_how_they_ended(results):
+    experiments = len(STUDIES["digits"].experiments)
+    text = " ".join(Page(build(results)).text.split())
+    assert f"{3 * experiments} networks were trained in {experiments} experiments; 1 of them diverged" in text
+    assert "2 control networks" in text
+    assert "Verdicts on 4 claims: 1 reproduced, 1 partial, 1 not reproduced, 1 inconclusive." in text
+
+
+def test_verdicts_and_evidence_are_shown(results):
+    tables = Page(build(results)).tables
+    verdicts = tables[0][1:]
+    assert [row[0] for row in verdicts] == ["M1", "M2", "M3", "M5"]
+    assert [row[2] for row in verdicts] == ["✓ REPRODUCED", "◐ PARTIAL", "✗ NOT REPRODUCED", "? INCONCLUSIVE"]
+    assert verdicts[1][1::2] == [
+        "Flattest minima are nearly balanced",
+        "5 of 8 cases hold; in 1 no network met the conditions",
+    ]
+    cases = next(table for table in tables if len(table) == 4 and table[0][0] == "Experiment")[1:]
+    first, second, third = cases
+    assert first == ["residual", "3", "25", "1", "2", "98.7\xa0%", "90\xa0%", "1.0002 [1, 1.0072]", "✓ yes"]
+    assert second[5] == "64\xa0%" and second[8] == "✗ no"
+    assert third[2] == "0" and third[8] == "? no network"
+
+
+def test_control_that_does_not_fail_is_said_so(results):
+    text = build(results)
+    assert text.count("The control fails, as it must") == 3
+    assert text.count("The control does not fail everywhere") == 1
+
+
+def test_claims_share_figures_and_name_those_that_were_not_drawn(results):
+    text = " ".join(Page(build(results)).text.split())
+    last = text[text.index("M5 Networks trained in practice", text.index("Claims and evidence")) :]
+    assert "See also figure 1." in last
+    assert "Not drawn in this study: landscape." in last
+    assert "Further figures Figure 5. Phase portrait." in last
+
+
+def test_overview_comes_first_and_once(results):
+    (results / "figures/overview.svg").write_text(SVG)
+    save_claims(results, [claim(figures=["overview", "training"])])
+    built = Page(build(results))
+    text = " ".join(built.text.split())
+    assert text.index(f"Figure 1. {FIGURES['overview'].title}.") < text.index("Claims and evidence")
+    assert "See also figure 1." in text
+    assert len(built.all("img")) == 6
+
+
+def test_values_that_do_not_exist_are_dashes(results):
+    save_claims(results, [claim(criteria=[criterion(case(share=None, median=None, low=None, high=None, holds=None))])])
+    tables = Page(build(results)).tables
+    row = next(table for table in tables if table[0][0] == "Experiment")[1]
+    assert row[5:] == ["–", "90\xa0%", "– [–, –]", "? no network"]
+
+
+def test_hostile_text_is_shown_not_run(results):
+    hostile = "<script>alert(1)</script><img src=x onerror=alert(1)>\"'{{ 7 * 7 }}"
+    words = dict.fromkeys(("paper", "title", "statement", "scope", "reason"), hostile)
+    save_claims(results, [claim(figures=[hostile], **words)])
+    built = Page(build(results))
+    assert not built.all("script")
+    assert len(built.all("img")) == 5
+    assert built.text.count(hostile) == 8
+
+
+def test_same_inputs_give_the_same_bytes(results):
+    first = build(results)
+    (results / "report/index.html").unlink()
+    assert build(results) == first
+    assert not list((results / "report").glob(".*"))
+
+
+@pytest.mark.parametrize("name", ["claims.json", "measures.parquet"])
+def test_missing_input_is_one_line_that_names_it(results, name):
+    (results / name).unlink()
+    with pytest.raises(UserError, match=rf"{name}: no such file; run `make reproduce`") as error:
+        build(results)
+    assert "\n" not in str(error.value)
+
+
+def test_malformed_inputs_are_named(results):
+    (results / "claims.json").write_text('{"study": "digits", "claims": [{}]}')
+    with pytest.raises(UserError, match=r"claims\.json: claims\.0\.id: missing key"):
+        build(results)
+    (results / "claims.json").write_text("{")
+    with pytest.raises(UserError, match="not valid JSON"):
+        build(results)
+    save_claims(results, CLAIMS)
+    pd.DataFrame({"experiment": ["residual"]}).to_parquet(results / "measures.parquet")
+    with pytest.raises(UserError, match="not a table of measures"):
+        build(results)
+
+
+def test_missing_figure_is_named(results):
+    with pytest.raises(UserError, match=r"gone\.svg: no such file"):
+        page.write_report(
+            "digits", STUDIES["digits"], results / "claims.json", [results / "gone.svg"], [], results / "index.html"
+        )
+    assert not (results / "index.html").exists()
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(None, "–"), (float("nan"), "–"), (1.000212, "1.0002"), (-0.5, "−0.5"), (1.234567e-9, "1.2346e−09")],
+)
+def test_numbers(value, text):
+    assert page.number(value) == text
+
+
+@pytest.mark.parametrize(("share", "text"), [(1.0, "100\xa0%"), (0.9, "90\xa0%"), (0.996, "99.6\xa0%"), (None, "–")])
+def test_shares(share, text):
+    assert page.percent(share) == text
+
+
+def test_captions_are_found_by_prefix_or_made_from_the_name():
+    assert figure_caption("training") is FIGURES["training"]
+    assert figure_caption("sharpness-noisy").title == f"{FIGURES['sharpness'].title}: noisy"
+    assert figure_caption("sharpness-noisy").text == FIGURES["sharpness"].text
+    assert figure_caption("path-cosine") is FIGURES["path-cosine"]
+    assert figure_caption("phase-portrait").title == "Phase portrait"
+    assert table_caption("residual_gains").title == "Residual gains"
+
+
+def test_every_figure_and_table_has_a_caption():
+    assert set(FIGURES) == set(render.FIGURES)
+    assert set(TABLES) == set(tables.TABLES)
+    assert all(len(caption.text) > 40 and len(caption.alternative) > 40 for caption in FIGURES.values())
+
+
+def workflow_caption(file: str, name: str) -> str:
+    """A caption as `snakemake --report` fills it in, checked to be valid reStructuredText."""
+    template = (REPOSITORY / "workflow/report" / file).read_text()
+    text = Template(template).render(snakemake={"wildcards": {"name": name, "study": "digits"}})
+    publish_parts(text, writer="html", settings_overrides={"halt_level": 2})
+    return text
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_the_workflow_report_has_the_same_figure_captions(name):
+    for figure in (name, f"{name}-noisy"):
+        assert workflow_caption("figure.rst", figure).split() == figure_caption(figure).text.split()
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_the_workflow_report_has_the_same_table_captions(name):
+    assert workflow_caption("table.rst", name).split() == table_caption(name).text.split()
+
+
+def test_the_workflow_report_describes_itself_and_the_page():
+    assert "Mulayoff and Michaeli" in workflow_caption("workflow.rst", "")
+    assert "study digits" in workflow_caption("report.rst", "")
+
+
+def luminance(colour: str) -> float:
+    """Relative luminance of #rrggbb, as WCAG 2 defines it."""
+    channels = [int(colour[k : k + 2], 16) / 255 for k in (1, 3, 5)]
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
+    return sum(weight * c for weight, c in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_text_contrast_meets_wcag_aa(results, scheme):
+    palettes = re.findall(r":root \{([^}]*)\}", build(results))
+    colours = dict(re.findall(r"--([a-z-]+): (#[0-9a-f]{6});", palettes[("light", "dark").index(scheme)]))
+    pairs = [(name, "page") for name in ("text", "muted", "accent", "good", "part", "bad", "open")]
+    pairs += [(name, f"{name}-fill") for name in ("good", "part", "bad", "open")] + [("accent", "open-fill")]
+    for text, background in pairs:
+        light, dark = sorted((luminance(colours[text]), luminance(colours[background])), reverse=True)
+        assert (light + 0.05) / (dark + 0.05) >= 4.5, (text, background)
+
+
+def test_torch_is_never_imported():
+    code = "import sys, flatminima.report.page, flatminima.report.scoreboard; sys.exit('torch' in sys.modules)"
+    assert run([sys.executable, "-c", code], check=False).returncode == 0

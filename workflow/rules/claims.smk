@@ -1,0 +1,25 @@
+rule claims:
+    """The verdict of every claim in the ledger."""
+    input:
+        ledger="workflow/claims.yaml",
+        measures="results/{study}/measures.parquet",
+    output:
+        "results/{study}/claims.json",
+    params:
+        code=code_digest("flatminima.claims.verdicts", "flatminima.claims.ledger"),
+    log:
+        "logs/{study}/claims.log",
+    benchmark:
+        "logs/{study}/claims.tsv"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=10,
+    shell:
+        r"""
+        flatminima claims \
+            --study {wildcards.study:q} \
+            --ledger {input.ledger:q} \
+            --measures {input.measures:q} \
+            --output {output:q} 2>&1 | tee {log:q} >&2
+        """

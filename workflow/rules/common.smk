@@ -1,0 +1,76 @@
+"""Names of files, and the narrow settings and code digests that decide what runs again."""
+
+import json
+import sys
+from pathlib import Path
+
+from flatminima import config as schema
+from flatminima.errors import UserError
+from flatminima.provenance.digest import code_digest
+
+STUDY_FIGURES = ["gains", "coupling", "training", "path-cosine", "overview"]
+TABLES = ["sharpness", "balance", "coupling"]
+STAGES = ["data", "train", "measure", "figures", "tables", "claims", "report"]
+
+try:
+    CONFIG = schema.parse(schema.Config, config, "config.yaml")
+except UserError as error:
+    sys.exit(str(error))
+
+
+wildcard_constraints:
+    study="|".join(CONFIG.studies),
+    experiment="[a-z0-9_]+",
+    depth=r"\d+",
+
+
+def settings(model):
+    """A section of the configuration as JSON, the form in which rules pass it on."""
+    return model.model_dump_json() if hasattr(model, "model_dump_json") else json.dumps(model)
+
+
+def study(wildcards):
+    return CONFIG.studies[wildcards.study]
+
+
+def experiment(wildcards):
+    return study(wildcards).experiments[wildcards.experiment]
+
+
+def task_file(kind):
+    """Input function: a file of the task that an experiment is trained on."""
+    return lambda wildcards: f"results/{wildcards.study}/data/{experiment(wildcards).task}{kind}"
+
+
+def shapes(name):
+    """(experiment, depth) of every network file of a study."""
+    return [(run, depth) for run, values in CONFIG.studies[name].experiments.items() for depth in values.depths.value]
+
+
+def depths(name, task):
+    """All depths of the networks trained on a task."""
+    runs = CONFIG.studies[name].experiments.values()
+    return sorted({depth for run in runs if run.task == task for depth in run.depths.value})
+
+
+def figures(name):
+    return [f"sharpness-{task}" for task in CONFIG.studies[name].tasks] + STUDY_FIGURES
+
+
+def figure_module(name):
+    """The module that draws a figure."""
+    return f"flatminima.figures.{name.replace('-', '_') if name in STUDY_FIGURES else 'sharpness'}"
+
+
+def stage(kind, studies):
+    """The files that a stage makes for some studies."""
+    files = {
+        "data": lambda name: [f"data/{task}.sha256" for task in CONFIG.studies[name].tasks],
+        "train": lambda name: [f"networks/{run}-depth{depth}.safetensors" for run, depth in shapes(name)],
+        "measure": lambda name: ["measures.parquet", "overlaps.parquet"],
+        "figures": lambda name: [f"figures/{figure}.svg" for figure in figures(name)],
+        "tables": lambda name: [f"tables/{table}.html" for table in TABLES],
+        "claims": lambda name: ["claims.json"],
+        "report": lambda name: ["report/index.html"],
+    }
+    return [f"results/{name}/{file}" for name in studies for file in files[kind](name)]

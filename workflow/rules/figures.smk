@@ -1,0 +1,64 @@
+rule figure:
+    """One figure, and the data it shows."""
+    input:
+        measures="results/{study}/measures.parquet",
+        overlaps="results/{study}/overlaps.parquet",
+    output:
+        report(
+            "results/{study}/figures/{name}.svg",
+            caption="../report/figure.rst",
+            category="{study}",
+            subcategory="figures",
+        ),
+        multiext("results/{study}/figures/{name}", ".pdf", ".png", ".csv"),
+    params:
+        prefix="results/{study}/figures/{name}",
+        code=lambda w: code_digest(figure_module(w.name)),
+    log:
+        "logs/{study}/figures/{name}.log",
+    benchmark:
+        "logs/{study}/figures/{name}.tsv"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=10,
+    shell:
+        r"""
+        flatminima figure \
+            --measures {input.measures:q} \
+            --overlaps {input.overlaps:q} \
+            --output {params.prefix:q} \
+            {wildcards.name:q} 2>&1 | tee {log:q} >&2
+        """
+
+
+rule table:
+    """One table."""
+    input:
+        measures="results/{study}/measures.parquet",
+    output:
+        report(
+            "results/{study}/tables/{name}.html",
+            caption="../report/table.rst",
+            category="{study}",
+            subcategory="tables",
+        ),
+        multiext("results/{study}/tables/{name}", ".csv", ".tex"),
+    params:
+        prefix="results/{study}/tables/{name}",
+        code=code_digest("flatminima.figures.tables"),
+    log:
+        "logs/{study}/tables/{name}.log",
+    benchmark:
+        "logs/{study}/tables/{name}.tsv"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=10,
+    shell:
+        r"""
+        flatminima table \
+            --measures {input.measures:q} \
+            --output {params.prefix:q} \
+            {wildcards.name:q} 2>&1 | tee {log:q} >&2
+        """

@@ -1,0 +1,53 @@
+rule measure:
+    """Sharpness, balance and coupling of every replica of one shape, and of its unbalanced control."""
+    input:
+        networks="results/{study}/networks/{experiment}-depth{depth}.safetensors",
+        samples=task_file(".safetensors"),
+        moments=task_file("-moments.safetensors"),
+    output:
+        measures="results/{study}/measures/{experiment}-depth{depth}.parquet",
+        overlaps="results/{study}/overlaps/{experiment}-depth{depth}.parquet",
+    params:
+        settings=lambda w: settings(study(w).measure),
+        unbalance=lambda w: [f"--unbalance={scale.value}" for scale in [experiment(w).unbalance] if scale],
+        code=code_digest("flatminima.minima.measure", "flatminima.networks.storage", "flatminima.data.storage"),
+    log:
+        "logs/{study}/measure/{experiment}-depth{depth}.log",
+    benchmark:
+        "logs/{study}/measure/{experiment}-depth{depth}.tsv"
+    threads: 1
+    resources:
+        mem_mb=3000,
+        runtime=60,
+    shell:
+        r"""
+        flatminima measure \
+            --networks {input.networks:q} \
+            --samples {input.samples:q} \
+            --moments {input.moments:q} \
+            --settings {params.settings:q} {params.unbalance} \
+            --measures {output.measures:q} \
+            --overlaps {output.overlaps:q} 2>&1 | tee {log:q} >&2
+        """
+
+
+rule collect:
+    """One tidy table of all shapes of a study."""
+    input:
+        lambda w: [f"results/{w.study}/{w.table}/{run}-depth{depth}.parquet" for run, depth in shapes(w.study)],
+    output:
+        "results/{study}/{table}.parquet",
+    log:
+        "logs/{study}/collect/{table}.log",
+    benchmark:
+        "logs/{study}/collect/{table}.tsv"
+    wildcard_constraints:
+        table="measures|overlaps",
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=10,
+    shell:
+        r"""
+        flatminima collect --output {output:q} {input:q} 2>&1 | tee {log:q} >&2
+        """

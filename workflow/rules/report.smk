@@ -1,0 +1,36 @@
+rule report:
+    """The page of one study: verdicts, evidence, protocol and environment."""
+    input:
+        claims="results/{study}/claims.json",
+        measures="results/{study}/measures.parquet",
+        figures=lambda w: stage("figures", [w.study]),
+        tables=lambda w: stage("tables", [w.study]),
+    output:
+        report(
+            "results/{study}/report/index.html",
+            caption="../report/report.rst",
+            category="{study}",
+            subcategory="report",
+        ),
+    params:
+        settings=lambda w: settings(study(w)),
+        figures=lambda w, input: [f"--figure={figure}" for figure in input.figures],
+        tables=lambda w, input: [f"--table={table}" for table in input.tables],
+        code=code_digest("flatminima.report.page", data=["report/templates/*"]),
+    log:
+        "logs/{study}/report.log",
+    benchmark:
+        "logs/{study}/report.tsv"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=10,
+    shell:
+        r"""
+        flatminima report \
+            --study {wildcards.study:q} \
+            --settings {params.settings:q} \
+            --claims {input.claims:q} \
+            {params.figures:q} {params.tables:q} \
+            --output {output:q} 2>&1 | tee {log:q} >&2
+        """

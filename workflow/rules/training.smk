@@ -1,0 +1,32 @@
+rule train:
+    """Every replica (seed x step size) of one experiment at one depth, in one stack."""
+    input:
+        samples=task_file(".safetensors"),
+        moments=task_file("-moments.safetensors"),
+        bounds=lambda w: f"results/{w.study}/bounds/{experiment(w).task}.json",
+    output:
+        networks="results/{study}/networks/{experiment}-depth{depth}.safetensors",
+        history="results/{study}/histories/{experiment}-depth{depth}.parquet",
+    params:
+        settings=lambda w: settings(experiment(w)),
+        code=code_digest("flatminima.training.job", "flatminima.networks.storage"),
+    log:
+        "logs/{study}/train/{experiment}-depth{depth}.log",
+    benchmark:
+        "logs/{study}/train/{experiment}-depth{depth}.tsv"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=60,
+    shell:
+        r"""
+        flatminima train \
+            --study {wildcards.study:q} \
+            --settings {params.settings:q} \
+            --samples {input.samples:q} \
+            --moments {input.moments:q} \
+            --bounds {input.bounds:q} \
+            --networks {output.networks:q} \
+            --history {output.history:q} \
+            {wildcards.experiment:q} {wildcards.depth} 2>&1 | tee {log:q} >&2
+        """
