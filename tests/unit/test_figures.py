@@ -222,7 +222,7 @@ def test_linear_networks_that_oscillate_do_not_count_as_flat_minima(study, drawn
     title, *_ = drawn["sharpness"][0].get_suptitle().splitlines()
     converged = plotted[plotted["at_minimum"] & (plotted["family"] != "relu")]
     low = np.percentile(converged["sharpness"] / converged["minimal_sharpness"], 5)
-    assert title.startswith(f"Linear networks end at {low:.2f} to ")
+    assert title.startswith(f"Linear networks at a minimum end at {low:.2f} to ")
     for name in ("gains", "coupling"):
         _, points = drawn[name]
         assert not points["step_fraction"].isin(away["step_fraction"]).any()
@@ -234,7 +234,7 @@ def test_a_study_where_all_diverged_is_drawn():
     lost.loc[lost["statistic"] == "diverged", "value"] = 1.0
     figure, plotted = draw("sharpness", lost, overlaps)
     assert plotted["diverged"].all()
-    assert figure.get_suptitle() == f"{len(plotted)} of {len(plotted)} diverged, task noisy"
+    assert figure.get_suptitle() == f"(5–95 % of networks, task noisy; {len(plotted)} of {len(plotted)} diverged)"
 
 
 @pytest.mark.parametrize("task", ["noisy", "mild"])
@@ -287,11 +287,12 @@ def test_coupling_shows_the_flattest_network_and_its_control(study, drawn):
     measured = overlaps[key].drop_duplicates()
     away = finals(measures, "excess_loss").query("value > 0.02")[key]
     ranks = {
-        "linear": finals(measures, "sharpness_ratio").query("experiment in ['linear', 'residual'] and depth == 4"),
-        "ReLU": finals(measures, "loss").query("experiment == 'relu' and depth == 4"),
+        "linear": finals(measures, "sharpness_ratio").query("experiment == 'linear' and depth == 4"),
+        "residual_linear": finals(measures, "sharpness_ratio").query("experiment == 'residual' and depth == 4"),
+        "relu": finals(measures, "loss").query("experiment == 'relu' and depth == 4"),
     }
-    for block, rank in ranks.items():
-        cells = plotted[plotted["block"] == block]
+    for family, rank in ranks.items():
+        cells = plotted[plotted["family"] == family]
         rank = rank.merge(measured, on=key).merge(away, on=key, how="left", indicator=True)
         expected = rank[rank["_merge"] == "left_only"].sort_values("value").iloc[0]
         shown = cells.loc[~cells["control"], key].drop_duplicates()

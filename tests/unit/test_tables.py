@@ -111,7 +111,7 @@ def test_the_three_formats_agree(folder, name):
     for row, (_, values) in zip(rows, table.iterrows(), strict=True):
         assert row[headings.index("Diverged")] == str(values["diverged"])
         for cell, column in zip(row[-len(medians) :], medians, strict=True):
-            numbers = [float(number) for number in re.findall(r"[\d.]+(?:e[+-]\d+)?", cell.replace("−", "-"))]
+            numbers = [float(number) for number in re.findall(r"[\d.]+(?:e[+-]\d+)?", cell)]
             bounds = values[[column, column.replace("_median", "_low"), column.replace("_median", "_high")]].dropna()
             expected = list(bounds) if len(numbers) == 3 else list(bounds[:1])
             assert numbers == pytest.approx(expected, rel=5e-4)

@@ -27,7 +27,7 @@ def moment_loss(stack: Stack, input_moment: Tensor, cross_moment: Tensor, target
     return loss
 
 
-def sample_losses(stack: Stack, inputs: Tensor, targets: Tensor, scale: float, memory_mib: int) -> list[Loss]:
+def sample_losses(stack: Stack, inputs: Tensor, targets: Tensor, scale: float, memory: int) -> list[Loss]:
     """Scale * mean ||f(x) - y||^2 as a sum over chunks of samples.
 
     Args:
@@ -35,15 +35,18 @@ def sample_losses(stack: Stack, inputs: Tensor, targets: Tensor, scale: float, m
         inputs: shape (samples, d_x).
         targets: shape (samples, d_y).
         scale: 1 for errors summed over outputs, 1/d_y for their mean.
-        memory_mib: bound on the activations kept for one chunk's Hessian-vector products, in MiB.
+        memory: bytes that the graph of one chunk's gradient may take.
     """
-    widths = sum(len(weight[0]) for weight in stack.weights)
-    bytes_per_sample = 8 * stack.replicas * widths * inputs.element_size()
-    chunks = math.ceil(len(inputs) * bytes_per_sample / (memory_mib * 2**20))
+    chunks = math.ceil(stack.replicas * graph_bytes(stack, len(inputs)) / memory)
     return [
         _sample_loss(stack, x, y, scale / len(inputs))
         for x, y in zip(inputs.chunk(chunks), targets.chunk(chunks), strict=True)
     ]
+
+
+def graph_bytes(stack: Stack, samples: int) -> int:
+    """Bytes in the graph of one replica's gradient: about six float64 numbers per unit and sample."""
+    return 6 * 8 * samples * sum(weight.shape[1] for weight in stack.weights)
 
 
 def _sample_loss(stack: Stack, inputs: Tensor, targets: Tensor, scale: float) -> Callable[[Parameters], Tensor]:

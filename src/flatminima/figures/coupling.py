@@ -11,13 +11,13 @@ from flatminima.figures import selection, style
 
 DEEPEST = 4
 REPLICA = ["experiment", "depth", "step_fraction", "seed"]
+FAMILIES = {"linear": "linear", "residual_linear": "residual", "relu": "ReLU"}
 KINDS = {False: "trained", True: "control"}
-BLOCKS = {"linear": "linear", "residual_linear": "linear", "relu": "ReLU"}
 
 
 @style.styled
 def coupling(measures: pd.DataFrame, overlaps: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
-    """Heat maps of the overlaps: a row per interface, columns for linear and ReLU networks, trained beside control.
+    """Heat maps of the overlaps: a row per interface, columns for each family, trained beside control.
 
     Returns:
         The figure, and its cells: the chosen networks' rows of the overlaps, with sharpness ratio.
@@ -27,27 +27,28 @@ def coupling(measures: pd.DataFrame, overlaps: pd.DataFrame) -> tuple[Figure, pd
     """
     plotted = pairs(measures, overlaps)
     columns = [
-        plotted[(plotted["block"] == block) & (plotted["control"] == control)]
-        for block in dict.fromkeys(BLOCKS.values())
+        plotted[(plotted["family"] == family) & (plotted["control"] == control)]
+        for family in FAMILIES
         for control in KINDS
-        if (plotted["block"] == block).any()
+        if (plotted["family"] == family).any()
     ]
     layers = sorted(plotted["layer"].unique())
-    page = style.figure(1.1 + 5.9 * len(layers) / len(columns), message(plotted))
+    page = style.figure(1.3 + 6.1 * len(layers) / len(columns), message(plotted))
     axes = page.subplots(len(layers), len(columns), squeeze=False, sharex=True, sharey=True)
     for cells, column in zip(columns, axes.T, strict=True):
         column[0].set_title(_title(cells.iloc[0]))
-        column[-1].set_xlabel("right vector\nof layer k + 1")
         for layer, panel in zip(layers, column, strict=True):
             image = _heat_map(panel, cells[cells["layer"] == layer])
     for layer, row in zip(layers, axes, strict=True):
-        row[0].set_ylabel(f"k = {layer}\nleft vector of layer k")
+        row[0].set_ylabel(f"k = {layer}")
+    page.supxlabel("right singular vector of layer k + 1", size=style.RC["axes.labelsize"])
+    page.supylabel("left singular vector of layer k", size=style.RC["axes.labelsize"])
     page.colorbar(image, ax=axes, label="overlap of two singular vectors", aspect=30)
     return page, plotted
 
 
 def pairs(measures: pd.DataFrame, overlaps: pd.DataFrame) -> pd.DataFrame:
-    """Overlaps of the flattest linear and ReLU network of the largest depth up to DEEPEST, and of their controls.
+    """Overlaps of each family's flattest network of the largest depth up to DEEPEST, and of its control.
 
     Raises:
         UserError: if no network at a minimum has overlaps both as trained and as a control.
@@ -62,31 +63,31 @@ def pairs(measures: pd.DataFrame, overlaps: pd.DataFrame) -> pd.DataFrame:
         raise UserError(
             "figure coupling: no network at a minimum has a control; set `unbalance` of an experiment, or more steps"
         )
-    rows = selection.main_task(rows).assign(block=lambda table: table["family"].map(BLOCKS))
+    rows = selection.main_task(rows)
     rows = rows[rows["depth"] == selection.moderate_depth(rows["depth"], DEEPEST)]
-    flattest = selection.flattest_first(rows).drop_duplicates("block")
-    chosen = rows.merge(flattest[replica], on=replica)[[*REPLICA, "block", "control", "task", "sharpness_ratio"]]
+    flattest = selection.flattest_first(rows).drop_duplicates("family")
+    chosen = rows.merge(flattest[replica], on=replica)[[*REPLICA, "control", "task", "sharpness_ratio"]]
     return chosen.merge(overlaps.drop(columns="study"), on=REPLICA).sort_values(
-        ["block", "control", "layer", "left", "right"]
+        ["family", "control", "layer", "left", "right"]
     )
 
 
 def message(plotted: pd.DataFrame) -> str:
     """The figure's one message: how close the closest pair of singular vectors is, at the worst interface."""
-    closest = plotted.groupby(["block", "control", "layer"])["overlap"].max().groupby(["block", "control"]).min()
-    found = "; ".join(
-        f"{block} {closest[block, False]:.2f} trained, {closest[block, True]:.2f} control"
-        for block in dict.fromkeys(BLOCKS.values())
-        if block in closest.index.unique("block")
+    closest = plotted.groupby(["family", "control", "layer"])["overlap"].max().groupby(["family", "control"]).min()
+    found = ", ".join(
+        f"{label} {closest[family, False]:.2f} / {closest[family, True]:.2f}"
+        for family, label in FAMILIES.items()
+        if family in closest.index.unique("family")
     )
     return (
-        "Largest overlap of singular vectors of neighbouring layers, worst interface:\n"
-        f"{found} (depth {plotted['depth'].iloc[0]}, task {plotted['task'].iloc[0]})"
+        f"Largest overlap of neighbouring layers' singular vectors, worst interface (task {plotted['task'].iloc[0]}, "
+        f"depth {plotted['depth'].iloc[0]})\ntrained / control: {found}"
     )
 
 
 def _title(cell: pd.Series) -> str:
-    return f"{cell['block']}, {KINDS[cell['control']]}\n$\\lambda_{{\\max}}$ {cell['sharpness_ratio']:#.3g} × minimum"
+    return f"{FAMILIES[cell['family']]}\n{KINDS[cell['control']]}\n{cell['sharpness_ratio']:#.3g} × min."
 
 
 def _heat_map(panel: Axes, cells: pd.DataFrame) -> AxesImage:

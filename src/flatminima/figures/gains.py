@@ -109,7 +109,9 @@ def draw(panel: Axes, rows: pd.DataFrame) -> None:
     panel.axhline(1, color="0.3", lw=1, ls=style.DASHDOT, zorder=0, label="path gain of a flattest minimum")
     allowed = rows[rows["statistic"] == "product_norm"].drop_duplicates("layer").sort_values("layer")
     if not allowed.empty:
-        panel.fill_between(allowed["relative_layer"], 1, allowed["allowed"], color="0.85", lw=0, label=ALLOWED)
+        width = 1 / allowed["depth"].iloc[0]
+        height = allowed["allowed"] - 1
+        panel.bar(allowed["relative_layer"], height, width, bottom=1, color="0.85", lw=0, zorder=0, label=ALLOWED)
     for (control, _), network in rows.groupby(["control", "seed"], sort=True):
         look = LOOK[bool(control)]
         panel.fill_between(

@@ -53,9 +53,9 @@ def networks(measures: pd.DataFrame) -> pd.DataFrame:
         measures: the long table measures.parquet.
 
     Returns:
-        Columns NETWORK, WHOLE and the keys of BADNESS, sorted by NETWORK. NaN where a statistic was not measured, as for
-        all statistics of a diverged network. `diverged` is boolean, and so is `at_minimum`: not diverged, and excess loss
-        of EXCESS_LOSS at most where it is known, which it is not for ReLU networks.
+        Columns NETWORK, WHOLE and the keys of BADNESS, sorted by NETWORK. NaN where a statistic was not measured, as
+        for all statistics of a diverged network. `diverged` is boolean, and so is `at_minimum`: not diverged, and an
+        excess loss of at most EXCESS_LOSS where it is known, which it is not for ReLU networks.
     """
     rows = pivot(measures[measures["layer"] == 0], WHOLE, NETWORK)
     for statistic, badness in BADNESS.items():

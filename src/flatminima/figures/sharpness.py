@@ -15,7 +15,7 @@ COLUMNS = 4
 MINIMUM = "theoretical minimum of a linear network"
 LIMIT = "limit of stability, 2 / step size"
 DIVERGED = "diverged replicas, and how many"
-AWAY = "hollow: half or more not at a minimum (excess loss above 2 %)"
+AWAY = f"hollow: excess loss above {100 * selection.EXCESS_LOSS:.0f} %"
 REFERENCES = (MINIMUM, LIMIT, DIVERGED, AWAY)
 GROUP = ["experiment", "depth", "step_size", "step_fraction"]
 
@@ -81,12 +81,13 @@ def sweeps(measures: pd.DataFrame) -> pd.DataFrame:
 def message(plotted: pd.DataFrame) -> str:
     """The figure's one message: how far from the theoretical minimum networks at a minimum ended."""
     found = []
-    for name, relu in (("Linear", False), ("ReLU", True)):
+    for name, relu in (("Linear networks at a minimum", False), ("ReLU networks", True)):
         rows = plotted[plotted["at_minimum"] & (plotted["family"] == "relu").eq(relu)]
         if not rows.empty:
             low, high = (rows["sharpness"] / rows["minimal_sharpness"]).quantile([selection.LOW, selection.HIGH])
-            found.append(f"{name} networks end at {low:.2f} to {high:.2f} times the theoretical minimum")
-    found.append(f"{plotted['diverged'].sum()} of {len(plotted)} diverged, task {plotted['task'].iloc[0]}")
+            found.append(f"{name} end at {low:.2f} to {high:.2f} times the theoretical minimum")
+    task, diverged = plotted["task"].iloc[0], plotted["diverged"].sum()
+    found.append(f"(5–95 % of networks, task {task}; {diverged} of {len(plotted)} diverged)")
     return "\n".join(found)
 
 
@@ -94,7 +95,7 @@ def draw(panels: Sequence[Axes], rows: pd.DataFrame, series: dict[str, style.Ser
     """Draw one depth per panel on a common vertical scale, diverged replicas as crosses above the data."""
     low, high = _range(pd.concat([rows["sharpness"], rows["minimal_sharpness"]]))
     unstable = sorted(rows.loc[rows["diverged"], "experiment"].unique())
-    ceiling = high * (high / low) ** (0.12 * len(unstable))
+    ceiling = high * (high / low) ** (0.15 * len(unstable))
     unit = 10 ** np.floor(np.log10(rows["step_size"].min() * rows["step_size"].max()) / 2)
     for panel, (depth, at) in zip(panels, rows.groupby("depth"), strict=False):
         positions = at.assign(position=at["step_size"].fillna(at["step_size"].min() / 2).fillna(1.0))
@@ -102,7 +103,7 @@ def draw(panels: Sequence[Axes], rows: pd.DataFrame, series: dict[str, style.Ser
             _draw_experiment(panel, replicas, series[str(experiment)])
         for line, experiment in enumerate(unstable):
             diverged = positions[positions["diverged"] & (positions["experiment"] == experiment)]
-            _draw_diverged(panel, diverged, series[experiment], height=0.95 - 0.08 * line)
+            _draw_diverged(panel, diverged, series[experiment], height=0.95 - 0.1 * line)
         panel.axhline(at["minimal_sharpness"].median(), color="0.3", lw=1, ls=style.DASHDOT, zorder=0, label=MINIMUM)
         panel.set(xscale="log", yscale="log", ylim=(low, ceiling), title=f"depth {depth}")
         panel.set_xlabel(f"{_step(rows)} ($10^{{{np.log10(unit):.0f}}}$)")

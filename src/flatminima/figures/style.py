@@ -45,7 +45,7 @@ RC: dict[RcKeyType, Any] = {
 styled = mpl.rc_context(RC)
 """Decorator: draw with RC."""
 
-BLUE, ORANGE, GREEN, VERMILION, PINK, BROWN, _, GREY, _, SKY = sns.color_palette("colorblind")
+BLUE, ORANGE, GREEN, VERMILION, PINK, BROWN, _, GREY, *_ = sns.color_palette("colorblind")
 FAMILY_COLOUR = {"linear": BLUE, "residual_linear": GREEN, "relu": VERMILION}
 FAMILY_LABEL = {"linear": "linear", "residual_linear": "linear residual", "relu": "ReLU"}
 OPTIMISER_LABEL = {
@@ -58,7 +58,6 @@ SHARPNESS = r"$\lambda_{\max}$ (largest Hessian eigenvalue)"
 RATIO = r"$\lambda_{\max}$ / theoretical minimum"
 Dash = tuple[int, tuple[float, ...]]
 LONG_AXIS = 100.0
-INTERVAL = "median and 5–95 % of seeds"
 
 
 DASHED: Dash = (0, (5, 1.5))

@@ -84,7 +84,7 @@ def render_table(name: str, measures_path: Path, output: Path) -> None:
     shown = readable(table)
     texts = {
         "csv": table.to_csv(index=False, lineterminator="\n"),
-        "html": shown.to_html(index=False, border=0, justify="unset", classes=["measures", f"measures-{name}"]),
+        "html": shown.to_html(index=False, border=0, justify="right", classes=["measures", f"measures-{name}"]),
         "tex": shown.style.hide(axis="index")
         .format(escape="latex")
         .format_index(escape="latex", axis="columns")
@@ -114,5 +114,5 @@ def _cell(median: float, low: float, high: float) -> str:
 
 def _number(value: object) -> str:
     if isinstance(value, float):
-        return "–" if pd.isna(value) else f"{value:.4g}".replace("-", "−")
+        return "–" if pd.isna(value) else f"{value:.4g}"
     return str(value)

@@ -38,7 +38,8 @@ def training(measures: pd.DataFrame, _overlaps: pd.DataFrame) -> tuple[Figure, p
     axes = page.subplots(*shape, squeeze=False, sharex=True, sharey="row" if several else "none")
     axes = axes.reshape(len(STATISTICS), len(depths))
     for depth, column in zip(depths, axes.T, strict=True):
-        column[0].set_title(f"depth {depth}")
+        for panel in column[:1] if several else column:
+            panel.set_title(f"depth {depth}")
         for statistic, panel in zip(STATISTICS, column, strict=True):
             draw(panel, plotted[plotted["depth"] == depth], statistic)
     for panel in axes[-1] if several else axes.flat:
@@ -120,4 +121,8 @@ def _look(place: int | None) -> dict[str, Any]:
 
 def _label(curve: pd.DataFrame) -> str:
     initialisation, family = curve["initialisation"].iloc[0], curve["family"].iloc[0]
-    return "zero residuals" if initialisation == "identity" else f"{initialisation} ({style.FAMILY_LABEL[family]})"
+    return (
+        "zero residuals"
+        if initialisation == "identity"
+        else f"{initialisation.replace('_', ' ')} ({style.FAMILY_LABEL[family]})"
+    )

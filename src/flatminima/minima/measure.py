@@ -1,7 +1,8 @@
 """All statistics of trained networks, as rows of the tidy table."""
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
@@ -12,7 +13,7 @@ from torch import Tensor
 from flatminima.config import Measure
 from flatminima.curvature.hessian import Loss, StackedHessian
 from flatminima.curvature.lanczos import top_eigenpair
-from flatminima.curvature.losses import losses, moment_loss, sample_losses
+from flatminima.curvature.losses import graph_bytes, losses, moment_loss, sample_losses
 from flatminima.data.moments import Moments
 from flatminima.data.seeding import sequence
 from flatminima.data.tasks import Samples
@@ -24,7 +25,7 @@ from flatminima.networks.storage import Networks
 QUANTILES = {"": 0.5, "_q05": 0.05, "_q25": 0.25, "_q75": 0.75, "_q95": 0.95}
 OVERLAP_VECTORS = 12
 COLLAPSED = 0.99
-MEMORY_MIB = 1024
+MEMORY = 256 * 2**20
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,51 @@ class Statistic:
 
 
 Statistics = dict[str, Statistic]
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What networks of one depth are measured against."""
+
+    samples: Samples
+    moments: Moments
+    depth: int
+
+    @cached_property
+    def end_to_end(self) -> NDArray[np.float64]:
+        """T, shape (d_y, d_x)."""
+        return self.moments.end_to_end_map()
+
+    @cached_property
+    def bound(self) -> MinimalSharpness:
+        """Minimal sharpness of the linear network of this depth."""
+        return minimal_sharpness(self.end_to_end, self.depth, self.scale * self.moments.input_moment)
+
+    @property
+    def scale(self) -> float:
+        """Factor of the loss: 1 for the sum over outputs, 1/d_y for the mean."""
+        return self.moments.loss_scale
+
+    @cached_property
+    def inputs(self) -> Tensor:
+        """Training inputs, float64."""
+        return torch.from_numpy(self.samples.inputs).double()
+
+    def training_loss(self, stack: Stack) -> list[Loss]:
+        """From second moments for linear networks without biases, else from samples."""
+        if stack.rectified or stack.biases:
+            return self._sample_loss(stack, self.inputs, self.samples.targets)
+        moments = self.moments
+        energy = torch.tensor(self.scale * moments.target_energy, dtype=torch.float64)
+        first, second = (torch.from_numpy(self.scale * m) for m in (moments.input_moment, moments.cross_moment))
+        return [moment_loss(stack, first, second, energy)]
+
+    def test_loss(self, stack: Stack) -> list[Loss]:
+        """From the test samples."""
+        return self._sample_loss(stack, torch.from_numpy(self.samples.test_inputs).double(), self.samples.test_targets)
+
+    def _sample_loss(self, stack: Stack, inputs: Tensor, targets: NDArray[np.float32]) -> list[Loss]:
+        return sample_losses(stack, inputs, torch.from_numpy(targets).double(), self.scale, MEMORY)
 
 
 def measure(
@@ -56,102 +102,85 @@ def measure(
         The tidy measures and the overlaps of singular vectors of consecutive layers.
     """
     replicas = networks.replicas
-    diverged = _diverged(networks, samples, moments)
+    problem = Problem(samples, moments, networks.stack.depth)
+    diverged = _diverged(networks, problem)
     alive = torch.from_numpy(np.flatnonzero(~diverged))
     statistics: Statistics = {"diverged": Statistic(torch.from_numpy(diverged.astype(float)))}
-    pairs = torch.zeros(0)
+    pairs = torch.zeros(len(alive), 0)
     if len(alive):
-        stack = networks.stack.select(alive).double()
-        measured = _statistics(stack, networks, replicas.iloc[alive.numpy()], samples, moments, settings)
+        group_size = max(1, MEMORY // graph_bytes(networks.stack, len(samples.inputs)))
+        groups = [_measure_group(networks, group, problem, settings) for group in torch.split(alive, group_size)]
+        pairs = torch.cat([overlap for _, overlap in groups])
+        measured = _join([group for group, _ in groups])
         statistics |= {name: _scatter(value, alive, len(replicas)) for name, value in measured.items()}
-        final = torch.from_numpy(replicas["final"].to_numpy()[alive.numpy()])
-        pairs = overlaps([weight[final] for weight in stack.weights], OVERLAP_VECTORS)
     labels = replicas[["seed", "step_size", "step_fraction", "step", "final"]].assign(**networks.labels)
     rows = pd.concat([_rows(labels, name, value) for name, value in statistics.items()], ignore_index=True)
-    survivors = labels[~diverged & labels["final"]]
-    return rows, _overlap_rows(survivors, pairs)
+    final = labels["final"].to_numpy()
+    return rows, _overlap_rows(labels[~diverged & final], pairs[torch.from_numpy(final[~diverged])])
 
 
-def _diverged(networks: Networks, samples: Samples, moments: Moments) -> NDArray[np.bool_]:
+def _diverged(networks: Networks, problem: Problem) -> NDArray[np.bool_]:
     replicas, stack = networks.replicas, networks.stack
-    failed = (
-        replicas["diverged"].to_numpy()
-        | ~torch.stack([p.flatten(1).isfinite().all(1) for p in stack.parameters]).all(0).numpy()
-    )
-    inputs, targets = torch.from_numpy(samples.inputs), torch.from_numpy(samples.targets)
+    finite = torch.stack([p.flatten(1).isfinite().all(1) for p in stack.parameters]).all(0).numpy()
+    inputs, targets = (torch.from_numpy(a) for a in (problem.samples.inputs, problem.samples.targets))
     single = stack.with_parameters([p.float() for p in stack.parameters])
-    loss = losses(_chunks(single, inputs, targets, moments.loss_scale), single).numpy()
-    collapsed = ~(loss < COLLAPSED * moments.loss_scale * moments.target_energy)
-    result: NDArray[np.bool_] = failed | (collapsed & replicas["final"].to_numpy())
+    loss = losses(sample_losses(single, inputs, targets, problem.scale, MEMORY), single).numpy()
+    collapsed = ~(loss < COLLAPSED * problem.scale * problem.moments.target_energy)
+    result: NDArray[np.bool_] = replicas["diverged"].to_numpy() | ~finite | (collapsed & replicas["final"].to_numpy())
     return result
 
 
-def _statistics(
-    stack: Stack, networks: Networks, replicas: pd.DataFrame, samples: Samples, moments: Moments, settings: Measure
-) -> Statistics:
-    bound = minimal_sharpness(moments.end_to_end_map(), stack.depth, moments.loss_scale * moments.input_moment)
-    on_moments = not stack.rectified and not stack.biases
-    inputs, targets = (torch.from_numpy(a).double() for a in (samples.inputs, samples.targets))
-    chunks = _moment_chunks(stack, moments) if on_moments else _chunks(stack, inputs, targets, moments.loss_scale)
-    test_inputs, test_targets = (torch.from_numpy(a).double() for a in (samples.test_inputs, samples.test_targets))
-    whole = _curvature(stack, chunks, networks, settings)
-    loss = losses(chunks, stack)
-    whole["loss"] = Statistic(loss)
-    whole["test_loss"] = Statistic(losses(_chunks(stack, test_inputs, test_targets, moments.loss_scale), stack))
-    least, zero = moments.loss_scale * moments.minimal_loss(), moments.loss_scale * moments.target_energy
-    whole["excess_loss"] = Statistic(
-        (loss - least) / (zero - least) if on_moments else torch.full_like(loss, torch.nan)
-    )
-    whole["gradient_norm"] = Statistic(
-        StackedHessian(chunks, stack.parameters).gradient().norm(dim=1)
-        / torch.tensor(replicas["gradient_scale"].to_numpy())
-    )
-    whole["stability_limit"] = Statistic(2 / torch.tensor(replicas["step_size"].to_numpy()))
-    whole["minimal_sharpness"] = Statistic(
-        torch.full_like(loss, bound.value), torch.full_like(loss, abs(bound.upper - bound.value))
-    )
-    sharpness = whole["sharpness"]
-    ratio_bound = None if sharpness.error_bound is None else sharpness.error_bound / bound.value
-    whole["sharpness_ratio"] = Statistic(sharpness.value / bound.value, ratio_bound)
+def _measure_group(networks: Networks, group: Tensor, problem: Problem, settings: Measure) -> tuple[Statistics, Tensor]:
+    """Statistics of some replicas, few enough for the graph of their gradients to fit in memory."""
+    stack = networks.stack.select(group).double()
+    replicas = networks.replicas.iloc[group.numpy()]
+    pairs = overlaps(stack.weights)
+    names = [str(networks.labels[key]) for key in ("study", "experiment", "depth")]
+    statistics = _whole(stack, replicas, problem) | _curvature(stack, problem, settings, names)
     if stack.rectified:
-        paths = _sampled_paths(stack, inputs[: settings.jacobian_samples.value])
+        statistics |= _sampled_paths(stack, problem.inputs[: settings.jacobian_samples.value])
     else:
-        paths = _linear_paths(stack, moments, bound)
-    pairs = overlaps(stack.weights, OVERLAP_VECTORS)
-    return whole | paths | ({"singular_overlap": Statistic(pairs.amax((2, 3)))} if stack.depth > 1 else {})
+        statistics |= _linear_paths(stack, problem)
+    if stack.depth > 1:
+        statistics["singular_overlap"] = Statistic(pairs.amax((2, 3)))
+    return statistics, pairs[..., :OVERLAP_VECTORS, :OVERLAP_VECTORS]
 
 
-def _moment_chunks(stack: Stack, moments: Moments) -> list[Loss]:
-    scale = moments.loss_scale
-    return [
-        moment_loss(
-            stack,
-            torch.from_numpy(scale * moments.input_moment),
-            torch.from_numpy(scale * moments.cross_moment),
-            torch.tensor(scale * moments.target_energy, dtype=torch.float64),
-        )
-    ]
+def _whole(stack: Stack, replicas: pd.DataFrame, problem: Problem) -> Statistics:
+    chunks = problem.training_loss(stack)
+    loss = losses(chunks, stack)
+    gradient = StackedHessian(chunks, stack.parameters).gradient().norm(dim=1)
+    least = problem.scale * problem.moments.minimal_loss()
+    zero = problem.scale * problem.moments.target_energy
+    excess = torch.full_like(loss, torch.nan) if stack.rectified else (loss - least) / (zero - least)
+    return {
+        "loss": Statistic(loss),
+        "test_loss": Statistic(losses(problem.test_loss(stack), stack)),
+        "excess_loss": Statistic(excess),
+        "gradient_norm": Statistic(gradient / torch.tensor(replicas["gradient_scale"].to_numpy())),
+        "stability_limit": Statistic(2 / torch.tensor(replicas["step_size"].to_numpy())),
+    }
 
 
-def _chunks(stack: Stack, inputs: Tensor, targets: Tensor, scale: float) -> list[Loss]:
-    return sample_losses(stack, inputs, targets, scale, MEMORY_MIB)
-
-
-def _curvature(stack: Stack, chunks: list[Loss], networks: Networks, settings: Measure) -> Statistics:
-    hessian = StackedHessian(chunks, stack.parameters)
-    words = [str(networks.labels[key]) for key in ("study", "experiment", "depth")]
-    seed = int(sequence(*words, "lanczos").generate_state(1, np.uint32)[0])
+def _curvature(stack: Stack, problem: Problem, settings: Measure, names: Sequence[str]) -> Statistics:
+    hessian = StackedHessian(problem.training_loss(stack), stack.parameters)
+    seed = int(sequence(*names, "lanczos").generate_state(1, np.uint32)[0])
     start = torch.randn(hessian.shape[1], generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
     pair = top_eigenpair(hessian.matvec, start.expand(hessian.shape), settings.tolerance.value, settings.products.value)
-    return {"sharpness": Statistic(pair.value, pair.residual)}
+    least, gap = problem.bound.value, abs(problem.bound.upper - problem.bound.value)
+    return {
+        "sharpness": Statistic(pair.value, pair.residual),
+        "minimal_sharpness": Statistic(torch.full_like(pair.value, least), torch.full_like(pair.value, gap)),
+        "sharpness_ratio": Statistic(pair.value / least, pair.residual / least),
+    }
 
 
-def _linear_paths(stack: Stack, moments: Moments, bound: MinimalSharpness) -> Statistics:
+def _linear_paths(stack: Stack, problem: Problem) -> Statistics:
     """Statistics along the path of theory.md I3's maximiser."""
-    covariance = moments.loss_scale * moments.input_moment
-    values, vectors = np.linalg.eigh(covariance)
+    bound = problem.bound
+    values, vectors = np.linalg.eigh(problem.scale * problem.moments.input_moment)
     root = torch.from_numpy(vectors * np.sqrt(np.clip(values, 0, None)))
-    end_to_end = torch.from_numpy(moments.end_to_end_map())
+    end_to_end = torch.from_numpy(problem.end_to_end)
     direction = torch.from_numpy(bound.direction)
     image = end_to_end @ direction / bound.gain
     gain = torch.full((stack.replicas,), bound.gain, dtype=torch.float64)
@@ -210,6 +239,19 @@ def _inner(name: str, values: Tensor) -> Statistics:
     return {name: Statistic(values)} if values.numel() else {}
 
 
+def _join(groups: Sequence[Statistics]) -> Statistics:
+    def join(values: Sequence[Tensor | None]) -> Tensor | None:
+        present = [value for value in values if value is not None]
+        return torch.cat(present) if present else None
+
+    return {
+        name: Statistic(
+            torch.cat([group[name].value for group in groups]), join([group[name].error_bound for group in groups])
+        )
+        for name in groups[0]
+    }
+
+
 def _scatter(statistic: Statistic, alive: Tensor, replicas: int) -> Statistic:
     def spread(values: Tensor) -> Tensor:
         result = values.new_full((replicas, *values.shape[1:]), torch.nan)
@@ -235,7 +277,7 @@ def _rows(labels: pd.DataFrame, name: str, statistic: Statistic) -> pd.DataFrame
 
 
 def _overlap_rows(labels: pd.DataFrame, pairs: Tensor) -> pd.DataFrame:
-    columns: Mapping[str, np.ndarray] = {}
+    columns = {}
     if pairs.numel():
         replica, layer, left, right = (index.numpy() for index in torch.ones_like(pairs).nonzero(as_tuple=True))
         columns = {"layer": layer + 1, "left": left, "right": right, "overlap": pairs.flatten().numpy()}

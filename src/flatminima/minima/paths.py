@@ -93,20 +93,20 @@ def band_upper(depth: int, smallest_variance: float, amplitude: float) -> float:
     return float((depth - smallest_variance / amplitude**2) ** 0.5)
 
 
-def overlaps(weights: Sequence[Tensor], top: int) -> Tensor:
-    """|<left singular vector i of W_k, right singular vector j of W_{k+1}>|.
+def overlaps(weights: Sequence[Tensor]) -> Tensor:
+    """|<left singular vector i of W_k, right singular vector j of W_{k+1}>|, ordered by singular value.
 
     Args:
         weights: m layers of shape (replicas, d_k, d_{k-1}).
-        top: how many leading vectors of each layer to compare.
 
     Returns:
-        Shape (replicas, m-1, top, top), zero where a layer has fewer vectors.
+        Shape (replicas, m-1, vectors, vectors), zero where a layer has fewer vectors than another.
     """
     factors = [torch.linalg.svd(weight, full_matrices=False) for weight in weights]
-    result = weights[0].new_zeros(len(weights[0]), len(weights) - 1, top, top)
-    for k, (before, after) in enumerate(pairwise(factors)):
-        overlap = (before[0][..., :top].mT @ after[2][..., :top, :].mT).abs()
+    vectors = max(values.shape[1] for _, values, _ in factors)
+    result = weights[0].new_zeros(len(weights[0]), len(weights) - 1, vectors, vectors)
+    for k, ((left, _, _), (_, _, right)) in enumerate(pairwise(factors)):
+        overlap = (left.mT @ right.mT).abs()
         result[:, k, : overlap.shape[1], : overlap.shape[2]] = overlap
     return result
 
@@ -126,7 +126,7 @@ def _spectral_norm(matrix: Tensor) -> Tensor:
 
 
 def _apply(matrix: Tensor, vector: Tensor) -> Tensor:
-    return torch.matmul(matrix, vector.unsqueeze(-1)).squeeze(-1)
+    return (matrix @ vector[..., None])[..., 0]
 
 
 def _unit(vector: Tensor) -> Tensor:

@@ -42,7 +42,8 @@ def loss_and_gradient(weights: Sequence[Tensor], problem: MomentProblem) -> tupl
     for weight in weights[1:]:
         partial.append(torch.bmm(weight, partial[-1]))
     product = partial.pop()
-    residual = product @ problem.input_moment - problem.cross_moment
+    moment = problem.input_moment.expand(len(product), -1, -1)
+    residual = torch.baddbmm(problem.cross_moment, product, moment, beta=-1)
     loss = ((residual - problem.cross_moment) * product).sum((1, 2)) + problem.target_energy
     back = 2 * residual
     gradients = []
@@ -86,11 +87,11 @@ def gradient_descent(
     kept, history = [Snapshot(0, tuple(weights))] if snapshots else [], [(0, loss)]
     wanted = set(snapshot_steps(snapshots, steps))
     active = torch.arange(replicas)
-    current, rate = list(weights), step_sizes.view(-1, 1, 1)
+    current, rate = list(weights), -step_sizes.view(-1, 1, 1)
     progress = Progress(job, steps)
     step = 0
     while step < steps and len(active):
-        current = [w - rate * g for w, g in zip(current, gradient, strict=True)]
+        current = [torch.addcmul(w, rate, g) for w, g in zip(current, gradient, strict=True)]
         step += 1
         loss, gradient = loss_and_gradient(current, problem)
         check = step % CHECK_EVERY == 0 or step == steps
