@@ -14,7 +14,12 @@ from flatminima.config import Config, Dataset, Experiment, Measure, Study, Task,
 from flatminima.errors import UserError
 from flatminima.provenance.files import atomic_path
 
-app = typer.Typer(add_completion=False, no_args_is_help=True, help="Replication of three papers on flat minima.")
+app = typer.Typer(
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    no_args_is_help=True,
+    help="Replication of three papers on flat minima.",
+)
 
 TRACEBACK = "FLATMINIMA_TRACEBACK"
 
@@ -98,7 +103,7 @@ def train(
 
 @app.command()
 def measure(
-    networks: Input,
+    networks: Inputs,
     samples: Input,
     moments: Input,
     settings: Settings,
@@ -106,7 +111,7 @@ def measure(
     overlaps: Output,
     unbalance: Annotated[float | None, typer.Option(help="Log-scale of the control's rescaling.")] = None,
 ) -> None:
-    """Sharpness, balance and coupling of every replica of one shape, and of its unbalanced control."""
+    """Sharpness, balance and coupling of every replica of an experiment, and of its unbalanced control."""
     import pandas as pd
 
     from flatminima.data.storage import load_moments, load_samples
@@ -115,10 +120,10 @@ def measure(
     from flatminima.networks.storage import unbalanced
 
     _flush_denormals()
-    trained = load_networks(networks)
-    runs = [trained] if unbalance is None else [trained, unbalanced(trained, unbalance)]
+    trained = [load_networks(path) for path in networks]
+    controls = [] if unbalance is None else [unbalanced(shape, unbalance) for shape in trained]
     problem = load_samples(samples), load_moments(moments), parse(Measure, _json(settings), "measure")
-    results = zip(*(measure_networks(run, *problem) for run in runs), strict=True)
+    results = zip(*(measure_networks(shape, *problem) for shape in trained + controls), strict=True)
     for tables, path in zip(results, (measures, overlaps), strict=True):
         with atomic_path(path) as temporary:
             pd.concat(tables, ignore_index=True).to_parquet(temporary, index=False)

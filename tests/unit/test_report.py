@@ -234,7 +234,11 @@ def test_caption_of_a_table_is_kept_or_added(results):
     (results / "tables/sharpness.html").write_text(TABLE.replace("<thead", "<caption>Own words</caption><thead"))
     (results / "tables/residual-gains.html").write_text(TABLE)
     text = build(results)
-    assert text.count("<caption>Own words</caption>") == text.count("<caption>Residual gains</caption>") == 1
+    assert (
+        text.count("<caption>Own words</caption>")
+        == text.count('<caption class="hidden">Residual gains</caption>')
+        == 1
+    )
     assert text.count("2 rows") == 2
 
 
@@ -295,6 +299,17 @@ def test_verdicts_and_evidence_are_shown(results):
     assert first == ["residual", "3", "25", "1", "2", "98.7\xa0%", "90\xa0%", "1.0002 [1, 1.0072]", "✓ yes"]
     assert second[5] == "64\xa0%" and second[8] == "✗ no"
     assert third[2] == "0" and third[8] == "? no network"
+
+
+def test_long_tables_of_cases_are_folded_unless_a_case_fails(results):
+    many = [case(depth=depth) for depth in range(1, 10)]
+    broken = [*many[:-1], case(depth=9, holds=None, networks=0)]
+    save_claims(results, [claim(reason="", criteria=[criterion(*many), criterion(*broken), criterion(*many[:8])])])
+    built = Page(build(results))
+    folds = [attributes for attributes in built.all("details") if attributes.get("class") == "criterion"]
+    assert ["open" in fold for fold in folds] == [False, True, True, False]
+    for count in ("9 of 9 cases", "8 of 9 cases", "8 of 8 cases", "0 of 1 case"):
+        assert built.text.count(count) == 1
 
 
 def test_control_that_does_not_fail_is_said_so(results):

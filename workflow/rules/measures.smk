@@ -1,20 +1,23 @@
 rule measure:
-    """Sharpness, balance and coupling of every replica of one shape, and of its unbalanced control."""
+    """Sharpness, balance and coupling of every replica of one experiment, and of its unbalanced control."""
     input:
-        networks="results/{study}/networks/{experiment}-depth{depth}.safetensors",
+        networks=lambda w: [
+            f"results/{w.study}/networks/{w.experiment}-depth{depth}.safetensors"
+            for depth in experiment(w).depths.value
+        ],
         samples=task_file(".safetensors"),
         moments=task_file("-moments.safetensors"),
     output:
-        measures="results/{study}/measures/{experiment}-depth{depth}.parquet",
-        overlaps="results/{study}/overlaps/{experiment}-depth{depth}.parquet",
+        measures="results/{study}/measures/{experiment}.parquet",
+        overlaps="results/{study}/overlaps/{experiment}.parquet",
     params:
         settings=lambda w: settings(study(w).measure),
         unbalance=lambda w: [f"--unbalance={scale.value}" for scale in [experiment(w).unbalance] if scale],
         code=code_digest("flatminima.minima.measure", "flatminima.networks.storage", "flatminima.data.storage"),
     log:
-        "logs/{study}/measure/{experiment}-depth{depth}.log",
+        "logs/{study}/measure/{experiment}.log",
     benchmark:
-        "logs/{study}/measure/{experiment}-depth{depth}.tsv"
+        "logs/{study}/measure/{experiment}.tsv"
     threads: 1
     resources:
         mem_mb=3000,
@@ -22,19 +25,19 @@ rule measure:
     shell:
         r"""
         flatminima measure \
-            --networks {input.networks:q} \
             --samples {input.samples:q} \
             --moments {input.moments:q} \
             --settings {params.settings:q} {params.unbalance} \
             --measures {output.measures:q} \
-            --overlaps {output.overlaps:q} 2>&1 | tee {log:q} >&2
+            --overlaps {output.overlaps:q} \
+            {input.networks:q} 2>&1 | tee {log:q} >&2
         """
 
 
 rule collect:
-    """One tidy table of all shapes of a study."""
+    """One tidy table of all experiments of a study."""
     input:
-        lambda w: [f"results/{w.study}/{w.table}/{run}-depth{depth}.parquet" for run, depth in shapes(w.study)],
+        lambda w: [f"results/{w.study}/{w.table}/{run}.parquet" for run in CONFIG.studies[w.study].experiments],
     output:
         "results/{study}/{table}.parquet",
     log:

@@ -4,6 +4,7 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from flatminima.claims.ledger import Claim, Criterion, Ledger
@@ -58,17 +59,18 @@ def judge(ledger: Ledger, measures: pd.DataFrame) -> list[dict[str, Any]]:
         One JSON-ready mapping per claim: its text, criteria with cases, control and verdict.
     """
     final = measures[measures["final"]].fillna({"step_fraction": 0.0})
-    return [_judge(claim, final) for claim in ledger.claims]
+    wide = final.set_index([*NETWORK, "statistic", "layer"])["value"].unstack(["statistic", "layer"])  # noqa: PD010
+    return [_judge(claim, wide) for claim in ledger.claims]
 
 
-def _judge(claim: Claim, final: pd.DataFrame) -> dict[str, Any]:
-    present = set(final["experiment"])
-    criteria = [(c, _cases(c, [e for e in c.experiments if e in present], final)) for c in claim.criteria]
+def _judge(claim: Claim, networks: pd.DataFrame) -> dict[str, Any]:
+    present = set(networks.index.unique("experiment"))
+    criteria = [(c, _cases(c, [e for e in c.experiments if e in present], networks)) for c in claim.criteria]
     controls = []
     for criterion in claim.criteria:
         names = {name for e in criterion.experiments if e in present for name in claim.control.experiments.get(e, [])}
         bare = criterion.model_copy(update={"where": []})
-        controls.append((bare, _cases(bare, sorted(names & present), final)))
+        controls.append((bare, _cases(bare, sorted(names & present), networks)))
     caught = _caught([case for _, cases in controls for case in cases])
     verdict, reason = _verdict([case for _, cases in criteria for case in cases], caught)
     return {
@@ -86,7 +88,7 @@ def _judge(claim: Claim, final: pd.DataFrame) -> dict[str, Any]:
 
 def _caught(cases: list[Case]) -> bool:
     """Whether at every experiment and depth of the control at least one criterion does not hold."""
-    failing = {(case.experiment, case.depth) for case in cases if not case.holds}
+    failing = {(case.experiment, case.depth) for case in cases if case.holds is False}
     return bool(cases) and failing == {(case.experiment, case.depth) for case in cases}
 
 
@@ -106,69 +108,50 @@ def _verdict(cases: list[Case], caught: bool) -> tuple[Verdict, str]:
     return (Verdict.PARTIAL if holding else Verdict.NOT_REPRODUCED), counts
 
 
-def _cases(criterion: Criterion, experiments: list[str], final: pd.DataFrame) -> list[Case]:
-    chosen = final[final["experiment"].isin(experiments)]
-    groups = chosen[["experiment", "depth"]].drop_duplicates().sort_values(["experiment", "depth"])
-    has_statistic = set(
-        chosen.loc[chosen["statistic"] == criterion.statistic, ["experiment", "depth"]].apply(tuple, axis=1)
-    )
+def _cases(criterion: Criterion, experiments: list[str], networks: pd.DataFrame) -> list[Case]:
+    chosen = networks[networks.index.isin(experiments, level="experiment")].sort_index()
+    groups = [group.dropna(axis="columns", how="all") for _, group in chosen.groupby(level=["experiment", "depth"])]
     return [
-        _case(criterion, chosen[(chosen["experiment"] == experiment) & (chosen["depth"] == depth)])
-        for experiment, depth in groups.itertuples(index=False)
-        if (experiment, depth) in has_statistic
+        _case(criterion, group)
+        for group in groups
+        if criterion.statistic in group.columns.get_level_values("statistic") or (group["diverged", 0] > 0).all()
     ]
 
 
-def _case(criterion: Criterion, rows: pd.DataFrame) -> Case:
-    diverged = _whole(rows, "diverged") > 0
+def _case(criterion: Criterion, networks: pd.DataFrame) -> Case:
+    diverged = networks["diverged", 0] > 0
     eligible = ~diverged
     for condition in criterion.where:
-        eligible &= _whole(rows, condition.statistic) <= condition.at_most
-    worst, within = _worst_layer(criterion, rows)
-    keep = eligible[eligible].index
-    worst, within = worst.reindex(keep), within.reindex(keep, fill_value=False)
-    networks = len(keep)
-    share = float(within.mean()) if networks else None
-    low, high = (float(worst.quantile(q)) if networks else None for q in SPREAD)
+        eligible &= networks[condition.statistic, 0] <= condition.at_most
+    counted = int(eligible.sum())
+    worst, within = _worst_layer(criterion, networks[eligible]) if counted else (pd.Series(), pd.Series())
+    share = float(within.mean()) if counted else None
+    low, high = (float(worst.quantile(q)) if counted else None for q in SPREAD)
     return Case(
-        experiment=str(rows["experiment"].iloc[0]),
-        depth=int(rows["depth"].iloc[0]),
-        networks=networks,
+        experiment=str(networks.index.get_level_values("experiment")[0]),
+        depth=int(networks.index.get_level_values("depth")[0]),
+        networks=counted,
         excluded=int((~eligible & ~diverged).sum()),
         diverged=int(diverged.sum()),
         share=share,
         required=criterion.share,
-        median=float(worst.median()) if networks else None,
+        median=float(worst.median()) if counted else None,
         low=low,
         high=high,
         holds=share >= criterion.share if share is not None else None,
     )
 
 
-def _worst_layer(criterion: Criterion, rows: pd.DataFrame) -> tuple[pd.Series, pd.Series]:
+def _worst_layer(criterion: Criterion, networks: pd.DataFrame) -> tuple[pd.Series, pd.Series]:
     """Per network: the layer's value farthest out of the range, and whether all layers are within it."""
-    values = _layers(rows, criterion.statistic)
+    values = networks[criterion.statistic]
     if criterion.relative_to is not None:
-        values = values / _layers(rows, criterion.relative_to)
-    below = values if criterion.at_least is None else criterion.at_least - values
-    above = values if criterion.at_most is None else values - criterion.at_most
-    if criterion.at_least is None:
-        return values.max(axis=1), (above <= 0).all(axis=1)
-    if criterion.at_most is None:
-        return values.min(axis=1), (below <= 0).all(axis=1)
-    excess = below.where(below > above, above)
-    worst = excess.fillna(float("-inf")).to_numpy().argmax(axis=1)
-    picked = pd.Series(values.to_numpy()[range(len(values)), worst], index=values.index)
-    return picked, (excess <= 0).all(axis=1)
-
-
-def _layers(rows: pd.DataFrame, statistic: str) -> pd.DataFrame:
-    chosen = rows[rows["statistic"] == statistic]
-    return chosen.pivot_table(index=NETWORK, columns="layer", values="value", dropna=False)
-
-
-def _whole(rows: pd.DataFrame, statistic: str) -> pd.Series:
-    return rows[(rows["statistic"] == statistic) & (rows["layer"] == 0)].set_index(NETWORK)["value"]
+        values = values / networks[criterion.relative_to]
+    low = -np.inf if criterion.at_least is None else criterion.at_least
+    high = np.inf if criterion.at_most is None else criterion.at_most
+    excess = np.maximum(low - values.to_numpy(), values.to_numpy() - high)
+    worst = np.take_along_axis(values.to_numpy(), excess.argmax(axis=1)[:, None], axis=1)[:, 0]
+    return pd.Series(worst), pd.Series((excess <= 0).all(axis=1))
 
 
 def _describe(criterion: Criterion, cases: list[Case]) -> dict[str, Any]:

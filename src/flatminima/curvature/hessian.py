@@ -41,8 +41,9 @@ class StackedHessian:
         direction = self._unflatten(vector)
         total = torch.zeros_like(vector)
         for gradient in self._gradients(keep=True):
+            slope = torch.stack([(g * d).sum() for g, d in zip(gradient, direction, strict=True)]).sum()
             product = torch.autograd.grad(
-                gradient, self._parameters, direction, retain_graph=self._gradient is not None, materialize_grads=True
+                slope, self._parameters, retain_graph=self._gradient is not None, materialize_grads=True
             )
             total = total + self._flatten(product)
         return total

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+Product = Callable[[Tensor], Tensor]
+
 
 @dataclass(frozen=True)
 class Eigenpair:
@@ -24,17 +26,20 @@ class Eigenpair:
     products: int
 
 
-def top_eigenpair(matvec: Callable[[Tensor], Tensor], start: Tensor, tolerance: float, max_products: int) -> Eigenpair:
+def top_eigenpair(
+    matvec: Product, start: Tensor, tolerance: float, max_products: int, certify: Product | None = None
+) -> Eigenpair:
     """Largest (not largest in magnitude) eigenvalue by Lanczos with full reorthogonalisation.
 
     All replicas advance together until each residual is at most `tolerance` times its value, or the products are
-    spent; either way the true residual is computed by one more product and returned.
+    spent; either way value and residual are then computed anew by one more product.
 
     Args:
         matvec: maps (replicas, size) to (replicas, size), symmetric in each replica.
         start: start vectors, shape (replicas, size), float64.
         tolerance: relative residual to reach.
         max_products: largest dimension of the Krylov space.
+        certify: the operator in higher precision, for that last product; `matvec` where absent.
     """
     basis = [start / start.norm(dim=1, keepdim=True)]
     diagonal: list[Tensor] = []
@@ -53,7 +58,7 @@ def top_eigenpair(matvec: Callable[[Tensor], Tensor], start: Tensor, tolerance: 
         basis.append(remainder / length.clamp_min(torch.finfo(length.dtype).tiny).unsqueeze(1))
     vector = torch.stack(basis, 2).bmm(vectors[:, :, -1:]).squeeze(2)
     vector = vector / vector.norm(dim=1, keepdim=True)
-    image = matvec(vector)
+    image = (certify or matvec)(vector)
     value = (image * vector).sum(1)
     return Eigenpair(value, vector, (image - value.unsqueeze(1) * vector).norm(dim=1), len(basis) + 1)
 

@@ -122,12 +122,15 @@ def top_singular_triplet(matrix: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 
 def _spectral_norm(matrix: Tensor) -> Tensor:
     gram = matrix.mT @ matrix if matrix.shape[-2] >= matrix.shape[-1] else matrix @ matrix.mT
-    return torch.linalg.eigvalsh(gram)[..., -1].clamp_min(0).sqrt()
+    values: Tensor = torch.linalg.eigvalsh(gram)
+    return values[..., -1].clamp_min(0).sqrt()
 
 
 def _apply(matrix: Tensor, vector: Tensor) -> Tensor:
-    return (matrix @ vector[..., None])[..., 0]
+    image: Tensor = torch.linalg.vecdot(matrix, vector.unsqueeze(-2))
+    return image
 
 
 def _unit(vector: Tensor) -> Tensor:
-    return torch.div(vector, torch.linalg.vector_norm(vector, dim=-1, keepdim=True))
+    norm: Tensor = torch.linalg.vector_norm(vector, dim=-1, keepdim=True)
+    return vector / norm

@@ -34,42 +34,47 @@ FIGURES = {
         "Largest eigenvalue of the Hessian at the end of training, one panel per depth. Lines join medians and shades "
         "hold 5–95 % of the networks. The dash-dotted line is the smallest sharpness that a linear network of that "
         "depth can have at a global minimum; the dotted line is 2/(step size), above which gradient descent cannot "
-        "settle. Crosses mark networks that diverged. Step sizes of Adam mean something else: it has its own panels.",
-        "Plots of the largest Hessian eigenvalue against step size, one panel per depth, with the smallest possible "
-        "sharpness and the limit of stability as reference lines.",
+        "settle. Hollow markers have not reached a minimum, where no such bound holds. Crosses mark networks that "
+        "diverged. Step sizes of Adam mean something else: it has its own panels.",
+        "Plots of the largest Hessian eigenvalue against step size, one panel per depth, with the theoretical minimum "
+        "and the limit of stability as reference lines.",
     ),
     "gains": Caption(
         "Gain from the input to every layer",
         "Gain from the input to layer k of m, relative to equal steps through all layers: along the path direction "
-        "(path gain), and in the direction where it is largest (largest gain). One thin line per network; for ReLU "
-        "networks the line is the median over samples and the shade holds 5–95 % of them. At a flattest minimum of a "
-        "linear network the path gain is 1 at every layer, and the largest gain stays within the grey band. The "
-        "controls compute the same functions with unbalanced layers.",
+        "(path gain), and in the direction where it is largest (largest gain). One thin line per network, at the step "
+        "size where networks ended flattest; for ReLU networks the line is the median over samples and the shade holds "
+        "5–95 % of them. At a flattest minimum of a linear network the path gain is 1 at every layer, and the largest "
+        "gain stays within the grey band. The controls compute the same functions with unbalanced layers.",
         "Plots of relative gain against relative layer, a line per network, for trained networks and for their "
         "unbalanced controls; a horizontal line at 1 marks a flattest minimum.",
     ),
     "coupling": Caption(
         "Overlaps of singular vectors of neighbouring layers",
         "Absolute overlap of every left singular vector of layer k with every right singular vector of layer k + 1, "
-        "both ordered by singular value: the flattest trained network above, its unbalanced control below. Coupled "
-        "layers share a vector, so that one overlap is near 1; it need not be the first.",
-        "Heat maps of overlaps from 0 to 1, one per pair of neighbouring layers, for a trained network and for its "
-        "unbalanced control.",
+        "both ordered by singular value, for each family's flattest network and for its unbalanced control. Coupled "
+        "layers share a vector, not necessarily the first. Singular values of a layer often lie close together, which "
+        "leaves their vectors ill-determined, so that overlaps of coupled layers can stay far below 1; the path cosine "
+        "does not suffer from this.",
+        "Heat maps of overlaps from 0 to 1, one per pair of neighbouring layers, for trained networks and for their "
+        "unbalanced controls.",
     ),
     "training": Caption(
         "Sharpness and path cosine along training",
-        "Sharpness relative to the smallest possible, and the path cosine at the worst pair of neighbouring layers, "
+        "Sharpness relative to the theoretical minimum, and the path cosine at the worst pair of neighbouring layers, "
         "against the training step: median and 5–95 % of seeds. Networks that start with zero residuals are compared "
-        "with other starts. The horizontal line at 1 is a flattest minimum.",
+        "with other starts. The horizontal line at 1 is a flattest minimum; away from minima, early in training, "
+        "sharpness can lie below it.",
         "Plots of relative sharpness and path cosine against training step, a line per initialisation, with a "
         "horizontal line at 1 for a flattest minimum.",
     ),
     "path-cosine": Caption(
         "Which statistic sees the coupling of layers",
-        "Two measures of coupling against sharpness relative to the smallest possible, one point per network, at the "
+        "Two measures of coupling against sharpness relative to the theoretical minimum, one point per network, at the "
         "worst pair of neighbouring layers. The path cosine compares the signal carried forward along the path with "
         "the output direction carried backward; the singular overlap is the largest overlap of singular vectors. Both "
-        "are 1 at a flattest minimum of a linear network. The one that follows sharpness is the better witness.",
+        "are 1 at a flattest minimum of a linear network. The one that follows sharpness more closely is the better "
+        "witness of coupling. Grey crosses have not reached a minimum.",
         "Scatter plots of path cosine and singular overlap against relative sharpness, for trained networks and for "
         "their unbalanced controls, with rank correlations in the titles.",
     ),

@@ -64,6 +64,11 @@ class Criterion(_Record):
     selection: str
     cases: list[Case]
 
+    @property
+    def held(self) -> int:
+        """In how many cases the criterion holds."""
+        return sum(case.holds is True for case in self.cases)
+
 
 class Control(_Record):
     """Networks on which the same criteria must fail, and whether they did."""

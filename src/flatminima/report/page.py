@@ -22,6 +22,8 @@ from flatminima.report.evidence import MEANINGS, SYMBOLS, Claim, read_ledger, re
 from flatminima.report.protocol import SOURCES, protocol
 
 OVERVIEW = "overview"
+LONGEST = 8
+"""Longest table of cases that is not folded when all of its cases hold."""
 DOWNLOADS = (".csv", ".svg", ".pdf", ".png", ".tex")
 
 
@@ -113,7 +115,7 @@ def _templates() -> Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    templates.globals.update(symbols=SYMBOLS, meanings=MEANINGS, sources=SOURCES)
+    templates.globals.update(symbols=SYMBOLS, meanings=MEANINGS, sources=SOURCES, longest=LONGEST)
     templates.filters.update(number=number, percent=percent, plural=plural)
     return templates
 
@@ -173,9 +175,8 @@ def _illustrate(claims: Sequence[Claim], figures: Sequence[Figure]) -> Mapping[s
 def _table(path: Path, folder: Path) -> Table:
     caption, fragment = table_caption(path.stem), _read(path).decode("utf-8")
     if "<caption" not in fragment:
-        fragment = re.sub(
-            r"(<table\b[^>]*>)", rf"\1<caption>{Markup.escape(caption.title)}</caption>", fragment, count=1
-        )
+        hidden = f'<caption class="hidden">{Markup.escape(caption.title)}</caption>'
+        fragment = re.sub(r"<table\b[^>]*>", lambda tag: tag[0] + hidden, fragment, count=1)
     rows = len(re.findall(r"<tr\b", fragment.partition("<tbody")[2]))
     return Table(path.stem, caption, Markup(fragment), rows, _links(path, folder))  # noqa: S704 (made by flatminima.figures)
 

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.integrate import solve_ivp
 from torch import Tensor
 
 from flatminima.training.progress import Progress
@@ -131,6 +130,8 @@ def gradient_flow(
     Raises:
         RuntimeError: if the integrator fails.
     """
+    from scipy.integrate import solve_ivp
+
     shapes = [weight.shape for weight in weights]
     sizes = [weight.numel() for weight in weights]
     first_loss, first_gradient = loss_and_gradient(weights, problem)
