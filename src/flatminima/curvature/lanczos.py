@@ -5,8 +5,11 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 
 Product = Callable[[Tensor], Tensor]
+
+ROUNDING = 1e-12
 
 
 @dataclass(frozen=True)
@@ -32,7 +35,8 @@ def top_eigenpair(
     """Largest (not largest in magnitude) eigenvalue by Lanczos with full reorthogonalisation.
 
     All replicas advance together until each residual is at most `tolerance` times its value, or the products are
-    spent; either way value and residual are then computed anew by one more product.
+    spent; either way value and residual are then computed anew by one more product. A replica whose Krylov space is
+    invariant to rounding has nothing left to find and keeps its Ritz vector while the others go on.
 
     Args:
         matvec: maps (replicas, size) to (replicas, size), symmetric in each replica.
@@ -44,19 +48,23 @@ def top_eigenpair(
     basis = [start / start.norm(dim=1, keepdim=True)]
     diagonal: list[Tensor] = []
     off_diagonal: list[Tensor] = []
+    ritz = start.new_zeros(len(start), 0)
+    exhausted = torch.zeros(len(start), dtype=torch.bool)
     while True:
         image = matvec(basis[-1])
         diagonal.append((image * basis[-1]).sum(1))
         remainder = _orthogonalise(image, basis)
         values, vectors = torch.linalg.eigh(_tridiagonal(diagonal, off_diagonal))
+        ritz = torch.where(exhausted.unsqueeze(1), pad(ritz, (0, 1)), vectors[:, :, -1])
         length = remainder.norm(dim=1)
-        residual = length * vectors[:, -1, -1].abs()
         scale = values.abs().amax(1)
-        if (residual <= tolerance * scale).all() or len(basis) == min(max_products, start.shape[1]):
+        exhausted = exhausted | (length <= ROUNDING * scale)
+        converged = exhausted | (length * ritz[:, -1].abs() <= tolerance * scale)
+        if converged.all() or len(basis) == min(max_products, start.shape[1]):
             break
         off_diagonal.append(length)
         basis.append(remainder / length.clamp_min(torch.finfo(length.dtype).tiny).unsqueeze(1))
-    vector = torch.stack(basis, 2).bmm(vectors[:, :, -1:]).squeeze(2)
+    vector = torch.stack(basis, 2).bmm(ritz.unsqueeze(2)).squeeze(2)
     vector = vector / vector.norm(dim=1, keepdim=True)
     image = (certify or matvec)(vector)
     value = (image * vector).sum(1)

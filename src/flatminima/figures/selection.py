@@ -7,8 +7,8 @@ import pandas as pd
 
 CONTROL = "-unbalanced"
 LOW, HIGH = 0.05, 0.95
-EXCESS_LOSS = 0.02
-"""Largest excess loss at which a linear network counts as at a minimum."""
+NEAR_MINIMUM = {"excess_loss": 0.02, "gradient_norm": 0.02}
+"""Largest excess loss and gradient (relative to its start) at which a trained linear network counts as at a minimum."""
 
 NETWORK = [
     "experiment",
@@ -24,7 +24,7 @@ NETWORK = [
     "final",
 ]
 SWEEP = ["experiment", "family", "task", "optimiser", "depth", "step_size", "step_fraction"]
-WHOLE = ["loss", "excess_loss", "diverged", "sharpness", "minimal_sharpness", "sharpness_ratio"]
+WHOLE = ["loss", "excess_loss", "gradient_norm", "diverged", "sharpness", "minimal_sharpness", "sharpness_ratio"]
 
 
 def _logarithmic_distance(gain: pd.Series) -> pd.Series:
@@ -54,14 +54,17 @@ def networks(measures: pd.DataFrame) -> pd.DataFrame:
 
     Returns:
         Columns NETWORK, WHOLE and the keys of BADNESS, sorted by NETWORK. NaN where a statistic was not measured, as
-        for all statistics of a diverged network. `diverged` is boolean, and so is `at_minimum`: not diverged, and an
-        excess loss of at most EXCESS_LOSS where it is known, which it is not for ReLU networks.
+        for all statistics of a diverged network. `diverged` is boolean, and so is `at_minimum`: not diverged, and
+        within NEAR_MINIMUM. Neither bound is asked of ReLU networks, whose least loss is not known; controls, whose
+        rescaled layers have other gradients, need the loss alone.
     """
     rows = pivot(measures[measures["layer"] == 0], WHOLE, NETWORK)
     for statistic, badness in BADNESS.items():
         rows = rows.merge(_worst_layer(measures, statistic, badness), on=NETWORK, how="left", validate="one_to_one")
     diverged = rows["diverged"] == 1
-    at_minimum = ~diverged & ~(rows["excess_loss"] > EXCESS_LOSS)
+    linear, control = rows["family"] != "relu", is_control(rows)
+    at_minimum = ~diverged & ~(linear & (rows["excess_loss"] > NEAR_MINIMUM["excess_loss"]))
+    at_minimum &= ~(linear & ~control & (rows["gradient_norm"] > NEAR_MINIMUM["gradient_norm"]))
     return rows.assign(diverged=diverged, at_minimum=at_minimum).sort_values(NETWORK, ignore_index=True)
 
 

@@ -15,7 +15,7 @@ COLUMNS = 4
 MINIMUM = "theoretical minimum of a linear network"
 LIMIT = "limit of stability, 2 / step size"
 DIVERGED = "diverged replicas, and how many"
-AWAY = f"hollow: excess loss above {100 * selection.EXCESS_LOSS:.0f} %"
+AWAY = "hollow: not at a minimum"
 REFERENCES = (MINIMUM, LIMIT, DIVERGED, AWAY)
 GROUP = ["experiment", "depth", "step_size", "step_fraction"]
 

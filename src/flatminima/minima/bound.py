@@ -120,6 +120,7 @@ def _combine(first: Array, second: Array, mismatch: Callable[[Array], float]) ->
         vector: Array = np.cos(angle) * first + np.sin(angle) * second
         return vector / np.linalg.norm(vector)
 
-    if abs(first @ second) > 0.999 or mismatch(first) * mismatch(second) >= 0:
+    ends = 0.0, np.pi / 2
+    if abs(first @ second) > 0.999 or mismatch(mix(ends[0])) * mismatch(mix(ends[1])) >= 0:
         return first
-    return mix(brentq(lambda angle: mismatch(mix(angle)), 0.0, np.pi / 2, xtol=1e-14))
+    return mix(brentq(lambda angle: mismatch(mix(angle)), *ends, xtol=1e-14))
