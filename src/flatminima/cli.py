@@ -201,7 +201,7 @@ def readme(
 
     reference = results / "reference"
     for path in [] if check else _claims(results):
-        for name in ("claims.json", "figures/overview.png", "tables/sharpness.csv"):
+        for name in ("claims.json", "figures/overview.png"):
             source, target = path.parent / name, reference / path.parent.name / name
             with atomic_path(target) as temporary:
                 shutil.copyfile(source, temporary)

@@ -17,8 +17,9 @@ try:
 except UserError as error:
     sys.exit(str(error))
 
-# Large tensors come and go: without this, glibc gives their memory back to the system each time, at a tenth of the cost.
-shell.prefix("export MALLOC_MMAP_THRESHOLD_=1000000000 MALLOC_TRIM_THRESHOLD_=2000000000; ")
+# A prefix replaces Snakemake's own, whose pipefail lets a command fail although tee, which keeps its log, succeeds.
+# Large tensors come and go: without the thresholds, glibc gives their memory back each time, at a tenth of the cost.
+shell.prefix("set -euo pipefail; export MALLOC_MMAP_THRESHOLD_=1000000000 MALLOC_TRIM_THRESHOLD_=2000000000; ")
 
 
 wildcard_constraints:
@@ -57,7 +58,11 @@ def depths(name, task):
 
 
 def figures(name):
-    return [f"sharpness-{task}" for task in CONFIG.studies[name].tasks] + STUDY_FIGURES
+    """All figures of a study; the one of training needs snapshots."""
+    runs = CONFIG.studies[name].experiments.values()
+    absent = [] if any(run.snapshots.value for run in runs) else ["training"]
+    every = [f"sharpness-{task}" for task in CONFIG.studies[name].tasks] + STUDY_FIGURES
+    return [figure for figure in every if figure not in absent]
 
 
 def figure_module(name):

@@ -13,7 +13,7 @@ rule figure:
         multiext("results/{study}/figures/{name}", ".pdf", ".png", ".csv"),
     params:
         prefix="results/{study}/figures/{name}",
-        code=lambda w: code_digest(figure_module(w.name)),
+        code=lambda w: code_digest(figure_module(w.name), "flatminima.figures.files"),
     log:
         "logs/{study}/figures/{name}.log",
     benchmark:

@@ -95,7 +95,8 @@ def _caught(cases: list[Case]) -> bool:
 def _verdict(cases: list[Case], caught: bool) -> tuple[Verdict, str]:
     decided = [case for case in cases if case.holds is not None]
     holding = sum(bool(case.holds) for case in decided)
-    counts = f"{holding} of {len(decided)} cases hold"
+    failing = sorted({f"{case.experiment} at depth {case.depth}" for case in decided if not case.holds})
+    counts = f"{holding} of {len(decided)} cases hold" + (f", not {' and '.join(failing)}" if failing else "")
     if not caught:
         return Verdict.INCONCLUSIVE, f"{counts}, but the predicate does not fail on every control, so it proves nothing"
     if not decided:
@@ -122,7 +123,7 @@ def _case(criterion: Criterion, networks: pd.DataFrame) -> Case:
     diverged = networks["diverged", 0] > 0
     eligible = ~diverged
     for condition in criterion.where:
-        eligible &= networks[condition.statistic, 0] <= condition.at_most
+        eligible &= networks.get((condition.statistic, 0), np.nan) <= condition.at_most
     counted = int(eligible.sum())
     worst, within = _worst_layer(criterion, networks[eligible]) if counted else (pd.Series(), pd.Series())
     share = float(within.mean()) if counted else None

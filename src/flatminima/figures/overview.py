@@ -60,6 +60,8 @@ def _available(measures: pd.DataFrame) -> dict[str, pd.DataFrame]:
 def _sweep(measures: pd.DataFrame) -> pd.DataFrame:
     rows = sharpness.sweeps(measures).dropna(subset=["step_size"])
     rows = rows[rows["optimiser"] != "adam"]
+    if rows.empty:
+        raise UserError("figure overview: the step sizes of adam alone have no scale; add an experiment with sgd")
     return rows[rows["experiment"].isin(rows.drop_duplicates("family")["experiment"])]
 
 

@@ -2,22 +2,19 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
-import matplotlib as mpl
 import pandas as pd
 from matplotlib.figure import Figure
 
 from flatminima.config import nearest
 from flatminima.errors import UserError
-from flatminima.figures import style
 from flatminima.figures.coupling import coupling
+from flatminima.figures.files import read, save
 from flatminima.figures.gains import gains
 from flatminima.figures.overview import overview
 from flatminima.figures.path_cosine import path_cosine
 from flatminima.figures.sharpness import sharpness
 from flatminima.figures.training import training
-from flatminima.provenance.files import atomic_path
 
 FIGURES: dict[str, Callable[[pd.DataFrame, pd.DataFrame], tuple[Figure, pd.DataFrame]]] = {
     "overview": overview,
@@ -26,11 +23,6 @@ FIGURES: dict[str, Callable[[pd.DataFrame, pd.DataFrame], tuple[Figure, pd.DataF
     "coupling": coupling,
     "training": training,
     "path-cosine": path_cosine,
-}
-FORMATS: dict[str, dict[str, Any]] = {
-    "svg": {"metadata": {"Date": None}},
-    "pdf": {"metadata": {"CreationDate": None}},
-    "png": {"dpi": 200},
 }
 
 
@@ -47,13 +39,7 @@ def render(name: str, measures_path: Path, overlaps_path: Path, output: Path) ->
         UserError: if a table is missing, the figure or task is unknown, or the study lacks what the figure shows.
     """
     figure, plotted = draw(name, read(measures_path), read(overlaps_path))
-    with mpl.rc_context(style.RC):
-        style.settle(figure)
-        for suffix, options in FORMATS.items():
-            with atomic_path(output.with_name(f"{output.name}.{suffix}")) as temporary:
-                figure.savefig(temporary, format=suffix, **options)
-    with atomic_path(output.with_name(f"{output.name}.csv")) as temporary:
-        plotted.to_csv(temporary, index=False, lineterminator="\n")
+    save(figure, plotted, output)
 
 
 def draw(name: str, measures: pd.DataFrame, overlaps: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
@@ -75,15 +61,3 @@ def draw(name: str, measures: pd.DataFrame, overlaps: pd.DataFrame) -> tuple[Fig
     if task not in tasks:
         raise UserError(f"figure {name!r}: no network of task {task!r} in the measures: {nearest(task, tasks)}")
     return FIGURES[figure](measures[measures["task"] == task], overlaps)
-
-
-def read(path: Path) -> pd.DataFrame:
-    """A table of a study.
-
-    Raises:
-        UserError: if there is no such file.
-    """
-    try:
-        return pd.read_parquet(path)
-    except FileNotFoundError:
-        raise UserError(f"{path}: no such file; run `make reproduce` to measure the study's networks first") from None

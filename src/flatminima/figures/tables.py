@@ -9,7 +9,7 @@ import pandas as pd
 from flatminima.config import nearest
 from flatminima.errors import UserError
 from flatminima.figures import selection
-from flatminima.figures.render import read
+from flatminima.figures.files import read
 from flatminima.provenance.files import atomic_path
 
 HEADINGS = {

@@ -40,6 +40,9 @@ def minimal_sharpness(end_to_end: Array, depth: int, input_covariance: Array | N
     numerical range of two quadratic forms is convex (Brickman 1961), so no duality gap is left. That minimum is
     found by a monotone scalar equation, and both sides are returned.
 
+    Where T and Sx commute, the maximiser is an eigenvector of both, and the value 2 m max_i c_i t_i^{2-2/m}, only if
+    one pair (c_i, t_i) is best in both roles; otherwise a mixture of eigenvectors can give a larger bound.
+
     Args:
         end_to_end: T, shape (d_y, d_x).
         depth: number of layers m >= 1.

@@ -1,0 +1,50 @@
+"""Reading the tables of a study, and writing the files of a figure."""
+
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+import pandas as pd
+from matplotlib.figure import Figure
+
+from flatminima.errors import UserError
+from flatminima.figures import style
+from flatminima.provenance.files import atomic_path
+
+FORMATS: dict[str, dict[str, Any]] = {
+    "svg": {"metadata": {"Date": None}},
+    "pdf": {"metadata": {"CreationDate": None}},
+    "png": {"dpi": 200},
+}
+
+
+def save(figure: Figure, plotted: pd.DataFrame, output: Path) -> None:
+    """Write a figure as SVG, PDF and PNG, and what it shows as CSV, the same bytes each time.
+
+    Args:
+        figure: the figure.
+        plotted: what it shows.
+        output: the files' path without suffix.
+
+    Raises:
+        UserError: if a file cannot be written.
+    """
+    with mpl.rc_context(style.RC):
+        style.settle(figure)
+        for suffix, options in FORMATS.items():
+            with atomic_path(output.with_name(f"{output.name}.{suffix}")) as temporary:
+                figure.savefig(temporary, format=suffix, **options)
+    with atomic_path(output.with_name(f"{output.name}.csv")) as temporary:
+        plotted.to_csv(temporary, index=False, lineterminator="\n")
+
+
+def read(path: Path) -> pd.DataFrame:
+    """A table of a study.
+
+    Raises:
+        UserError: if there is no such file.
+    """
+    try:
+        return pd.read_parquet(path)
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such file; run `make reproduce` to measure the study's networks first") from None
