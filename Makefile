@@ -5,21 +5,28 @@ CORES ?= all
 
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
-.PHONY: help reproduce paper test lint benchmark readme schema lock clean environment
+.PHONY: help reproduce paper unlock test lint benchmark readme schema lock clean environment
 OUTSIDE := $(PATH)
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 unexport PYTHONPATH PYTHONHOME
+
+# What Snakemake locks it unlocks when it stops, unless it is killed.
+LOCKED = { code=$$?; [ -z "$$(ls .snakemake/locks 2> /dev/null)" ] || \
+	echo "If no other run is at work in this folder, the last one was killed: make unlock, then this again" >&2; exit $$code; }
 
 help: ## Print this list
 	@sed -n 's/^\([a-z]*\):.*## /\1|/p' Makefile | while IFS='|' read -r target text; do printf 'make %-10s %s\n' "$$target" "$$text"; done
 
 reproduce: environment ## Run every study that needs no download, judge every claim, write the report
-	snakemake --profile workflow/profiles/default --cores $(CORES)
+	@snakemake --profile workflow/profiles/default --cores $(CORES) || $(LOCKED)
 	@flatminima verdicts results
 
 paper: environment ## The same for all studies; downloads data sets, or reads them from data_root (config.yaml)
-	snakemake --profile workflow/profiles/default --cores $(CORES) paper
+	@snakemake --profile workflow/profiles/default --cores $(CORES) paper || $(LOCKED)
 	@flatminima verdicts results
+
+unlock: environment ## After a run was killed: let the next one go on where it stopped
+	snakemake --profile workflow/profiles/default --unlock
 
 test: lint ## Lint, then run all tests and print the branch coverage
 	OMP_NUM_THREADS=1 pytest --numprocesses $(CORES:all=auto) --cov --cov-report term-missing:skip-covered

@@ -8,6 +8,7 @@ min_version("9.20")
 configfile: "config.yaml"
 
 
+# The base system for `--software-deployment-method apptainer`; requirements.lock must be installed in it first.
 container: "docker://python:3.11-slim"
 
 

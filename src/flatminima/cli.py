@@ -3,14 +3,14 @@
 import json
 import os
 import shutil
+import signal
 import sys
 from pathlib import Path
 from typing import Annotated, Any
 
-import click
 import typer
 
-from flatminima.config import Config, Dataset, Experiment, Measure, Study, Task, load, parse
+from flatminima.config import Config, DataSettings, Experiment, Measure, Study, load, parse
 from flatminima.errors import UserError
 from flatminima.provenance.files import atomic_path
 
@@ -46,9 +46,8 @@ def data(
     from flatminima.data.storage import save_checksums, save_moments, save_samples
     from flatminima.data.tasks import build
 
-    values = _json(settings)
-    images = load_images(parse(Dataset, values["dataset"], "dataset"), data_root)
-    made = build(images, parse(Task, values["task"], f"tasks.{task}"), study, task)
+    values = parse(DataSettings, _json(settings), "--settings")
+    made = build(load_images(values.dataset, data_root), values.task, study, task)
     save_samples(samples, made)
     save_moments(moments, second_moments(made))
     save_checksums(checksums, [samples, moments])
@@ -86,7 +85,9 @@ def train(
     from flatminima.training.job import train as train_shape
 
     _flush_denormals()
-    critical_step = 2 / _read_json(bounds)[str(depth)]["minimal_sharpness"]
+    least = _read_json(bounds)
+    if str(depth) not in least:
+        raise UserError(f"{bounds}: no bound for depth {depth}, only for {', '.join(least)}; add it to `depths`")
     trained, losses = train_shape(
         study,
         experiment,
@@ -94,7 +95,7 @@ def train(
         depth,
         load_samples(samples),
         load_moments(moments),
-        critical_step,
+        critical_step=2 / least[str(depth)]["minimal_sharpness"],
     )
     with atomic_path(history) as temporary:
         losses.to_parquet(temporary, index=False)
@@ -223,17 +224,15 @@ def validate(path: Annotated[Path, typer.Argument(help="Configuration to check."
 
 def main() -> None:
     """Run a command; a user's mistake ends in one line and exit code 2, not in a traceback."""
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))  # leaves no temporary file behind
     try:
-        sys.exit(app(standalone_mode=False))
-    except click.ClickException as error:
-        error.show()
-        sys.exit(error.exit_code)
+        app()
     except UserError as error:
         if os.environ.get(TRACEBACK):
             raise
-        sys.exit(
-            f"flatminima: {error} (for the traceback, set {TRACEBACK}=1)" if error.__cause__ else f"flatminima: {error}"
-        )
+        hint = f" (for the traceback, set {TRACEBACK}=1)" if error.__cause__ else ""
+        print(f"flatminima: {error}{hint}", file=sys.stderr)
+        sys.exit(2)
 
 
 def _flush_denormals() -> None:

@@ -99,6 +99,13 @@ class Task(Strict):
         return self
 
 
+class DataSettings(Strict):
+    """What samples are made from: the images, and the task set on them."""
+
+    dataset: Dataset
+    task: Task
+
+
 class Experiment(Strict):
     """All replicas (seeds x step sizes) of one network family, at several depths, on one task."""
 

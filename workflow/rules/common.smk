@@ -1,6 +1,7 @@
 """Names of files, and the narrow settings and code digests that decide what runs again."""
 
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from flatminima.errors import UserError
 from flatminima.provenance.digest import code_digest
 
 STUDY_FIGURES = ["gains", "coupling", "training", "path-cosine", "overview"]
+FIGURES = ["sharpness", *STUDY_FIGURES]
 TABLES = ["sharpness", "balance", "coupling"]
 STAGES = ["data", "train", "measure", "figures", "tables", "claims", "report"]
 
@@ -17,6 +19,10 @@ try:
 except UserError as error:
     sys.exit(str(error))
 
+for _folder in (Path("results"), Path("logs")):
+    if _folder.exists() and not (_folder.is_dir() and os.access(_folder, os.W_OK)):
+        sys.exit(f"{_folder}: not a folder that can be written; make it one, or move it away")
+
 # A prefix replaces Snakemake's own, whose pipefail lets a command fail although tee, which keeps its log, succeeds.
 # Large tensors come and go: without the thresholds, glibc gives their memory back each time, at a tenth of the cost.
 shell.prefix("set -euo pipefail; export MALLOC_MMAP_THRESHOLD_=1000000000 MALLOC_TRIM_THRESHOLD_=2000000000; ")
@@ -24,7 +30,7 @@ shell.prefix("set -euo pipefail; export MALLOC_MMAP_THRESHOLD_=1000000000 MALLOC
 
 wildcard_constraints:
     study="|".join(CONFIG.studies),
-    experiment="[a-z0-9_]+",
+    experiment="|".join(sorted({run for values in CONFIG.studies.values() for run in values.experiments})),
     depth=r"\d+",
 
 
@@ -66,8 +72,9 @@ def figures(name):
 
 
 def figure_module(name):
-    """The module that draws a figure."""
-    return f"flatminima.figures.{name.replace('-', '_') if name in STUDY_FIGURES else 'sharpness'}"
+    """The module that draws a figure, `<figure>` or `<figure>-<task>`."""
+    figure = next(figure for figure in FIGURES if f"{name}-".startswith(f"{figure}-"))
+    return f"flatminima.figures.{figure.replace('-', '_')}"
 
 
 def stage(kind, studies):

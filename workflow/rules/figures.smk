@@ -18,6 +18,8 @@ rule figure:
         "logs/{study}/figures/{name}.log",
     benchmark:
         "logs/{study}/figures/{name}.tsv"
+    wildcard_constraints:
+        name=rf"({'|'.join(FIGURES)})(-[a-z0-9_]+)?",
     threads: 1
     resources:
         mem_mb=2000,
@@ -51,6 +53,8 @@ rule table:
         "logs/{study}/tables/{name}.log",
     benchmark:
         "logs/{study}/tables/{name}.tsv"
+    wildcard_constraints:
+        name="|".join(TABLES),
     threads: 1
     resources:
         mem_mb=2000,

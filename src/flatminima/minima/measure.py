@@ -23,6 +23,8 @@ from flatminima.networks.stack import Stack
 from flatminima.networks.storage import Networks
 
 QUANTILES = {"": 0.5, "_q05": 0.05, "_q25": 0.25, "_q75": 0.75, "_q95": 0.95}
+FIRST_LAYER = {f"path_residual{suffix}": 2 for suffix in QUANTILES}
+"""Where it is not 1: layer 1's residual need not vanish at a flattest minimum, see `PathStatistics`."""
 OVERLAP_VECTORS = 12
 COLLAPSED = 0.99
 MEMORY = 256 * 2**20
@@ -276,7 +278,7 @@ def _rows(labels: pd.DataFrame, name: str, statistic: Statistic) -> pd.DataFrame
     bounds = torch.full_like(values, torch.nan)
     if statistic.error_bound is not None:
         bounds = statistic.error_bound.reshape(len(labels), -1)
-    first = 0 if statistic.value.dim() == 1 else 1
+    first = 0 if statistic.value.dim() == 1 else FIRST_LAYER.get(name, 1)
     return labels.loc[labels.index.repeat(layers)].assign(
         layer=np.tile(np.arange(first, first + layers), len(labels)),
         statistic=name,

@@ -1,17 +1,15 @@
 """Stochastic gradient descent and Adam on samples, all replicas of a shape in one stack."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Generator, Tensor
-from torch.optim import SGD, Adam, Optimizer
+from torch.optim import Adam
 
 from flatminima.networks.stack import Stack
 from flatminima.training.progress import Progress
 from flatminima.training.run import CHECK_EVERY, Snapshot, Trained, has_diverged, snapshot_steps
-
-OPTIMISERS: dict[str, Callable[..., Optimizer]] = {"sgd": SGD, "adam": Adam}
 
 
 @dataclass(frozen=True)
@@ -57,37 +55,70 @@ class Batches:
         return rows
 
 
-class PerReplicaOptimiser:
-    """A torch optimiser whose learning rate differs between stacked replicas.
+def loss_and_gradient(stack: Stack, inputs: Tensor, targets: Tensor, scale: float) -> tuple[Tensor, list[Tensor]]:
+    """Loss and its gradient by backpropagation, written out: autograd lays gradients out in a slower order.
 
-    torch keeps one learning rate per tensor. Its optimiser therefore moves a displacement from zero at rate one, and
-    each replica takes its own multiple of it: exact for every method whose update is proportional to the rate.
+    Args:
+        stack: the networks.
+        inputs: shape (replicas, batch, d_x).
+        targets: shape (replicas, batch, d_y).
+        scale: 1 for errors summed over outputs, 1/d_y for their mean.
+
+    Returns:
+        Losses, shape (replicas,), and gradients in the order and shapes of the stack's parameters.
+    """
+    *hidden, output = stack.layers(inputs)
+    activations = [inputs, *hidden]
+    error = output - targets
+    loss = scale * error.square().sum(2).mean(1)
+    back = error * (2 * scale / inputs.shape[1])
+    weights, biases = [], []
+    for k in reversed(range(stack.depth)):
+        weights.append(torch.bmm(back.mT, activations[k]))
+        if stack.biases:
+            biases.append(back.sum(1))
+        if k > 0:
+            back = torch.bmm(back, stack.weights[k])
+            if stack.rectified:
+                back *= activations[k].sign()
+    return loss, weights[::-1] + biases[::-1]
+
+
+class PerReplicaOptimiser:
+    """SGD or Adam with a learning rate for each stacked replica, where torch keeps one per tensor.
+
+    Adam's updates are read off torch's optimiser: it moves displacements from zero, uphill and at rate one.
     """
 
     def __init__(self, name: str, parameters: Sequence[Tensor], step_sizes: Tensor) -> None:
         """Set up for parameters of shape (replicas, ...) and step sizes of shape (replicas,)."""
         self._parameters = parameters
         self._rates = [step_sizes.view(-1, *[1] * (p.dim() - 1)).to(p.dtype) for p in parameters]
-        self._displacements = [torch.zeros_like(p) for p in parameters]
-        self._optimiser = OPTIMISERS[name](self._displacements, lr=1.0)
+        self._displacements = [torch.zeros_like(p) for p in parameters] if name == "adam" else []
+        self._adam = Adam(self._displacements, lr=1.0, maximize=True) if name == "adam" else None
 
     @torch.no_grad()
     def step(self, gradients: Sequence[Tensor]) -> None:
         """Move every parameter along its gradient."""
-        for displacement, gradient in zip(self._displacements, gradients, strict=True):
-            displacement.grad = gradient
-        self._optimiser.step()
-        for parameter, rate, displacement in zip(self._parameters, self._rates, self._displacements, strict=True):
-            parameter.addcmul_(rate, displacement)
-            displacement.zero_()
+        updates = gradients if self._adam is None else self._adam_updates(self._adam, gradients)
+        for parameter, rate, update in zip(self._parameters, self._rates, updates, strict=True):
+            parameter.addcmul_(rate, update, value=-1)
 
     @torch.no_grad()
     def freeze(self, replicas: Tensor) -> None:
         """Stop some replicas, a boolean mask, and zero their parameters and optimiser state."""
         tensors = [*self._parameters, *self._rates]
-        tensors += [v for state in self._optimiser.state.values() for v in state.values() if v.dim() > 0]
+        if self._adam is not None:
+            tensors += [v for state in self._adam.state.values() for v in state.values() if v.dim() > 0]
         for tensor in tensors:
             tensor[replicas] = 0
+
+    def _adam_updates(self, adam: Adam, gradients: Sequence[Tensor]) -> list[Tensor]:
+        for displacement, gradient in zip(self._displacements, gradients, strict=True):
+            displacement.zero_()
+            displacement.grad = gradient
+        adam.step()
+        return self._displacements
 
 
 def stochastic_descent(
@@ -115,7 +146,7 @@ def stochastic_descent(
         snapshots: how many networks to keep along training.
         job: name for the progress line.
     """
-    current = stack.with_parameters([p.clone().requires_grad_() for p in stack.parameters])
+    current = stack.with_parameters(_copy(stack.parameters))
     parameters = current.parameters
     descent = PerReplicaOptimiser(optimiser, parameters, step_sizes)
     batches = Batches(problem, batch_size, generators)
@@ -131,17 +162,16 @@ def stochastic_descent(
         if step in wanted:
             kept.append(Snapshot(step, _copy(parameters)))
         inputs, targets = (t.repeat_interleave(copies, 0) for t in batches.draw())
-        loss = problem.scale * (current(inputs) - targets).square().sum(2).mean(1)
-        gradients = torch.autograd.grad(loss.sum(), parameters)
+        loss, gradients = loss_and_gradient(current, inputs, targets, problem.scale)
         if step == 0:
-            first_loss, first_norm = loss.detach(), _norm(gradients)
+            first_loss, first_norm = loss, _norm(gradients)
         descent.step(gradients)
         if step % CHECK_EVERY == 0 or step == steps - 1:
-            failed = has_diverged(loss.detach(), first_loss) & ~diverged
+            failed = has_diverged(loss, first_loss) & ~diverged
             stopped_at[failed] = step
             diverged |= failed
             descent.freeze(diverged)
-            history.append((step, torch.where(diverged, torch.nan, loss.detach().double())))
+            history.append((step, torch.where(diverged, torch.nan, loss.double())))
             progress.report(step, history[-1][1].nanmedian().item(), int(diverged.sum()))
     if snapshots:
         kept.append(Snapshot(steps, _copy(parameters)))
@@ -150,7 +180,7 @@ def stochastic_descent(
 
 
 def _copy(parameters: Sequence[Tensor]) -> tuple[Tensor, ...]:
-    return tuple(p.detach().clone() for p in parameters)
+    return tuple(p.clone() for p in parameters)
 
 
 def _norm(gradients: Sequence[Tensor]) -> Tensor:

@@ -1,0 +1,100 @@
+"""Independent references in float64, written with torch and numpy alone: dense, and one network at a time."""
+
+from itertools import pairwise
+
+import numpy as np
+import torch
+from scipy.optimize import minimize
+from torch.nn import functional
+
+DTYPE = torch.float64
+
+
+def generator(seed):
+    return torch.Generator().manual_seed(seed)
+
+
+def normal(seed, *shape):
+    return torch.randn(shape, generator=generator(seed), dtype=DTYPE)
+
+
+def layers(seed, replicas, widths, bias=False):
+    """Random weights, shape (replicas, d_k, d_{k-1}), and biases (replicas, d_k) or nothing."""
+    weights = [
+        normal(100 * seed + k, replicas, rows, columns) / columns**0.5
+        for k, (columns, rows) in enumerate(pairwise(widths))
+    ]
+    biases = [0.3 * normal(100 * seed + 50 + k, replicas, rows) for k, rows in enumerate(widths[1:])] if bias else []
+    return tuple(weights), tuple(biases)
+
+
+def forward(weights, biases, inputs, rectified=False):
+    """One network: weights (d_k, d_{k-1}), biases (d_k,) or nothing, inputs (samples, d_0)."""
+    hidden = inputs
+    for k, weight in enumerate(weights):
+        hidden = functional.linear(hidden, weight, biases[k] if len(biases) else None)
+        if rectified and k < len(weights) - 1:
+            hidden = functional.relu(hidden)
+    return hidden
+
+
+def replica(tensors, index):
+    """The parameters of one network of a stack."""
+    return [tensor[index] for tensor in tensors]
+
+
+def split(flat, shapes):
+    """A flat vector of parameters as tensors."""
+    parts = torch.split(flat, [int(np.prod(shape)) for shape in shapes])
+    return [part.reshape(shape) for part, shape in zip(parts, shapes, strict=True)]
+
+
+def sample_loss(weights, biases, inputs, targets, scale=1.0, rectified=False):
+    """The loss of one network as a function of its flat parameters, and these."""
+    parameters = [*weights, *biases]
+    shapes = [p.shape for p in parameters]
+
+    def loss(flat):
+        parts = split(flat, shapes)
+        outputs = forward(parts[: len(weights)], parts[len(weights) :], inputs, rectified)
+        return scale * ((outputs - targets) ** 2).sum(1).mean()
+
+    return loss, torch.cat([p.flatten() for p in parameters])
+
+
+def dense_hessian(loss, flat):
+    return torch.autograd.functional.hessian(loss, flat)
+
+
+def dense_gradient(loss, flat):
+    return torch.autograd.functional.jacobian(loss, flat)
+
+
+def moments_of(inputs, targets):
+    """Sx, Syx and E||y||^2 of samples."""
+    count = len(inputs)
+    return inputs.T @ inputs / count, targets.T @ inputs / count, targets.square().sum() / count
+
+
+def path_by_search(end_to_end, depth, covariance, starts=20, seed=0):
+    """theory.md I3 by many searches over the sphere: 2 m max_p (||Cp||^2 ||TCp||^{2(m-1)})^{1/m}, and C p."""
+    values, vectors = np.linalg.eigh(covariance)
+    root = (vectors * np.sqrt(np.clip(values, 0, None))) @ vectors.T
+    first, second = root @ root, root @ end_to_end.T @ end_to_end @ root
+    powers = (1 / depth, 1 - 1 / depth)
+
+    def objective(p):
+        """Minus the logarithm, which does not depend on the length of p, and its gradient."""
+        norm = p @ p
+        forms = [p @ matrix @ p + 1e-300 for matrix in (first, second)]
+        value = sum(power * np.log(form / norm) for power, form in zip(powers, forms, strict=True))
+        slopes = [power * matrix @ p / form for power, matrix, form in zip(powers, (first, second), forms, strict=True)]
+        return -value, -2 * (sum(slopes) - p / norm)
+
+    rng = np.random.default_rng(seed)
+    searches = [
+        minimize(objective, rng.standard_normal(len(first)), jac=True, method="BFGS", options={"gtol": 1e-10})
+        for _ in range(starts)
+    ]
+    best = min(searches, key=lambda search: search.fun)
+    return 2 * depth * np.exp(-best.fun), root @ best.x / np.linalg.norm(best.x)

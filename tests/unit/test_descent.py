@@ -1,0 +1,193 @@
+"""Gradient descent and flow on moments against autograd, torch.optim and closed forms."""
+
+import numpy as np
+import pytest
+import torch
+from references import DTYPE, dense_gradient, forward, layers, moments_of, normal, replica, sample_loss
+from scipy.linalg import expm
+from scipy.optimize import OptimizeResult
+
+from flatminima.training.descent import MomentProblem, gradient_descent, gradient_flow, loss_and_gradient
+from flatminima.training.run import CHECK_EVERY, has_diverged, snapshot_steps
+
+WIDTHS = [4, 6, 5, 3]
+INPUTS, TARGETS = normal(11, 40, 4), normal(12, 40, 3)
+PROBLEM = MomentProblem(*moments_of(INPUTS, TARGETS))
+
+
+def descend(weights, rates, steps=60, tolerance=0.0, snapshots=0):
+    rates = torch.tensor(rates, dtype=DTYPE)
+    return gradient_descent(weights, PROBLEM, rates, steps=steps, tolerance=tolerance, snapshots=snapshots, job="test")
+
+
+def flow(weights, problem, duration, steps=10, snapshots=0):
+    return gradient_flow(weights, problem, duration, steps=steps, snapshots=snapshots, job="test")
+
+
+def assert_same(one, other, rtol=1e-12):
+    for a, b in zip(one, other, strict=True):
+        torch.testing.assert_close(a, b, rtol=rtol, atol=rtol)
+
+
+@pytest.mark.parametrize("widths", [[4, 3], [4, 6, 3], WIDTHS, [4, 2, 5, 2, 3]])
+def test_loss_and_gradient_against_autograd_on_samples(widths):
+    weights, _ = layers(1, 3, widths)
+    losses, gradients = loss_and_gradient(weights, PROBLEM)
+    for index in range(3):
+        loss, flat = sample_loss(replica(weights, index), [], INPUTS, TARGETS)
+        assert losses[index].item() == pytest.approx(loss(flat).item(), rel=1e-12)
+        gradient = torch.cat([g.flatten() for g in replica(gradients, index)])
+        torch.testing.assert_close(gradient, dense_gradient(loss, flat), rtol=1e-11, atol=1e-12)
+
+
+def test_descent_is_full_batch_sgd_of_torch():
+    weights, _ = layers(1, 3, WIDTHS)
+    rates = [0.01, 0.03, 0.05]
+    trained = descend(weights, rates, steps=70)
+    for index, rate in enumerate(rates):
+        parameters = [w.clone().requires_grad_() for w in replica(weights, index)]
+        optimiser = torch.optim.SGD(parameters, lr=rate)
+        for _ in range(70):
+            optimiser.zero_grad()
+            (forward(parameters, [], INPUTS) - TARGETS).square().sum(1).mean().backward()
+            optimiser.step()
+        assert_same(replica(trained.parameters, index), [p.detach() for p in parameters], rtol=1e-11)
+    assert trained.steps.tolist() == [70, 70, 70]
+    assert not trained.diverged.any()
+
+
+def test_the_first_gradient_norm_and_the_losses_are_recorded():
+    weights, _ = layers(1, 2, WIDTHS)
+    trained = descend(weights, [0.02, 0.02], steps=50)
+    for index in range(2):
+        first, flat = sample_loss(replica(weights, index), [], INPUTS, TARGETS)
+        assert trained.gradient_scale[index].item() == pytest.approx(dense_gradient(first, flat).norm().item())
+        last, flat = sample_loss(replica(trained.parameters, index), [], INPUTS, TARGETS)
+        assert trained.history[-1][1][index].item() == pytest.approx(last(flat).item())
+        assert trained.history[0][1][index].item() == pytest.approx(
+            first(torch.cat([w[index].flatten() for w in weights]))
+        )
+    assert [step for step, _ in trained.history] == [0, 20, 40, 50]
+
+
+def test_a_replica_does_not_depend_on_its_stack_mates():
+    """Mates that diverge and mates that stop early leave the stack; the others must not notice."""
+    weights, _ = layers(1, 4, WIDTHS)
+    rates = [0.02, 50.0, 0.05, 0.01]
+    together = descend(weights, rates, steps=300, tolerance=1e-2, snapshots=5)
+    assert together.diverged.tolist() == [False, True, False, False]
+    assert len(set(together.steps.tolist())) >= 3
+    for index in (0, 2, 3):
+        alone = descend([w[index : index + 1] for w in weights], rates[index : index + 1], 300, 1e-2, snapshots=5)
+        assert_same(replica(together.parameters, index), replica(alone.parameters, 0))
+        assert together.steps[index] == alone.steps[0]
+        taken = len(alone.snapshots)
+        assert taken >= 3
+        for one, other in zip(together.snapshots[:taken], alone.snapshots, strict=True):
+            assert one.step == other.step
+            assert_same(replica(one.parameters, index), replica(other.parameters, 0))
+
+
+def test_a_diverged_replica_is_recorded_and_stops():
+    weights, _ = layers(1, 2, WIDTHS)
+    trained = descend(weights, [50.0, 0.02], steps=100)
+    assert trained.diverged.tolist() == [True, False]
+    assert trained.steps.tolist() == [CHECK_EVERY, 100]
+    for step, losses in trained.history:
+        assert losses.isnan().tolist() == [step > 0, False]
+
+
+def test_a_replica_stops_where_its_gradient_is_small_enough():
+    weights, _ = layers(1, 3, WIDTHS)
+    rates = [0.02, 0.05, 0.08]
+    trained = descend(weights, rates, steps=4000, tolerance=1e-3)
+    assert (trained.steps < 4000).all()
+    assert (trained.steps % CHECK_EVERY == 0).all()
+    norms = (
+        torch.stack([g.square().sum((1, 2)) for g in loss_and_gradient(trained.parameters, PROBLEM)[1]]).sum(0).sqrt()
+    )
+    assert (norms <= 1e-3 * trained.gradient_scale).all()
+    for index, steps in enumerate(trained.steps.tolist()):
+        one = [w[index : index + 1] for w in weights]
+        assert_same(
+            replica(trained.parameters, index), replica(descend(one, rates[index : index + 1], steps).parameters, 0)
+        )
+        earlier = descend(one, rates[index : index + 1], steps - CHECK_EVERY).parameters
+        gradient = torch.cat([g.flatten() for g in loss_and_gradient(earlier, PROBLEM)[1]])
+        assert gradient.norm() > 1e-3 * trained.gradient_scale[index]
+
+
+def test_a_snapshot_is_the_network_of_a_shorter_run():
+    weights, _ = layers(1, 2, WIDTHS)
+    trained = descend(weights, [0.02, 0.05], steps=100, snapshots=6)
+    assert [shot.step for shot in trained.snapshots] == snapshot_steps(6, 100)
+    assert_same(trained.snapshots[0].parameters, weights, rtol=0)
+    for shot in trained.snapshots[1:]:
+        assert_same(shot.parameters, descend(weights, [0.02, 0.05], steps=shot.step).parameters)
+
+
+def test_training_twice_gives_the_same_bits():
+    weights, _ = layers(1, 3, WIDTHS)
+    first, second = (descend(weights, [0.01, 0.03, 0.05], snapshots=4) for _ in range(2))
+    assert_same(first.parameters, second.parameters, rtol=0)
+    assert all(torch.equal(a[1], b[1]) for a, b in zip(first.history, second.history, strict=True))
+
+
+def test_snapshots_are_evenly_spaced_in_the_logarithm_of_time():
+    assert snapshot_steps(0, 100) == []
+    assert snapshot_steps(4, 999) == [0, 9, 99, 999]
+    assert snapshot_steps(16, 3) == [0, 1, 2, 3]
+    steps = snapshot_steps(16, 1500)
+    assert steps == sorted(set(steps))
+    assert (steps[0], steps[-1]) == (0, 1500)
+
+
+def test_divergence_is_a_loss_that_is_not_finite_or_a_thousandfold():
+    first = torch.ones(5)
+    loss = torch.tensor([999.0, 1001.0, torch.inf, torch.nan, 0.0])
+    assert has_diverged(loss, first).tolist() == [False, True, True, True, False]
+
+
+def test_flow_of_one_layer_is_a_matrix_exponential():
+    """dW/dt = -2 (W Sx - Syx), hence W(t) = T + (W(0) - T) expm(-2 t Sx)."""
+    weights, _ = layers(1, 2, [4, 3])
+    moment, cross = PROBLEM.input_moment.numpy(), PROBLEM.cross_moment.numpy()
+    limit = np.linalg.solve(moment, cross.T).T
+    trained = flow(weights, PROBLEM, duration=0.8, steps=100, snapshots=4)
+    assert [shot.step for shot in trained.snapshots] == snapshot_steps(4, 100)
+    for shot in trained.snapshots:
+        decay = expm(-2 * 0.8 * shot.step / 100 * moment)
+        np.testing.assert_allclose(
+            shot.parameters[0], limit + (weights[0].numpy() - limit) @ decay, rtol=1e-7, atol=1e-8
+        )
+    assert_same(trained.parameters, trained.snapshots[-1].parameters, rtol=0)
+
+
+def test_flow_of_a_balanced_scalar_network_is_logistic():
+    """With w_1 = w_2 the product p obeys dp/dt = -4 p (p - T)."""
+    start, target = 0.1, 2.0
+    problem = MomentProblem(*(torch.tensor(v, dtype=DTYPE) for v in ([[1.0]], [[target]], target**2)))
+    weights = [torch.full((1, 1, 1), start**0.5, dtype=DTYPE)] * 2
+    trained = flow(weights, problem, duration=0.5)
+    product = (trained.parameters[1] @ trained.parameters[0]).item()
+    assert product == pytest.approx(target / (1 + (target / start - 1) * np.exp(-4 * target * 0.5)), rel=1e-7)
+
+
+def test_flow_conserves_the_imbalance_of_neighbouring_layers():
+    weights, _ = layers(4, 2, WIDTHS)
+    trained = flow(weights, PROBLEM, duration=3.0)
+    losses = [loss_and_gradient(w, PROBLEM)[0] for w in (weights, trained.parameters)]
+    assert (losses[1] < 0.8 * losses[0]).all()
+    for k in range(2):
+        before, after = (w[k + 1].mT @ w[k + 1] - w[k] @ w[k].mT for w in (weights, trained.parameters))
+        torch.testing.assert_close(after, before, rtol=1e-7, atol=1e-7)
+    assert trained.snapshots == []
+    assert not trained.diverged.any()
+    assert trained.steps.tolist() == [10, 10]
+
+
+def test_flow_reports_an_integrator_that_fails(monkeypatch):
+    failed = OptimizeResult(success=False, message="step size too small")
+    monkeypatch.setattr("scipy.integrate.solve_ivp", lambda *_, **__: failed)
+    with pytest.raises(RuntimeError, match="test: the gradient flow could not be integrated: step size too small"):
+        flow(layers(1, 1, [4, 3])[0], PROBLEM, duration=1.0)
