@@ -35,8 +35,8 @@ lint: environment ## Check style, types, the direction of imports, and the workf
 	ruff check && ruff format --check && mypy && lint-imports
 	snakefmt --check Snakefile workflow && snakemake --lint
 
-benchmark: environment ## Time the numerical kernels
-	@for script in benchmarks/*.py; do python "$$script"; done
+benchmark: environment ## Time the numerical kernels and the workflow, and write docs/benchmarks.md
+	@MALLOC_MMAP_THRESHOLD_=1000000000 MALLOC_TRIM_THRESHOLD_=2000000000 python -m benchmarks
 
 readme: environment ## Write the scoreboard of README.md anew
 	flatminima readme

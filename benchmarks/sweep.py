@@ -1,12 +1,13 @@
-"""The replicas of an experiment of config.yaml before training, as flatminima.training.job makes them."""
+"""The networks that are timed: the replicas of an experiment of config.yaml, stacked and one by one."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from flatminima.config import Experiment, Study, load
+from flatminima.config import Config, Experiment, load
 from flatminima.data.moments import Moments
 from flatminima.data.sources import load_images
 from flatminima.data.tasks import Samples, build
@@ -14,19 +15,20 @@ from flatminima.minima.bound import minimal_sharpness
 from flatminima.networks.initialisations import generators, initialise
 from flatminima.networks.stack import Stack
 
-STUDY = "digits"
+
+def configuration() -> Config:
+    """config.yaml."""
+    return load(Path("config.yaml"))
 
 
-def digits(name: str) -> tuple[Experiment, Samples]:
-    """An experiment of the study of digits, and the samples of its task."""
-    study: Study = load(Path("config.yaml")).studies[STUDY]
-    experiment = study.experiments[name]
-    images = load_images(study.dataset, Path())
-    return experiment, build(images, study.tasks[experiment.task], STUDY, experiment.task)
+def digits(task: str) -> Samples:
+    """The samples of a task of the study of digits."""
+    study = configuration().studies["digits"]
+    return build(load_images(study.dataset, Path()), study.tasks[task], "digits", task)
 
 
 def sweep(name: str, experiment: Experiment, depth: int, moments: Moments) -> tuple[Stack, Tensor]:
-    """Initial networks and step sizes of all seeds x step sizes of an experiment with steps in critical units."""
+    """Initial networks and step sizes, all seeds x step sizes, of an experiment whose steps are in critical units."""
     assert experiment.step_sizes is not None
     outputs, inputs = moments.cross_moment.shape
     hidden = experiment.width.value if experiment.width else inputs
@@ -34,7 +36,7 @@ def sweep(name: str, experiment: Experiment, depth: int, moments: Moments) -> tu
     stack = initialise(
         experiment.initialisation.value,
         [inputs, *[hidden] * (depth - 1), outputs],
-        generators(STUDY, name, depth, seeds, "weights"),
+        generators("benchmarks", name, depth, seeds, "weights"),
         rectified=experiment.family == "relu",
     )
     least = minimal_sharpness(moments.end_to_end_map(), depth, moments.loss_scale * moments.input_moment).value
@@ -42,7 +44,27 @@ def sweep(name: str, experiment: Experiment, depth: int, moments: Moments) -> tu
     return stack.select(torch.arange(seeds).repeat_interleave(len(fractions))), torch.from_numpy(rates)
 
 
-def largest_difference(stacked: tuple[Tensor, ...], looped: list[list[Tensor]], kept: Tensor) -> float:
-    """Largest difference between two sets of weights, relative to the largest weight of each layer."""
-    pairs = zip(stacked, (torch.stack(layer) for layer in zip(*looped, strict=True)), strict=True)
-    return max(float((a[kept] - b[kept]).abs().max() / b[kept].abs().max()) for a, b in pairs)
+def separate(stack: Stack, replica: int) -> nn.Sequential:
+    """One replica as a PyTorch network."""
+    network = nn.Sequential()
+    for weight in (layer[replica] for layer in stack.weights):
+        if stack.rectified and len(network):
+            network.append(nn.ReLU())
+        layer = nn.Linear(weight.shape[1], weight.shape[0], bias=False, dtype=weight.dtype)
+        with torch.no_grad():
+            layer.weight.copy_(weight)
+        network.append(layer)
+    return network
+
+
+def largest_difference(stacked: Sequence[Tensor], separate: Sequence[Tensor], limit: float) -> float:
+    """Largest difference between two sets of weights, relative to the largest weight of its layer.
+
+    Raises:
+        RuntimeError: if it is not below `limit`: then the two did not do the same work.
+    """
+    pairs = zip(stacked, separate, strict=True)
+    largest = float(torch.stack([(a - b).abs().max() / b.abs().max() for a, b in pairs]).max())
+    if not largest < limit:
+        raise RuntimeError(f"the weights differ by {largest:.1e} of the largest, expected less than {limit:.0e}")
+    return largest

@@ -9,8 +9,12 @@ import pandas as pd
 
 from flatminima.claims.ledger import Claim, Criterion, Ledger
 
-NETWORK = ["experiment", "depth", "step_fraction", "seed"]
-SPREAD = (0.05, 0.95)
+SHAPE = ["experiment", "depth"]
+NETWORK = [*SHAPE, "step_fraction", "seed"]
+SPREAD = (0.05, 0.5, 0.95)
+
+Shapes = dict[Any, pd.DataFrame]
+"""Networks by (experiment, depth): one row per network, columns (statistic, layer)."""
 
 
 class Verdict(StrEnum):
@@ -31,7 +35,7 @@ class Case:
         excluded: how many did not meet the condition of the criterion.
         diverged: how many of the experiment's runs diverged.
         share: fraction of `networks` within the range in every layer; None if there are none.
-        median, low, high: median, 5 % and 95 % quantiles over networks of the worst layer's value.
+        median, low, high: median, 5 % and 95 % quantiles over networks of the worst layer's value; None if not finite.
         holds: share >= required; None if there are no networks.
     """
 
@@ -59,18 +63,19 @@ def judge(ledger: Ledger, measures: pd.DataFrame) -> list[dict[str, Any]]:
         One JSON-ready mapping per claim: its text, criteria with cases, control and verdict.
     """
     final = measures[measures["final"]].fillna({"step_fraction": 0.0})
-    wide = final.set_index([*NETWORK, "statistic", "layer"])["value"].unstack(["statistic", "layer"])  # noqa: PD010
-    return [_judge(claim, wide) for claim in ledger.claims]
+    values = final.set_index([*NETWORK, "statistic", "layer"])["value"]
+    shapes = {shape: rows.unstack(["statistic", "layer"]) for shape, rows in values.groupby(SHAPE)}  # noqa: PD010
+    return [_judge(claim, shapes) for claim in ledger.claims]
 
 
-def _judge(claim: Claim, networks: pd.DataFrame) -> dict[str, Any]:
-    present = set(networks.index.unique("experiment"))
-    criteria = [(c, _cases(c, [e for e in c.experiments if e in present], networks)) for c in claim.criteria]
+def _judge(claim: Claim, shapes: Shapes) -> dict[str, Any]:
+    present = {experiment for experiment, _ in shapes}
+    criteria = [(c, _cases(c, present & set(c.experiments), shapes)) for c in claim.criteria]
     controls = []
     for criterion in claim.criteria:
         names = {name for e in criterion.experiments if e in present for name in claim.control.experiments.get(e, [])}
         bare = criterion.model_copy(update={"where": []})
-        controls.append((bare, _cases(bare, sorted(names & present), networks)))
+        controls.append((bare, _cases(bare, names & present, shapes)))
     caught = _caught([case for _, cases in controls for case in cases])
     verdict, reason = _verdict([case for _, cases in criteria for case in cases], caught)
     return {
@@ -109,17 +114,16 @@ def _verdict(cases: list[Case], caught: bool) -> tuple[Verdict, str]:
     return (Verdict.PARTIAL if holding else Verdict.NOT_REPRODUCED), counts
 
 
-def _cases(criterion: Criterion, experiments: list[str], networks: pd.DataFrame) -> list[Case]:
-    chosen = networks[networks.index.isin(experiments, level="experiment")].sort_index()
-    groups = [group.dropna(axis="columns", how="all") for _, group in chosen.groupby(level=["experiment", "depth"])]
+def _cases(criterion: Criterion, experiments: set[str], shapes: Shapes) -> list[Case]:
     return [
-        _case(criterion, group)
-        for group in groups
-        if criterion.statistic in group.columns.get_level_values("statistic") or (group["diverged", 0] > 0).all()
+        _case(criterion, experiment, depth, networks)
+        for (experiment, depth), networks in shapes.items()
+        if experiment in experiments
+        and (criterion.statistic in networks.columns.unique("statistic") or (networks["diverged", 0] > 0).all())
     ]
 
 
-def _case(criterion: Criterion, networks: pd.DataFrame) -> Case:
+def _case(criterion: Criterion, experiment: str, depth: int, networks: pd.DataFrame) -> Case:
     diverged = networks["diverged", 0] > 0
     eligible = ~diverged
     for condition in criterion.where:
@@ -127,20 +131,25 @@ def _case(criterion: Criterion, networks: pd.DataFrame) -> Case:
     counted = int(eligible.sum())
     worst, within = _worst_layer(criterion, networks[eligible]) if counted else (pd.Series(), pd.Series())
     share = float(within.mean()) if counted else None
-    low, high = (float(worst.quantile(q)) if counted else None for q in SPREAD)
+    low, median, high = (_finite(float(worst.quantile(q))) if counted else None for q in SPREAD)
     return Case(
-        experiment=str(networks.index.get_level_values("experiment")[0]),
-        depth=int(networks.index.get_level_values("depth")[0]),
+        experiment=experiment,
+        depth=depth,
         networks=counted,
         excluded=int((~eligible & ~diverged).sum()),
         diverged=int(diverged.sum()),
         share=share,
         required=criterion.share,
-        median=float(worst.median()) if counted else None,
+        median=median,
         low=low,
         high=high,
         holds=share >= criterion.share if share is not None else None,
     )
+
+
+def _finite(value: float) -> float | None:
+    """A number that JSON can hold, or None."""
+    return value if np.isfinite(value) else None
 
 
 def _worst_layer(criterion: Criterion, networks: pd.DataFrame) -> tuple[pd.Series, pd.Series]:

@@ -57,16 +57,15 @@ def minimal_sharpness(end_to_end: Array, depth: int, input_covariance: Array | N
     if covariance.shape != (end_to_end.shape[1],) * 2:
         raise ValueError(f"input covariance of shape {covariance.shape} does not fit a map of shape {end_to_end.shape}")
     root = _square_root(covariance)
-    first, second = root @ root, root @ end_to_end.T @ end_to_end @ root
-    if depth > 1 and not second.any():
+    mapped = end_to_end @ root
+    if depth > 1 and not mapped.any():
         raise ValueError("the end-to-end map vanishes on the data: its minima have no sharpest path")
-    maximiser, upper = _maximise(first, second, depth)
-    a, b = float(maximiser @ first @ maximiser), float(maximiser @ second @ maximiser)
+    maximiser, upper = _maximise(root, mapped, depth)
     image = root @ maximiser
     amplitude = float(np.linalg.norm(image))
     direction = image / amplitude
     return MinimalSharpness(
-        value=2 * depth * _geometric_mean(a, b, depth),
+        value=2 * depth * _geometric_mean(_energy(root, maximiser), _energy(mapped, maximiser), depth),
         upper=2 * depth * upper,
         maximiser=maximiser,
         direction=direction,
@@ -81,12 +80,17 @@ def _square_root(covariance: Array) -> Array:
     return root
 
 
+def _energy(matrix: Array, vector: Array) -> float:
+    return float(np.sum((matrix @ vector) ** 2))
+
+
 def _geometric_mean(a: float, b: float, depth: int) -> float:
     return float(a ** (1 / depth) * b ** (1 - 1 / depth))
 
 
-def _maximise(first: Array, second: Array, depth: int) -> tuple[Array, float]:
-    """The unit vector of largest (p'Ap)^{1/m} (p'Bp)^{1-1/m}, and an upper bound on that maximum."""
+def _maximise(root: Array, mapped: Array, depth: int) -> tuple[Array, float]:
+    """The unit vector of largest (p'Ap)^{1/m} (p'Bp)^{1-1/m}, and an upper bound on that maximum, from C and TC."""
+    first, second = root.T @ root, mapped.T @ mapped
     size = len(first)
     if depth == 1:
         values, vectors = eigh(first, subset_by_index=[size - 1, size - 1])
@@ -99,7 +103,8 @@ def _maximise(first: Array, second: Array, depth: int) -> tuple[Array, float]:
 
     def mismatch(p: Array, log_t: float) -> float:
         with np.errstate(divide="ignore"):
-            return float(np.clip(np.log(p @ second @ p) - np.log(p @ first @ p) - depth * log_t, -1e3, 1e3))
+            ratio = np.log(_energy(mapped, p)) - np.log(_energy(root, p))
+        return float(np.clip(ratio - depth * log_t, -1e3, 1e3))
 
     balance = float(np.log(np.linalg.norm(second, 2) / np.linalg.norm(first, 2))) / depth
     low, high = balance - 1.0, balance + 1.0
@@ -107,12 +112,12 @@ def _maximise(first: Array, second: Array, depth: int) -> tuple[Array, float]:
         low -= 2.0
     while mismatch(top(high)[0], high) > 0:
         high += 2.0
-    root = brentq(lambda log_t: mismatch(top(log_t)[0], log_t), low, high, xtol=1e-14, rtol=1e-14)
-    candidates = [top(root + shift) for shift in (-1e-9, 0.0, 1e-9)]
+    best_log_t = brentq(lambda log_t: mismatch(top(log_t)[0], log_t), low, high, xtol=1e-14, rtol=1e-14)
+    candidates = [top(best_log_t + shift) for shift in (-1e-9, 0.0, 1e-9)]
     upper = min(value for _, value in candidates)
     vectors = [vector for vector, _ in candidates]
-    vectors.append(_combine(vectors[0], vectors[2], lambda p: mismatch(p, root)))
-    best = max(vectors, key=lambda p: _geometric_mean(p @ first @ p, p @ second @ p, depth))
+    vectors.append(_combine(vectors[0], vectors[2], lambda p: mismatch(p, best_log_t)))
+    best = max(vectors, key=lambda p: _geometric_mean(_energy(root, p), _energy(mapped, p), depth))
     return best, upper
 
 

@@ -64,6 +64,12 @@ class Problem:
         """Factor of the loss: 1 for the sum over outputs, 1/d_y for the mean."""
         return self.moments.loss_scale
 
+    def constant_loss(self, *, bias: bool) -> float:
+        """Least loss of a constant output: that of zero, or of the mean target where there are biases."""
+        targets = self.samples.targets
+        energy = targets.var(axis=0, dtype=np.float64).sum() if bias else self.moments.target_energy
+        return float(self.scale * energy)
+
     def training_loss(self, stack: Stack) -> list[Loss]:
         """From second moments for linear networks without biases, else from samples."""
         if _on_samples(stack):
@@ -88,7 +94,7 @@ def measure(
     """Measure every replica of a file of networks.
 
     Replicas that diverged get the statistic `diverged` = 1 and NaN for all others. So do those that ended no better
-    than predicting zero: ReLU networks that died at a large step size.
+    than a constant output: ReLU networks that died at a large step size.
 
     Args:
         networks: the replicas.
@@ -104,7 +110,7 @@ def measure(
     diverged = _diverged(networks, problem)
     alive = torch.from_numpy(np.flatnonzero(~diverged))
     statistics: Statistics = {"diverged": Statistic(torch.from_numpy(diverged.astype(float)))}
-    pairs = torch.zeros(len(alive), 0)
+    pairs = torch.zeros(0, 0, 0, 0)
     if len(alive):
         group_size = max(1, MEMORY // graph_bytes(networks.stack, len(samples.inputs)))
         groups = [_measure_group(networks, group, problem, settings) for group in torch.split(alive, group_size)]
@@ -121,7 +127,7 @@ def _diverged(networks: Networks, problem: Problem) -> NDArray[np.bool_]:
     replicas, stack = networks.replicas, networks.stack
     finite = torch.stack([p.flatten(1).isfinite().all(1) for p in stack.parameters]).all(0).numpy()
     loss = losses(problem.training_loss(stack), stack).numpy()
-    collapsed = ~(loss < COLLAPSED * problem.scale * problem.moments.target_energy)
+    collapsed = ~(loss < COLLAPSED * problem.constant_loss(bias=bool(stack.biases)))
     result: NDArray[np.bool_] = replicas["diverged"].to_numpy() | ~finite | (collapsed & replicas["final"].to_numpy())
     return result
 
@@ -210,14 +216,19 @@ def _linear_paths(stack: Stack, problem: Problem) -> Statistics:
 
 
 def _sampled_paths(stack: Stack, inputs: Tensor) -> Statistics:
-    """Quantiles over samples of the statistics along each sample's top singular path of its Jacobian."""
+    """Quantiles over samples of the statistics along the top singular path of each sample's Jacobian.
+
+    A sample whose Jacobian is zero, all units of some layer being off, has no path and is left out.
+    """
     per_sample = [_sample_paths(stack, x.expand(stack.replicas, 1, -1)) for x in inputs]
     stacked = {name: torch.stack([sample[name] for sample in per_sample]) for name in per_sample[0]}
+    dead = stacked["end_to_end_gain"] == 0
     result: Statistics = {}
     for name, values in stacked.items():
         if values[0].numel():
+            values[dead] = torch.nan
             for suffix, quantile in QUANTILES.items():
-                result[name + suffix] = Statistic(values.quantile(quantile, dim=0))
+                result[name + suffix] = Statistic(values.nanquantile(quantile, dim=0))
     norms = result.get("product_norm")
     if norms is not None:
         result["band_upper"] = Statistic(torch.full_like(norms.value, band_upper(stack.depth, 1.0, 1.0)))
@@ -288,10 +299,7 @@ def _rows(labels: pd.DataFrame, name: str, statistic: Statistic) -> pd.DataFrame
 
 
 def _overlap_rows(labels: pd.DataFrame, pairs: Tensor) -> pd.DataFrame:
-    columns = {}
-    if pairs.numel():
-        replica, layer, left, right = (index.numpy() for index in torch.ones_like(pairs).nonzero(as_tuple=True))
-        columns = {"layer": layer + 1, "left": left, "right": right, "overlap": pairs.flatten().numpy()}
-        labels = labels.iloc[replica]
+    replica, layer, left, right = (index.numpy() for index in torch.ones_like(pairs).nonzero(as_tuple=True))
+    columns = {"layer": layer + 1, "left": left, "right": right, "overlap": pairs.flatten().numpy()}
     names = ["study", "experiment", "family", "depth", "step_fraction", "seed"]
-    return labels[names].reset_index(drop=True).assign(**columns)
+    return labels[names].iloc[replica].reset_index(drop=True).assign(**columns)

@@ -86,11 +86,12 @@ def gradient_descent(
     kept, history = [Snapshot(0, tuple(weights))] if snapshots else [], [(0, loss)]
     wanted = set(snapshot_steps(snapshots, steps))
     active = torch.arange(replicas)
-    current, rate = list(weights), -step_sizes.view(-1, 1, 1)
+    current, rate = [weight.clone() for weight in weights], -step_sizes.view(-1, 1, 1)
     progress = Progress(job, steps)
     step = 0
     while step < steps and len(active):
-        current = [torch.addcmul(w, rate, g) for w, g in zip(current, gradient, strict=True)]
+        for weight, slope in zip(current, gradient, strict=True):
+            weight.addcmul_(rate, slope)
         step += 1
         loss, gradient = loss_and_gradient(current, problem)
         check = step % CHECK_EVERY == 0 or step == steps

@@ -1,0 +1,55 @@
+"""The benchmarks take turns, compare networks that are the same, and notice when what they trained is not."""
+
+import time
+
+import pytest
+import torch
+from benchmarks.sweep import largest_difference, separate
+from benchmarks.timing import Section, interleave
+from references import DTYPE, layers, normal
+
+from flatminima.networks.stack import Stack
+
+
+def test_candidates_take_turns_and_the_median_leaves_the_first_run_out(monkeypatch):
+    clock, turns = [0.0], []
+    durations = {"one": [90.0, 3.0, 1.0, 50.0], "two": [0.0, 7.0, 8.0, 9.0]}
+
+    def run(name):
+        clock[0] += durations[name][turns.count(name)]
+        turns.append(name)
+        return len(turns)
+
+    monkeypatch.setattr(time, "perf_counter", lambda: clock[0])
+    seconds, results = interleave({"one": lambda: run("one"), "two": lambda: run("two")}, repetitions=3)
+    assert turns == ["one", "two"] * 4
+    assert seconds == {"one": 3.0, "two": 8.0}
+    assert results == {"one": 7, "two": 8}
+
+
+def test_a_section_is_a_markdown_table():
+    section = Section("Title", "Text.", [{"run": "cold", "s": 123.456}, {"run": "warm", "s": 0.00123}])
+    table = "| run | s |\n| ---: | ---: |\n| cold | 123 |\n| warm | 0.00123 |\n"
+    assert section.markdown() == f"## Title\n\nText.\n\n{table}"
+
+
+@pytest.mark.parametrize("rectified", [False, True])
+def test_a_separate_replica_computes_the_formula(rectified):
+    weights, _ = layers(1, 3, [4, 6, 5, 2], False)
+    inputs = normal(2, 7, 4)
+    first, second, third = (layer[2] for layer in weights)
+    hidden = second @ (first @ inputs.T).clamp(min=0 if rectified else -torch.inf)
+    expected = (third @ hidden.clamp(min=0 if rectified else -torch.inf)).T
+    torch.testing.assert_close(separate(Stack(weights, (), rectified), 2)(inputs), expected)
+
+
+def test_different_weights_are_noticed():
+    one = (torch.tensor([[2.0, -4.0]], dtype=DTYPE), torch.tensor([[1.0]], dtype=DTYPE))
+    other = (torch.tensor([[2.0, -4.0]], dtype=DTYPE), torch.tensor([[0.8]], dtype=DTYPE))
+    assert largest_difference(one, one, limit=1e-9) == 0
+    assert largest_difference(one, other, limit=0.3) == pytest.approx(0.25)
+    with pytest.raises(RuntimeError, match=r"differ by 2.5e-01"):
+        largest_difference(one, other, limit=0.2)
+    broken = (one[0], torch.tensor([[torch.nan]], dtype=DTYPE))
+    with pytest.raises(RuntimeError, match="nan"):
+        largest_difference(broken, one, limit=0.2)

@@ -1,0 +1,345 @@
+"""config.yaml: the shipped one is valid, and every mistake is explained in one line."""
+
+import copy
+import json
+import typing
+from pathlib import Path
+
+import pytest
+import yaml
+from pydantic import BaseModel
+
+from flatminima.config import Config, Experiment, Sourced, load, nearest, parse
+from flatminima.errors import UserError
+
+ROOT = Path(__file__).resolve().parents[2]
+PLAIN = {"task", "family", "kind", "name", "title", "data_root", "embedded"}
+"""Fields that say what is run, not how: no hyperparameters."""
+ANYWHERE = "chosen"
+
+
+def sourced(value):
+    return {"value": value, "source": ANYWHERE}
+
+
+def example():
+    """A valid configuration with one of everything."""
+    task = {"kind": "denoise", "noise": 0.5, "noise_draw": "fixed", "pixels": "unit", "centre": False, "whiten": False}
+    run = {"depths": [2, 3], "bias": False, "initialisation": "pytorch", "optimiser": "gradient_descent", "seeds": 2}
+    run |= {"step_unit": "critical", "step_sizes": [0.1], "steps": 10, "tolerance": 0.0, "snapshots": 0}
+    measure = {"tolerance": 1e-3, "products": 50, "jacobian_samples": 4}
+
+    def section(values, *plain):
+        return {key: value if key in plain else sourced(value) for key, value in values.items()}
+
+    study = {
+        "title": "Digits",
+        "dataset": {"name": "digits", "holdout": sourced(0.2)},
+        "tasks": {"noisy": section(task | {"loss": "sum"}, "kind")},
+        "measure": section(measure),
+        "experiments": {"linear": {"task": "noisy", "family": "linear"} | section(run)},
+    }
+    return {"data_root": "data", "embedded": ["digits"], "studies": {"digits": study}}
+
+
+def changed(path, value):
+    """The example with one entry set, or deleted where the value is `...`."""
+    values = copy.deepcopy(example())
+    *parents, last = path.split(".")
+    section = values
+    for key in parents:
+        section = section[key]
+    if value is ...:
+        del section[last]
+    else:
+        section[last] = value
+    return values
+
+
+def message(values):
+    with pytest.raises(UserError) as error:
+        parse(Config, values, "config.yaml")
+    text = str(error.value)
+    assert "\n" not in text
+    assert text.startswith("config.yaml: ")
+    return text.removeprefix("config.yaml: ")
+
+
+RUN = "studies.digits.experiments.linear"
+TASK = "studies.digits.tasks.noisy"
+
+
+def test_the_example_is_valid():
+    config = parse(Config, example(), "config.yaml")
+    assert config.studies["digits"].experiments["linear"].depths.value == [2, 3]
+    assert json.loads(config.model_dump_json(exclude_unset=True)) == example()
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "expected"),
+    [
+        ("embeded", [], "embeded: unknown key; did you mean 'embedded'? allowed: data_root, embedded, studies"),
+        (f"{RUN}.step_size", sourced(1), f"{RUN}.step_size: unknown key; did you mean 'step_sizes'? allowed: task, "),
+        (f"{RUN}.depths.values", 1, f"{RUN}.depths.values: unknown key; did you mean 'value'? allowed: value, source"),
+        (f"{TASK}.sigma", sourced(1), f"{TASK}.sigma: unknown key; allowed: kind, noise, "),
+        ("studies.digits.measure.product", 1, "studies.digits.measure.product: unknown key; did you mean 'products'?"),
+    ],
+)
+def test_unknown_keys_name_the_nearest(path, value, expected):
+    assert message(changed(path, value)).startswith(expected)
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        ("data_root", "data_root: missing key; add it (Config requires it)"),
+        (f"{RUN}.seeds", f"{RUN}.seeds: missing key; add it (Experiment requires it)"),
+        (f"{RUN}.seeds.source", f"{RUN}.seeds.source: missing key; add it (Sourced"),
+        (f"{TASK}.loss", f"{TASK}.loss: missing key; add it (Task requires it)"),
+    ],
+)
+def test_missing_keys_are_named(path, expected):
+    assert message(changed(path, ...)).startswith(expected)
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "expected"),
+    [
+        (f"{RUN}.family", "rellu", "is 'rellu': did you mean 'relu'? allowed: linear, residual_linear, relu"),
+        (
+            f"{RUN}.optimiser.value",
+            "gradient_decent",
+            "is 'gradient_decent': did you mean 'gradient_descent'? allowed: ",
+        ),
+        (f"{RUN}.seeds.source", "paper", "is 'paper': allowed: stated, derived, chosen"),
+        (f"{TASK}.pixels.value", "Unit", "is 'Unit': did you mean 'unit'? allowed: unit, raw"),
+        ("studies.digits.dataset.name", "digit", "is 'digit': did you mean 'digits'? allowed: digits, patches, mnist"),
+    ],
+)
+def test_a_wrong_choice_names_the_value_and_the_nearest(path, value, expected):
+    assert message(changed(path, value)).startswith(f"{path} {expected}")
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "expected"),
+    [
+        (f"{RUN}.seeds.value", 0, "is 0: input should be greater than or equal to 1"),
+        (f"{RUN}.seeds.value", "2", "is '2': input should be a valid integer"),
+        (f"{RUN}.seeds.value", 2.0, "is 2.0: input should be a valid integer"),
+        (f"{RUN}.bias.value", "no", "is 'no': input should be a valid boolean"),
+        (f"{RUN}.step_sizes.value", [], "is []: list should have at least 1 item"),
+        (f"{RUN}.step_sizes.value", [0.1, -0.1], ".1 is -0.1: input should be greater than 0"),
+        (f"{RUN}.step_sizes.value", [float("inf")], ".0 is inf: input should be a finite number"),
+        (f"{RUN}.depths.value", [65], ".0 is 65: input should be less than or equal to 64"),
+        (f"{RUN}.tolerance.value", float("nan"), "is nan: input should be"),
+        ("studies.digits.dataset.holdout.value", 1.0, "is 1.0: input should be less than 1"),
+        (f"{TASK}.noise.value", 0.0, "is 0.0: input should be greater than 0"),
+    ],
+)
+def test_a_value_out_of_range_is_shown(path, value, expected):
+    text = message(changed(path, value))
+    assert text.startswith(path)
+    assert text.removeprefix(path).strip().startswith(expected)
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "expected"),
+    [
+        (f"{RUN}.seeds", 5, f"{RUN}.seeds is 5: expected a mapping with the keys value, source"),
+        (RUN, None, f"{RUN} is None: expected a mapping with the keys task, family, depths"),
+        ("studies", [], "studies is []: input should be a valid dictionary"),
+    ],
+)
+def test_a_bare_value_is_no_section(path, value, expected):
+    assert message(changed(path, value)).startswith(expected)
+
+
+def test_names_are_lower_case_words():
+    text = message(
+        changed("studies.digits.experiments", {"Linear-1": example()["studies"]["digits"]["experiments"]["linear"]})
+    )
+    assert "Linear-1" in text
+    assert "pattern" in text
+
+
+def test_long_values_are_not_printed():
+    text = message(changed(f"{RUN}.seeds.value", list(range(1000))))
+    assert text == f"{RUN}.seeds.value is list: input should be a valid integer"
+
+
+def test_several_mistakes_are_counted_and_typos_come_first():
+    values = changed(f"{RUN}.seeds.value", 0)
+    values["studies"]["digits"]["experiments"]["linear"]["step"] = values["studies"]["digits"]["experiments"][
+        "linear"
+    ].pop("steps")
+    text = message(values)
+    assert text.startswith(f"{RUN}.step: unknown key; did you mean 'steps'?")
+    assert text.endswith("(2 more)")
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"family": "relu"}, "optimiser gradient_descent works on second moments: linear families only"),
+        ({"bias": sourced(True)}, "`bias` needs an optimiser on samples: sgd or adam"),
+        ({"batch_size": sourced(8)}, "`batch_size` is required for sgd and adam, and only allowed there"),
+        ({"optimiser": sourced("sgd")}, "`batch_size` is required for sgd and adam, and only allowed there"),
+        ({"optimiser": sourced("gradient_flow")}, "`step_sizes` and `step_unit` are required for all optimisers but"),
+        ({"step_unit": None}, "`step_sizes` and `step_unit` are required for all optimisers but gradient_flow"),
+        (
+            {"family": "residual_linear"},
+            "initialisation identity (zero residuals) belongs to the family residual_linear",
+        ),
+        ({"initialisation": sourced("identity")}, "initialisation identity (zero residuals) belongs to the family"),
+        (
+            {"family": "residual_linear", "initialisation": sourced("identity"), "width": sourced(8)},
+            "residual_linear layers are square: leave `width` out",
+        ),
+        ({"task": "noizy"}, "experiments.linear.task is 'noizy': did you mean 'noisy'? allowed: noisy"),
+    ],
+)
+def test_settings_of_an_experiment_that_do_not_fit_together(changes, expected):
+    values = example()
+    values["studies"]["digits"]["experiments"]["linear"] |= changes
+    text = message(values)
+    key = "studies.digits" if "task" in changes else RUN
+    assert text.startswith(f"{key}: {expected}")
+
+
+@pytest.mark.parametrize(
+    ("section", "changes", "expected"),
+    [
+        ("dataset", {"holdout": None}, "`holdout` is required for digits and patches, and only allowed there"),
+        ("dataset", {"name": "mnist"}, "`holdout` is required for digits and patches, and only allowed there"),
+        ("dataset", {"name": "patches"}, "`patches` is required for the data set patches, and only allowed there"),
+        ("tasks.noisy", {"noise": None}, "`noise` and `noise_draw` are required for denoise, and only allowed there"),
+        ("tasks.noisy", {"kind": "classify"}, "`noise` and `noise_draw` are required for denoise, and only allowed"),
+        (
+            "tasks.noisy",
+            {"noise_draw": sourced("fresh"), "whiten": sourced(True)},
+            "`whiten` needs a fixed noise_draw: fresh noise leaves no fixed inputs to whiten",
+        ),
+    ],
+)
+def test_settings_of_data_and_tasks_that_do_not_fit_together(section, changes, expected):
+    values = example()
+    target = values["studies"]["digits"]
+    for key in section.split("."):
+        target = target[key]
+    target |= changes
+    assert message(values).startswith(f"studies.digits.{section}: {expected}")
+
+
+def test_embedded_studies_exist():
+    expected = "embedded names 'digit': did you mean 'digits'? allowed: digits"
+    assert message(changed("embedded", ["digit"])) == expected
+
+
+def test_a_missing_file_and_broken_yaml(tmp_path):
+    with pytest.raises(UserError, match=r"^\S*gone\.yaml: no such file; .*--configfile$"):
+        load(tmp_path / "gone.yaml")
+    broken = tmp_path / "broken.yaml"
+    broken.write_text("studies: [\n")
+    with pytest.raises(UserError, match=r"^\S*broken\.yaml: not valid YAML: [^\n]+$"):
+        load(broken)
+    broken.write_text("")
+    with pytest.raises(UserError, match=r"^\S*broken\.yaml: [^\n]*None[^\n]*$"):
+        load(broken)
+
+
+def test_yaml_cannot_run_code(tmp_path):
+    path = tmp_path / "config.yaml"
+    path.write_text("studies: !!python/object/apply:os.system ['true']\n")
+    with pytest.raises(UserError, match="not valid YAML"):
+        load(path)
+
+
+def test_nearest_without_anything_near():
+    assert nearest("xyz", ["linear", "relu"]) == "allowed: linear, relu"
+
+
+def test_the_shipped_configuration_is_valid():
+    config = load(ROOT / "config.yaml")
+    assert set(config.embedded) <= set(config.studies)
+    assert {"digits", "patches"} <= set(config.embedded)
+
+
+def test_embedded_studies_need_no_download():
+    config = load(ROOT / "config.yaml")
+    assert {config.studies[name].dataset.name for name in config.embedded} <= {"digits", "patches"}
+
+
+def fields(model, seen=()):
+    """(section, field, bare annotation) of every field of a model and of the models inside it."""
+    for name, field in model.model_fields.items():
+        kinds = [kind for kind in unwrapped(field.annotation) if kind is not type(None)]
+        yield model.__name__, name, kinds
+        for kind in kinds:
+            if isinstance(kind, type) and issubclass(kind, BaseModel) and not is_sourced(kind) and kind not in seen:
+                yield from fields(kind, (*seen, model))
+
+
+def unwrapped(annotation):
+    """What an annotation is made of: the arms of a union, the values of a mapping."""
+    origin = typing.get_origin(annotation)
+    if origin is None or origin is typing.Literal:
+        return [annotation]
+    if origin is dict:
+        return unwrapped(typing.get_args(annotation)[1])
+    if origin is list:
+        return [annotation]
+    return [kind for arm in typing.get_args(annotation) for kind in unwrapped(arm)]
+
+
+def is_sourced(kind):
+    return isinstance(kind, type) and issubclass(kind, Sourced)
+
+
+def test_every_hyperparameter_carries_its_source():
+    found = list(fields(Config))
+    hyperparameters = [(section, name) for section, name, kinds in found if any(map(is_sourced, kinds))]
+    sections = [(s, n) for s, n, kinds in found if any(isinstance(k, type) and issubclass(k, BaseModel) for k in kinds)]
+    others = {name for section, name, _ in found if (section, name) not in {*hyperparameters, *sections}}
+    assert others == PLAIN
+    assert set(Experiment.model_fields) - {"task", "family"} == {n for s, n in hyperparameters if s == "Experiment"}
+
+
+@pytest.mark.parametrize("source", ["stated", "derived", "chosen"])
+def test_every_source_is_a_word_of_the_ledger(source):
+    values = changed(f"{RUN}.seeds.source", source)
+    assert parse(Config, values, "config.yaml").studies["digits"].experiments["linear"].seeds.source == source
+
+
+def test_what_the_paper_states_is_marked_so():
+    """theory.md 1.4: noise of 1.25 on pixels in [0, 1], zero residuals, SGD and Adam. Nothing else is known of it."""
+    text = yaml.safe_load((ROOT / "config.yaml").read_text())
+    stated = set()
+
+    def walk(section, name=""):
+        if isinstance(section, dict):
+            if section.get("source") == "stated":
+                stated.add((name, section["value"]))
+            for key, value in section.items():
+                walk(value, key)
+
+    walk(text)
+    known = {
+        ("noise", 1.25),
+        ("pixels", "unit"),
+        ("initialisation", "identity"),
+        ("optimiser", "sgd"),
+        ("optimiser", "adam"),
+    }
+    assert stated == known
+
+
+def test_the_published_schema_is_the_one_in_use():
+    """Run `make schema` after changes of flatminima.config."""
+    published = json.loads((ROOT / "workflow" / "config.schema.json").read_text())
+    assert published == Config.model_json_schema()
+
+
+def test_configurations_are_frozen():
+    config = parse(Config, example(), "config.yaml")
+    with pytest.raises(ValueError, match="frozen"):
+        config.data_root = "elsewhere"

@@ -1,0 +1,233 @@
+"""Every statistic of measure() against dense computations on a tiny problem; networks that failed."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from measured import (
+    JACOBIANS,
+    SAMPLES,
+    assert_close,
+    fitted,
+    linear_expectation,
+    networks_of,
+    of_replica,
+    relu_expectation,
+    run,
+    samples_of,
+    singular_overlaps,
+    tensors,
+    whole_network,
+)
+from references import DTYPE, layers, normal
+
+from flatminima.data.tasks import Samples
+from flatminima.minima import measure as module
+from flatminima.networks.stack import Stack
+
+LABELS = {"study", "experiment", "family", "task", "initialisation", "optimiser", "depth"}
+COLUMNS = LABELS | {"step_size", "seed", "step_fraction", "step", "final", "layer", "statistic", "value", "error_bound"}
+OVERLAP_COLUMNS = {
+    "study",
+    "experiment",
+    "family",
+    "depth",
+    "step_fraction",
+    "seed",
+    "layer",
+    "left",
+    "right",
+    "overlap",
+}
+
+
+@pytest.mark.parametrize("loss", ["sum", "mean"])
+@pytest.mark.parametrize("widths", [[4, 3], [4, 5, 3], [4, 5, 6, 3], [4, 4, 5, 4, 3]])
+def test_linear_networks(widths, loss):
+    samples = samples_of(loss)
+    networks = networks_of(fitted(samples, widths))
+    rows, _ = run(networks, samples)
+    for index in range(3):
+        assert_close(of_replica(rows, index), linear_expectation(samples, networks, index), rel=2e-6)
+
+
+@pytest.mark.parametrize("loss", ["sum", "mean"])
+@pytest.mark.parametrize("bias", [False, True])
+@pytest.mark.parametrize("widths", [[4, 3], [4, 6, 3], [4, 8, 7, 3]])
+def test_relu_networks(widths, bias, loss):
+    samples = samples_of(loss)
+    networks = networks_of(fitted(samples, widths, bias=bias, rectified=True))
+    rows, _ = run(networks, samples)
+    for index in range(3):
+        assert_close(of_replica(rows, index), relu_expectation(samples, networks, index), rel=1e-5)
+
+
+def test_networks_in_float32_are_measured_in_float64():
+    samples = samples_of()
+    double = fitted(samples, [4, 8, 7, 3], bias=True, rectified=True)
+    single = double.with_parameters([p.float() for p in double.parameters])
+    rows, _ = run(networks_of(single), samples)
+    expected = whole_network(samples, networks_of(single.double()), 0)
+    measured = of_replica(rows, 0)
+    for name in ("loss", "test_loss", "gradient_norm"):
+        assert measured[name, 0] == pytest.approx(expected[name], rel=1e-10)
+
+
+@pytest.mark.parametrize("rectified", [False, True])
+def test_error_bounds_hold(rectified):
+    samples = samples_of()
+    networks = networks_of(fitted(samples, [4, 8, 7, 3], rectified=rectified))
+    rows, _ = run(networks, samples)
+    rows = rows[rows["layer"] == 0].set_index(["statistic", "seed"])
+    for index in range(3):
+        whole = whole_network(samples, networks, index)
+        for name in ("sharpness", "sharpness_ratio"):
+            row = rows.loc[(name, index)]
+            assert abs(row["value"] - whole[name]) <= row["error_bound"] + 1e-9 * whole[name]
+            assert row["error_bound"] <= 1e-4 * whole[name]
+        assert rows.loc[("minimal_sharpness", index), "error_bound"] <= 1e-10 * whole["minimal_sharpness"]
+    others = rows.drop(["sharpness", "sharpness_ratio", "minimal_sharpness"], level="statistic")
+    assert others["error_bound"].isna().all()
+
+
+def test_fresh_noise_is_averaged_exactly_for_linear_networks():
+    """The loss is that of infinitely many draws: E||(W - I) y||^2 + sigma^2 ||W||^2."""
+    clean = normal(1, SAMPLES, 3).numpy().astype(np.float32)
+    samples = Samples(clean + 0.5, clean, clean[:5], clean[:5], 0.8, "fresh", "sum")
+    stack = Stack(tuple(0.5 * weight for weight in layers(2, 1, [3, 3, 3])[0]))
+    rows, _ = run(networks_of(stack), samples)
+    product = (stack.weights[1] @ stack.weights[0])[0].numpy()
+    expected = ((clean @ (product - np.eye(3)).T) ** 2).sum(1).mean() + 0.64 * (product**2).sum()
+    assert of_replica(rows, 0)["loss", 0] == pytest.approx(expected, rel=1e-6)
+
+
+def test_tidy_columns_and_layers():
+    samples = samples_of()
+    rows, _ = run(networks_of(fitted(samples, [4, 5, 6, 3])), samples)
+    assert set(rows.columns) == COLUMNS
+    assert rows["value"].dtype == rows["error_bound"].dtype == np.float64
+    assert rows["layer"].dtype.kind == rows["depth"].dtype.kind == "i"
+    layers_of = rows.groupby("statistic")["layer"].agg(lambda layer: tuple(sorted(set(layer))))
+    assert layers_of["path_gain"] == (1, 2, 3)
+    assert layers_of["path_residual"] == (2, 3)
+    for name in ("path_cosine", "product_norm", "band_upper", "singular_overlap"):
+        assert layers_of[name] == (1, 2)
+    assert (rows["study"] == "tiny").all()
+    one = rows[rows["seed"] == 1].iloc[0]
+    assert (one["step_size"], one["step_fraction"], one["step"], one["final"]) == pytest.approx((0.03, 0.3, 101, True))
+
+
+def test_overlaps_of_singular_vectors():
+    samples = samples_of()
+    networks = networks_of(fitted(samples, [4, 5, 6, 3]), final=[True, False, True])
+    _, overlaps = run(networks, samples)
+    assert set(overlaps.columns) == OVERLAP_COLUMNS
+    assert set(overlaps["seed"]) == {0, 2}
+    for index in (0, 2):
+        for k, expected in enumerate(singular_overlaps(networks.stack, index), 1):
+            table = overlaps[(overlaps["seed"] == index) & (overlaps["layer"] == k)]
+            matrix = table.pivot_table(index="left", columns="right", values="overlap").to_numpy()
+            rows, columns = expected.shape
+            np.testing.assert_allclose(matrix[:rows, :columns], expected, atol=1e-10)
+
+
+def test_only_the_leading_overlaps_are_kept():
+    wide = torch.eye(15, dtype=DTYPE)[None] * torch.linspace(2, 1, 15, dtype=DTYPE)
+    inputs = normal(1, 40, 15).numpy().astype(np.float32)
+    samples = Samples(inputs, 3 * inputs, inputs[:4], inputs[:4], 0.0, "none", "sum")
+    _, overlaps = run(networks_of(Stack((wide, wide))), samples)
+    assert (overlaps["left"].max(), overlaps["right"].max(), len(overlaps)) == (11, 11, 144)
+
+
+@pytest.mark.parametrize("rectified", [False, True])
+def test_a_single_layer_has_no_overlaps(rectified):
+    samples = samples_of()
+    rows, overlaps = run(networks_of(fitted(samples, [4, 3], rectified=rectified)), samples)
+    assert overlaps.empty
+    assert not rows["statistic"].isin(["path_cosine", "product_norm", "singular_overlap", "path_residual"]).any()
+
+
+def with_failures(stack):
+    """Replica 1 is flagged by training, 2 holds a NaN, 3 has died; 0 and 4 are sound."""
+    parameters = [p.clone() for p in stack.parameters]
+    parameters[0][2, 0, 0] = torch.nan
+    for parameter in parameters[: stack.depth]:
+        parameter[3] = 0
+    return networks_of(stack.with_parameters(parameters), diverged=[False, True, False, False, False])
+
+
+@pytest.mark.parametrize(("rectified", "bias"), [(False, False), (True, False), (True, True)])
+def test_diverged_and_dead_replicas_have_no_statistics(rectified, bias):
+    samples = samples_of()
+    networks = with_failures(fitted(samples, [4, 9, 8, 3], replicas=5, bias=bias, rectified=rectified))
+    rows, overlaps = run(networks, samples)
+    flags = rows[rows["statistic"] == "diverged"].set_index("seed")["value"]
+    assert flags.to_dict() == {0: 0, 1: 1, 2: 1, 3: 1, 4: 0}
+    others = rows[rows["statistic"] != "diverged"]
+    assert others[others["seed"].isin([1, 2, 3])]["value"].isna().all()
+    sound = others[others["seed"].isin([0, 4]) & ~others["statistic"].isin(["excess_loss"])]
+    assert np.isfinite(sound["value"]).all()
+    assert set(overlaps["seed"]) == {0, 4}
+    alone, _ = run(networks_of(networks.stack.select(torch.tensor([4])), gradient_scale=3.0, step_size=0.05), samples)
+    assert_close(of_replica(rows, 4), of_replica(alone, 0))
+
+
+def test_a_dead_network_with_biases_predicts_the_mean():
+    """Its loss is the targets' variance, below that of predicting zero; it has died all the same."""
+    samples = samples_of()
+    weights, biases = layers(5, 2, [4, 6, 3], bias=True)
+    mean = torch.from_numpy(samples.targets.mean(0)).to(DTYPE)
+    dead = Stack(tuple(0 * w for w in weights), (biases[0], mean.expand(2, -1) + 0.01), rectified=True)
+    rows, _ = run(networks_of(dead, final=[True, False]), samples)
+    assert rows[rows["statistic"] == "diverged"]["value"].tolist() == [1, 0]
+    assert of_replica(rows, 1)["loss", 0] == pytest.approx(samples.targets.var(0).sum() + 3e-4, rel=1e-5)
+
+
+def test_snapshots_may_be_as_bad_as_a_constant():
+    """The start of training from small weights is no failure."""
+    samples = samples_of()
+    stack = Stack(tuple(1e-3 * weight for weight in layers(5, 2, [4, 5, 3])[0]))
+    rows, _ = run(networks_of(stack, final=[False, True]), samples)
+    assert rows[rows["statistic"] == "diverged"]["value"].tolist() == [0, 1]
+
+
+def test_all_replicas_may_have_diverged():
+    samples = samples_of()
+    rows, overlaps = run(networks_of(fitted(samples, [4, 5, 3]), diverged=True), samples)
+    assert rows["statistic"].unique().tolist() == ["diverged"]
+    assert (rows["value"] == 1).all()
+    assert overlaps.empty
+
+
+def test_samples_without_a_path_are_left_out():
+    """Where all units of a layer are off the Jacobian is zero; its quantiles are those of the other samples."""
+    samples = samples_of()
+    stack = fitted(samples, [4, 8, 7, 3], replicas=1, bias=True, rectified=True)
+    stack.biases[0][:] -= 2.5
+    networks = networks_of(stack, final=False)
+    *hidden, _ = stack.layers(tensors(samples)[0][None, :JACOBIANS])
+    dead = ~torch.stack([(h > 0).any(2) for h in hidden]).all(0)
+    assert 1 <= dead.sum() <= JACOBIANS - 3
+    rows, _ = run(networks, samples)
+    assert_close(of_replica(rows, 0), relu_expectation(samples, networks, 0), rel=1e-5)
+
+
+@pytest.mark.parametrize("rectified", [False, True])
+def test_groups_and_chunks_change_nothing(rectified, monkeypatch):
+    """Little memory means one replica at a time, and few samples at a time."""
+    samples = samples_of()
+    networks = networks_of(fitted(samples, [4, 8, 7, 3], rectified=rectified))
+    whole, pairs = run(networks, samples)
+    monkeypatch.setattr(module, "MEMORY", 4000)
+    parts, other_pairs = run(networks, samples)
+    for index in range(3):
+        assert_close(of_replica(parts, index), of_replica(whole, index))
+    np.testing.assert_allclose(other_pairs["overlap"], pairs["overlap"], atol=1e-12)
+
+
+def test_measuring_twice_gives_the_same_bits():
+    samples = samples_of()
+    networks = networks_of(fitted(samples, [4, 8, 7, 3], bias=True, rectified=True))
+    first, second = run(networks, samples), run(networks, samples)
+    for one, other in zip(first, second, strict=True):
+        pd.testing.assert_frame_equal(one, other, check_exact=True)

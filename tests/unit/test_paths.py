@@ -1,0 +1,125 @@
+"""Statistics along the signal's path against numpy, and at minima that are flattest by construction."""
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+import torch
+from references import DTYPE, layers, normal
+
+from flatminima.minima.paths import band_upper, follow, overlaps, product_norms, top_singular_triplet
+
+WIDTHS = [4, 6, 5, 3]
+
+
+def unit(vector):
+    return vector / np.linalg.norm(vector)
+
+
+def numpy_path(matrices, direction, image, gain):
+    """Gains, cosines and residuals of one network, straight from their definitions."""
+    depth = len(matrices)
+    products = [np.eye(len(direction))]
+    for matrix in matrices:
+        products.append(matrix @ products[-1])
+    tails = [np.linalg.multi_dot([*reversed(matrices[k:]), np.eye(len(matrices[k].T))]) for k in range(depth)]
+    gains = [np.linalg.norm(products[k] @ direction) / gain ** (k / depth) for k in range(1, depth + 1)]
+    cosines = [unit(products[k] @ direction) @ unit(tails[k].T @ image) for k in range(1, depth)]
+    root = gain ** (1 / depth)
+    residuals = [
+        np.linalg.norm(matrices[k].T @ unit(products[k + 1] @ direction) - root * unit(products[k] @ direction)) / root
+        for k in range(depth)
+    ]
+    return gains, cosines, residuals
+
+
+@pytest.mark.parametrize("widths", [[4, 3], [4, 6, 3], WIDTHS])
+def test_path_statistics_against_their_definitions(widths):
+    matrices, _ = layers(1, 2, widths)
+    direction, image = (t / t.norm(dim=1, keepdim=True) for t in (normal(2, 2, 4), normal(3, 2, 3)))
+    gain = torch.tensor([0.7, 2.0], dtype=DTYPE)
+    path = follow(matrices, direction, image, gain)
+    depth = len(matrices)
+    assert (path.gain.shape, path.cosine.shape, path.residual.shape) == ((2, depth), (2, depth - 1), (2, depth))
+    for k in range(2):
+        one = numpy_path([m[k].numpy() for m in matrices], direction[k].numpy(), image[k].numpy(), gain[k].item())
+        for ours, theirs in zip((path.gain, path.cosine, path.residual), one, strict=True):
+            np.testing.assert_allclose(ours[k], theirs, rtol=1e-12, atol=1e-13)
+
+
+def test_a_path_through_layers_built_on_it():
+    """theory.md I4: W_k = s^{1/m} p_k p_{k-1}' + what is orthogonal to both, whatever that is."""
+    gain, depth = 3.0, 4
+    units = [torch.linalg.qr(normal(k, d, d)).Q for k, d in enumerate([5, 7, 6, 8, 4])]
+    matrices = []
+    for k in range(depth):
+        before, after = units[k], units[k + 1]
+        rest = after[:, 1:] @ (3 * normal(20 + k, after.shape[0] - 1, before.shape[0] - 1)) @ before[:, 1:].T
+        matrices.append((gain ** (1 / depth) * torch.outer(after[:, 0], before[:, 0]) + rest).unsqueeze(0))
+    start, end = units[0][None, :, 0], units[-1][None, :, 0]
+    path = follow(matrices, start, end, torch.tensor([gain], dtype=DTYPE))
+    torch.testing.assert_close(path.gain, torch.ones(1, depth, dtype=DTYPE), rtol=1e-12, atol=0)
+    torch.testing.assert_close(path.cosine, torch.ones(1, depth - 1, dtype=DTYPE), rtol=1e-12, atol=0)
+    assert path.residual.max() < 1e-12
+
+
+def test_product_norms_against_numpy():
+    matrices, _ = layers(1, 2, WIDTHS)
+    root, gain = normal(4, 4, 4), torch.tensor([0.7, 2.0], dtype=DTYPE)
+    norms = product_norms(matrices, root, 1.5, gain)
+    for k in range(2):
+        first = np.linalg.norm(matrices[0][k] @ root, 2) / (1.5 * gain[k] ** (1 / 3))
+        second = np.linalg.norm(matrices[1][k] @ matrices[0][k] @ root, 2) / (1.5 * gain[k] ** (2 / 3))
+        np.testing.assert_allclose(norms[k], [first, second], rtol=1e-12)
+
+
+def test_a_single_layer_has_no_inner_products():
+    matrices, _ = layers(1, 2, [4, 3])
+    assert product_norms(matrices, torch.eye(4, dtype=DTYPE), 1.0, torch.ones(2, dtype=DTYPE)).shape == (2, 0)
+
+
+def test_upper_end_of_the_band():
+    """theory.md I5: sqrt(m - 1) for white inputs; sqrt(m) where some direction has no variance at all."""
+    assert [band_upper(m, 1.0, 1.0) for m in (2, 3, 5)] == pytest.approx([1, 2**0.5, 2])
+    assert band_upper(4, 0.0, 2.0) == pytest.approx(2)
+    assert band_upper(4, 0.5, 2.0) == pytest.approx((4 - 0.125) ** 0.5)
+
+
+@pytest.mark.parametrize("widths", [[4, 4, 4, 4], WIDTHS, [3, 8, 2]])
+def test_overlaps_against_numpy(widths):
+    weights = [weight.numpy() for weight in layers(6, 2, widths)[0]]
+    result = overlaps([torch.from_numpy(weight) for weight in weights]).numpy()
+    vectors = max(min(shape) for shape in pairwise(widths))
+    assert result.shape == (2, len(weights) - 1, vectors, vectors)
+    for replica in range(2):
+        for k in range(len(weights) - 1):
+            left, _, _ = np.linalg.svd(weights[k][replica], full_matrices=False)
+            _, _, right = np.linalg.svd(weights[k + 1][replica], full_matrices=False)
+            expected = np.zeros((vectors, vectors))
+            expected[: left.shape[1], : len(right)] = np.abs((right @ left).T)
+            np.testing.assert_allclose(result[replica, k], expected, atol=1e-10)
+
+
+def test_overlaps_of_coupled_layers():
+    """W_2's right vectors are W_1's left vectors in reverse order: ones on the other diagonal."""
+    left, middle, right = (torch.linalg.qr(normal(s, 4, 4)).Q for s in range(3))
+    values = torch.tensor([4.0, 3.0, 2.0, 1.0], dtype=DTYPE)
+    first, second = middle * values @ left.T, right * values @ middle.flip(1).T
+    expected = torch.eye(4, dtype=DTYPE).flip(0)
+    torch.testing.assert_close(overlaps([first[None], second[None]])[0, 0], expected, rtol=0, atol=1e-12)
+
+
+def test_overlaps_of_a_single_layer_are_empty():
+    assert overlaps(layers(1, 2, [4, 3])[0]).shape == (2, 0, 3, 3)
+
+
+@pytest.mark.parametrize("shape", [(5, 3), (3, 5), (4, 4)])
+def test_top_singular_triplet_against_numpy(shape):
+    matrices = normal(7, 3, *shape)
+    value, left, right = top_singular_triplet(matrices)
+    for k in range(3):
+        _, values, _ = np.linalg.svd(matrices[k])
+        assert value[k].item() == pytest.approx(values[0], rel=1e-12)
+        torch.testing.assert_close(matrices[k] @ right[k], value[k] * left[k], rtol=1e-10, atol=1e-10)
+        torch.testing.assert_close(matrices[k].T @ left[k], value[k] * right[k], rtol=1e-6, atol=1e-6)
+        assert right[k].norm().item() == pytest.approx(1, abs=1e-12)

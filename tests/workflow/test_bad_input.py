@@ -1,0 +1,333 @@
+"""Bad input ends in one line that names the place and the cure, with nothing half-written left behind."""
+
+import contextlib
+import errno
+import json
+import os
+import shutil
+import socket
+import subprocess
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+from project import TINY, different, temporaries
+from torchvision.datasets import MNIST
+
+LINEAR = ("studies", "digits", "experiments", "linear")
+
+WRONG_SETTINGS = {
+    "unknown key": (
+        (*LINEAR, "sedes"),
+        {"value": 2, "source": "chosen"},
+        "studies.digits.experiments.linear.sedes: unknown key; did you mean 'seeds'?",
+    ),
+    "negative step size": (
+        (*LINEAR, "step_sizes", "value"),
+        [-0.5],
+        "studies.digits.experiments.linear.step_sizes.value.0 is -0.5: input should be greater than 0",
+    ),
+    "depth zero": (
+        (*LINEAR, "depths", "value"),
+        [0],
+        "studies.digits.experiments.linear.depths.value.0 is 0: input should be greater than or equal to 1",
+    ),
+    "wrong type": (
+        (*LINEAR, "steps", "value"),
+        "many",
+        "studies.digits.experiments.linear.steps.value is 'many': input should be a valid integer",
+    ),
+    "unknown data set": (
+        ("studies", "digits", "dataset", "name"),
+        "minst",
+        "studies.digits.dataset.name is 'minst': did you mean 'mnist'? allowed: digits, patches, mnist",
+    ),
+    "unknown task": (
+        (*LINEAR, "task"),
+        "nosy",
+        "studies.digits: experiments.linear.task is 'nosy': did you mean 'noisy'? allowed: noisy",
+    ),
+    "unknown study": (("embedded",), ["digitz"], "embedded names 'digitz': did you mean 'digits'? allowed: digits"),
+    "no source": (
+        (*LINEAR, "seeds"),
+        5,
+        "studies.digits.experiments.linear.seeds is 5: expected a mapping with the keys value, source",
+    ),
+}
+
+
+@pytest.mark.parametrize(("keys", "value", "message"), WRONG_SETTINGS.values(), ids=WRONG_SETTINGS)
+def test_a_wrong_setting_stops_the_workflow_before_it_starts(project, command, keys, value, message):
+    project.configure(*keys, value=value)
+    run = project.snakemake()
+    assert run.returncode != 0
+    *greeting, line = run.stdout.splitlines()
+    assert line.startswith(f"config.yaml: {message}")
+    assert len(greeting) == 1  # Snakemake names the profile
+    assert not (project.folder / "results").exists()
+    checked = command("validate", project.folder / "config.yaml")
+    assert checked.code == 2
+    assert checked.error == f"flatminima: {project.folder}/{line}\n"
+
+
+@pytest.mark.parametrize("text", ["studies: [", "- digits\n", ""], ids=["not YAML", "no mapping", "empty"])
+def test_a_configuration_that_cannot_be_read_is_refused(project, command, text):
+    path = project.folder / "config.yaml"
+    path.write_text(text)
+    run = project.snakemake("--dry-run")
+    assert run.returncode != 0
+    assert "Config file" in run.stdout
+    assert "Traceback" not in run.stdout
+    checked = command("validate", path)
+    assert checked.code == 2
+    assert checked.error.startswith(f"flatminima: {path}: ")
+    assert checked.error.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "digitz",
+        "digits_tables_and_chairs",
+        "results/digitz/claims.json",
+        "results/digits/figures/gians.svg",
+        "results/digits/tables/sharpnes.html",
+        "results/digits/networks/liner-depth2.safetensors",
+    ],
+)
+def test_an_unknown_target_is_named_before_anything_runs(project, target):
+    run = project.snakemake(target)
+    assert run.returncode != 0
+    assert f"No rule to produce {target}" in run.stdout
+    assert "Traceback" not in run.stdout
+    assert not (project.folder / "results").exists()
+
+
+def failed(run: subprocess.CompletedProcess, message: str, log: Path) -> None:
+    """A workflow that stopped in a job: the message on the terminal, last of all in the log, and no traceback."""
+    assert run.returncode != 0
+    assert message in run.stdout
+    assert "Traceback" not in run.stdout
+    assert log.read_text().count("\n") == 1
+    assert message in log.read_text()
+
+
+@pytest.mark.parametrize("folder", ["results", "logs"])
+def test_a_file_in_the_place_of_a_folder_is_named(project, folder):
+    (project.folder / folder).write_text("")
+    run = project.snakemake()
+    assert run.returncode != 0
+    assert run.stdout.splitlines()[-1] == f"{folder}: not a folder that can be written; make it one, or move it away"
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_folder_that_cannot_be_written_is_named(project):
+    (project.folder / "results").mkdir(mode=0o500)
+    run = project.snakemake()
+    assert run.returncode != 0
+    assert run.stdout.splitlines()[-1].startswith("results: not a folder that can be written")
+
+
+@pytest.fixture
+def small_disk(project):
+    """Results on a file system with room for a few small files."""
+    folder = project.folder / "results"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(folder)]
+    if os.geteuid() != 0 or subprocess.run(mount, capture_output=True).returncode != 0:
+        pytest.skip("no right to mount a small file system here")
+    yield folder
+    subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+def test_a_full_disk_is_named_and_keeps_what_was_whole(project, small_disk):
+    run = project.snakemake("digits_data")
+    failed(
+        run, "results/digits/data/noisy.safetensors: cannot be written", project.folder / "logs/digits/data/noisy.log"
+    )
+    assert "No space left on device" in run.stdout
+    assert project.files() == {}
+
+
+def data_arguments(folder: Path, dataset: dict | None = None) -> list[str]:
+    """A command that makes the samples of the tiny study of digits, or of another data set."""
+    digits = yaml.safe_load(TINY.read_text())["studies"]["digits"]
+    settings = json.dumps({"dataset": dataset or digits["dataset"], "task": digits["tasks"]["noisy"]})
+    files = [f"--samples={folder}/s.safetensors", f"--moments={folder}/m.safetensors", f"--checksums={folder}/c.sha256"]
+    return ["data", "--study=digits", f"--settings={settings}", *files, "noisy", str(folder / "data")]
+
+
+def test_a_disk_that_fills_up_under_a_command_is_named(command, tmp_path, monkeypatch):
+    def full(*_, **__):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(tempfile, "mkstemp", full)
+    ended = command(*data_arguments(tmp_path))
+    assert ended.code == 2
+    assert ended.error.startswith(f"flatminima: {tmp_path}/s.safetensors: no space left on the disk; free some and run")
+    assert ended.error.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.fixture
+def no_network(monkeypatch):
+    """torchvision's addresses become a loopback port on which nobody listens."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        monkeypatch.setattr(MNIST, "mirrors", [f"http://127.0.0.1:{listener.getsockname()[1]}/"])
+    for variable in ("no_proxy", "NO_PROXY"):
+        monkeypatch.setenv(variable, "127.0.0.1")
+
+
+def test_missing_data_that_cannot_be_downloaded_names_both_cures(command, no_network, tmp_path):
+    ended = command(*data_arguments(tmp_path, {"name": "mnist"}))
+    assert ended.code == 2
+    *downloading, line = ended.error.splitlines()
+    assert line.startswith("flatminima: mnist: download failed (")
+    assert "allow network access and run again, or put torchvision's files (MNIST/raw) or mnist.npz" in line
+    assert f"in {tmp_path}/data" in line
+    assert "Traceback" not in ended.error
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+
+
+@pytest.mark.parametrize(
+    ("shapes", "message"),
+    [
+        ({"x_train": (5, 28, 28), "y_train": (5,)}, "no array x_test, y_test"),
+        (
+            {"x_train": (5, 8, 8), "y_train": (5,), "x_test": (2, 28, 28), "y_test": (2,)},
+            "x_train is uint8 of shape (5, 8, 8), expected uint8 of shape (n, 28, 28)",
+        ),
+        (
+            {"x_train": (5, 28, 28), "y_train": (4,), "x_test": (2, 28, 28), "y_test": (2,)},
+            "y_train is uint8 of shape (4,), expected integers of shape (5,)",
+        ),
+    ],
+    ids=["missing", "images", "labels"],
+)
+def test_an_npz_file_that_does_not_fit_is_named(command, tmp_path, shapes, message):
+    (tmp_path / "data").mkdir()
+    path = tmp_path / "data" / "mnist.npz"
+    np.savez(path, **{name: np.zeros(shape, np.uint8) for name, shape in shapes.items()})
+    ended = command(*data_arguments(tmp_path, {"name": "mnist"}))
+    assert ended.code == 2
+    assert ended.error.startswith(f"flatminima: {path}: {message}")
+    assert "delete the file to download the data" in ended.error
+    assert ended.error.count("\n") == 1
+    assert [found for found in tmp_path.rglob("*") if found.is_file()] == [path]
+
+
+def cut(path: Path) -> None:
+    """Lose the second half of a file."""
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def train_arguments(folder: Path) -> list[str]:
+    relu = yaml.safe_load(TINY.read_text())["studies"]["patches"]["experiments"]["relu"]
+    data = folder / "results/patches/data"
+    return [
+        *[
+            "train",
+            "--study=patches",
+            f"--settings={json.dumps(relu)}",
+            f"--bounds={folder}/results/patches/bounds/noisy.json",
+        ],
+        *[f"--samples={data}/noisy.safetensors", f"--moments={data}/noisy-moments.safetensors"],
+        *[f"--networks={folder}/new/n.safetensors", f"--history={folder}/new/h.parquet", "relu", "2"],
+    ]
+
+
+def measure_arguments(folder: Path) -> list[str]:
+    measure = yaml.safe_load(TINY.read_text())["studies"]["patches"]["measure"]
+    data = folder / "results/patches/data"
+    return [
+        *["measure", f"--settings={json.dumps(measure)}"],
+        *[f"--samples={data}/noisy.safetensors", f"--moments={data}/noisy-moments.safetensors"],
+        *[f"--measures={folder}/new/m.parquet", f"--overlaps={folder}/new/o.parquet"],
+        str(folder / "results/patches/networks/relu-depth2.safetensors"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "file"),
+    [
+        (train_arguments, "data/noisy.safetensors"),
+        (train_arguments, "data/noisy-moments.safetensors"),
+        (train_arguments, "bounds/noisy.json"),
+        (measure_arguments, "data/noisy.safetensors"),
+        (measure_arguments, "data/noisy-moments.safetensors"),
+        (measure_arguments, "networks/relu-depth2.safetensors"),
+    ],
+)
+@pytest.mark.parametrize("damage", [cut, Path.unlink], ids=["cut", "missing"])
+def test_a_damaged_file_is_named_with_the_cure(command, copied, arguments, file, damage):
+    path = copied.folder / "results/patches" / file
+    damage(path)
+    ended = command(*arguments(copied.folder))
+    assert ended.code == 2
+    assert ended.error.startswith(f"flatminima: {path}: ")
+    assert "run" in ended.error.split(": ", 2)[2]
+    assert ended.error.count("\n") == 1
+    assert not (copied.folder / "new").exists()
+
+
+@pytest.mark.parametrize("file", ["measures.parquet", "overlaps.parquet", "claims.json"])
+@pytest.mark.parametrize("damage", [cut, Path.unlink], ids=["cut", "missing"])
+def test_damaged_evidence_is_named_with_the_cure(command, copied, file, damage):
+    folder = copied.folder / "results/patches"
+    damage(folder / file)
+    tables = [f"--measures={folder}/measures.parquet"]
+    commands = {
+        "measures.parquet": [
+            ["figure", *tables, f"--overlaps={folder}/overlaps.parquet", f"--output={copied.folder}/new/f", "gains"],
+            ["table", *tables, f"--output={copied.folder}/new/t", "sharpness"],
+            [
+                "claims",
+                "--study=patches",
+                *tables,
+                f"--ledger={copied.folder}/workflow/claims.yaml",
+                f"--output={copied.folder}/new/c",
+            ],
+            ["collect", f"--output={copied.folder}/new/m.parquet", str(folder / file)],
+        ],
+        "overlaps.parquet": [
+            ["figure", *tables, f"--overlaps={folder}/overlaps.parquet", f"--output={copied.folder}/new/f", "coupling"],
+        ],
+        "claims.json": [
+            [
+                *[
+                    "report",
+                    "--study=patches",
+                    f"--claims={folder}/claims.json",
+                    f"--output={copied.folder}/new/i.html",
+                ],
+                f"--settings={json.dumps(yaml.safe_load(TINY.read_text())['studies']['patches'])}",
+                *[f"--figure={folder}/figures/gains.svg", f"--table={folder}/tables/sharpness.html"],
+            ],
+        ],
+    }
+    for arguments in commands[file]:
+        ended = command(*arguments)
+        assert ended.code == 2, arguments
+        assert ended.error.startswith(f"flatminima: {folder / file}: ")
+        assert ended.error.count("\n") == 1
+        assert not (copied.folder / "new").exists()
+
+
+def test_a_damaged_file_stops_the_workflow_in_the_same_words(copied, finished):
+    """And once it is deleted, as the message says, the run recovers to the same bytes."""
+    path = copied.folder / "results/patches/data/noisy.safetensors"
+    cut(path)
+    networks = "results/patches/networks/relu-depth2.safetensors"
+    run = copied.snakemake(networks)
+    message = "flatminima: results/patches/data/noisy.safetensors: damaged: "
+    failed(run, message, copied.folder / "logs/patches/train/relu-depth2.log")
+    assert "delete it and run again" in run.stdout
+    assert not (copied.folder / networks).exists()
+    assert temporaries(copied.files()) == []
+    path.unlink()
+    recovered = copied.snakemake("patches_train")
+    assert recovered.returncode == 0, recovered.stdout
+    assert different(copied.files("results/patches/networks"), finished.files("results/patches/networks")) == []

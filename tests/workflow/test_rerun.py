@@ -1,0 +1,97 @@
+"""A change runs again what depends on it, and nothing else."""
+
+import pytest
+from project import different
+
+ALL = "study=digits", "study=patches"
+REPORTS = {("report", study) for study in ALL}
+FIGURES = ["sharpness-noisy", "gains", "coupling", "training", "path-cosine", "overview"]
+TABLES = ["sharpness", "balance", "coupling"]
+
+
+def figures(*names: str, study: str) -> set[tuple[str, str]]:
+    return {("figure", f"{study}, name={name}") for name in names}
+
+
+def evidence(study: str) -> set[tuple[str, str]]:
+    """What follows from the measures of a study."""
+    collected = {("collect", f"{study}, table={table}") for table in ("measures", "overlaps")}
+    tables = {("table", f"{study}, name={name}") for name in TABLES}
+    return collected | figures(*FIGURES, study=study) | tables | {("claims", study), ("report", study)}
+
+
+def test_one_figure_by_its_name(copied, finished):
+    (copied.folder / "results/digits/figures/gains.pdf").unlink()
+    run = copied.snakemake("results/digits/figures/gains.pdf")
+    assert run.returncode == 0, run.stdout
+    assert run.stdout.count("Finished jobid") == 1
+    assert different(copied.files(), finished.files()) == []
+
+
+def test_figures_can_be_drawn_again_on_demand(copied):
+    planned = copied.planned("--forcerun=figure", "digits_figures")
+    assert planned == figures(*FIGURES, study="study=digits")
+
+
+def test_a_changed_figure_is_drawn_again_with_the_page_alone(copied, finished):
+    before = copied.times()
+    copied.edit("src/flatminima/figures/coupling.py", 'True: "control"}', 'True: "unbalanced control"}')
+    assert copied.planned() == {("figure", f"{study}, name=coupling") for study in ALL} | REPORTS
+    run = copied.snakemake("digits")
+    assert run.returncode == 0, run.stdout
+    written = {name for name, time in copied.times().items() if time != before[name]}
+    drawn = {f"results/digits/figures/coupling.{suffix}" for suffix in ("svg", "pdf", "png", "csv")}
+    assert written == drawn | {"results/digits/report/index.html"}
+    assert "results/digits/figures/coupling.svg" in different(copied.files(), finished.files())
+    assert copied.planned("digits") == set()
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new"),
+    [
+        ("src/flatminima/figures/style.py", "WIDTH = 7.1", "WIDTH = 7.1  # inches"),
+        (
+            "src/flatminima/minima/measure.py",
+            '"""Measure every replica of a file',
+            '"""Look at every replica of a file',
+        ),
+    ],
+    ids=["comment", "docstring"],
+)
+def test_words_for_readers_run_nothing(copied, file, old, new):
+    copied.edit(file, old, new)
+    assert copied.planned() == set()
+
+
+def test_a_changed_step_size_runs_its_experiment_and_what_follows(copied):
+    copied.configure("studies", "digits", "experiments", "linear", "step_sizes", "value", value=[0.8, 3.0])
+    linear = "study=digits, experiment=linear"
+    assert copied.planned() == evidence("study=digits") | {
+        ("train", f"{linear}, depth=2"),
+        ("train", f"{linear}, depth=3"),
+        ("measure", linear),
+    }
+
+
+def test_changed_training_code_keeps_the_data(copied):
+    copied.edit("src/flatminima/training/run.py", "DIVERGED = 1e3", "DIVERGED = 1e4")
+    rules = {rule for rule, _ in copied.planned()}
+    assert rules == {"train", "measure", "collect", "figure", "table", "claims", "report"}
+
+
+def test_a_changed_tolerance_of_a_claim_is_judged_again(copied):
+    copied.edit("workflow/claims.yaml", "at_most: 1.01", "at_most: 1.02")
+    assert copied.planned() == REPORTS | {("claims", study) for study in ALL}
+
+
+def test_a_changed_title_is_printed_again(copied):
+    copied.configure("studies", "digits", "title", value="Digits")
+    assert copied.planned() == {("report", "study=digits")}
+
+
+def test_changed_noise_starts_from_the_data(copied):
+    copied.configure("studies", "patches", "tasks", "noisy", "noise", "value", value=0.6)
+    planned = copied.planned()
+    assert {wildcards.split(", ")[0] for _, wildcards in planned} == {"study=patches"}
+    assert ("data", "study=patches, task=noisy") in planned
+    assert planned >= evidence("study=patches")

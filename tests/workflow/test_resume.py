@@ -1,0 +1,137 @@
+"""Runs that are interrupted or killed: nothing half-made counts, and the next run ends with the same bytes."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+import yaml
+from project import TINY, Project, different, temporaries
+
+PATIENCE = 300.0
+"""Seconds to wait for something that is sure to come."""
+
+
+def wait_for(condition, process: subprocess.Popen) -> None:
+    """Wait until a condition holds; fail if the process ends first."""
+    end = time.monotonic() + PATIENCE
+    while not condition():
+        assert process.poll() is None, "the run ended before it could be stopped"
+        assert time.monotonic() < end, "the run got nowhere"
+        time.sleep(0.02)
+
+
+@contextmanager
+def running(project: Project, *arguments: str) -> Iterator[subprocess.Popen]:
+    """Snakemake at work, with its jobs in a process group of their own."""
+    command = Project.snakemake_command(*arguments)
+    process = subprocess.Popen(
+        command,
+        cwd=project.folder,
+        env=project.environment(),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def count(project: Project, pattern: str) -> int:
+    return len(list(project.folder.glob(pattern)))
+
+
+@pytest.fixture
+def killed(project):
+    """A project whose run was killed, its jobs too, when some networks were trained and others were in training."""
+    with running(project) as process:
+        wait_for(lambda: count(project, "results/*/networks/*.safetensors") >= 3, process)
+        os.killpg(process.pid, signal.SIGKILL)
+    return project
+
+
+def test_a_killed_run_leaves_no_half_file_says_how_to_go_on_and_ends_the_same(killed, finished):
+    reference = finished.files()
+    left = {name: content for name, content in killed.files().items() if name not in temporaries(killed.files())}
+    assert 3 <= sum("/networks/" in name for name in left) < sum("/networks/" in name for name in reference)
+    assert [name for name, content in left.items() if content != reference[name]] == []
+
+    refused = killed.make("reproduce", "CORES=2")
+    assert refused.returncode != 0
+    assert refused.stdout.count("Traceback") == 0
+    cure = "If no other run is at work in this folder, the last one was killed: make unlock, then this again"
+    assert cure in refused.stdout.splitlines()
+
+    unlocked = killed.make("unlock")
+    assert unlocked.returncode == 0, unlocked.stdout
+    before = killed.times()
+    resumed = killed.snakemake()
+    assert resumed.returncode == 0, resumed.stdout
+    after = {name: content for name, content in killed.files().items() if name not in temporaries(killed.files())}
+    assert different(after, reference) == []
+    kept = [name for name in left if killed.times()[name] == before[name]]
+    assert any("/networks/" in name for name in kept), "finished networks were trained again"
+    assert killed.planned() == set()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["interrupted", "terminated"])
+def test_a_stopped_run_cleans_up_and_can_be_resumed(project, finished, number):
+    with running(project, "patches_measure") as process:
+        wait_for(lambda: count(project, "results/patches/histories/*.parquet") >= 1, process)
+        os.killpg(process.pid, number)
+        assert process.wait(PATIENCE) != 0
+    assert temporaries(project.files()) == []
+    assert not list((project.folder / ".snakemake" / "locks").glob("*"))
+    assert [name for name, content in project.files().items() if content != finished.files()[name]] == []
+    resumed = project.snakemake("patches_measure")
+    assert resumed.returncode == 0, resumed.stdout
+    name = "results/patches/measures.parquet"
+    assert project.files()[name] == finished.files()[name]
+
+
+STOPPED_WHILE_WRITING = """
+import os
+from flatminima import cli
+from flatminima.data import storage
+
+def half(arrays, path, metadata):
+    path.write_bytes(b"half")
+    os.kill(os.getpid(), {number})
+
+storage.save_file = half
+cli.main()
+"""
+
+
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGTERM, 143), (signal.SIGKILL, -9)], ids=["terminated", "killed"]
+)
+def test_a_command_stopped_while_it_writes_leaves_no_output(project, finished, number, code):
+    """A process that is killed cannot clean up: what it leaves is hidden, and no later run takes it for anything."""
+    digits = yaml.safe_load(TINY.read_text())["studies"]["digits"]
+    settings = json.dumps({"dataset": digits["dataset"], "task": digits["tasks"]["noisy"]})
+    folder = "results/digits/data"
+    files = ["--samples", f"{folder}/noisy.safetensors", "--moments", f"{folder}/noisy-moments.safetensors"]
+    files += ["--checksums", f"{folder}/noisy.sha256"]
+    arguments = ["data", "--study", "digits", "--settings", settings, *files, "noisy", "data"]
+
+    stopped = project.run(sys.executable, "-c", STOPPED_WHILE_WRITING.format(number=int(number)), *arguments)
+    assert stopped.returncode == code, stopped.stdout
+    left = sorted(project.files())
+    assert left == temporaries(left)
+    assert len(left) == (number == signal.SIGKILL)
+
+    assert project.run("flatminima", *arguments).returncode == 0
+    reference = {name: content for name, content in finished.files().items() if name.startswith(folder)}
+    made = {name: content for name, content in project.files().items() if name not in left}
+    assert different(made, reference) == []

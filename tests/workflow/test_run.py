@@ -1,0 +1,173 @@
+"""A whole run from nothing: what it leaves behind, and that the same run leaves the same bytes."""
+
+import csv
+import hashlib
+import json
+from xml.etree import ElementTree
+
+import pandas as pd
+import pytest
+import yaml
+from project import TINY, Project, different, temporaries
+
+from flatminima.config import Config, load
+
+FIGURES = ["sharpness-noisy", "gains", "coupling", "training", "path-cosine", "overview"]
+TABLES = ["sharpness", "balance", "coupling"]
+STUDIES = ["digits", "patches"]
+STAGES = ["data", "train", "measure", "figures", "tables", "claims", "report"]
+CLAIMS = ["M1", "M2", "M3", "M4", "M5"]
+
+
+def outputs(study: str) -> dict[str, list[str]]:
+    """The files that each stage of a tiny study makes, by the paths that the documentation promises."""
+    experiments = yaml.safe_load(TINY.read_text())["studies"][study]["experiments"]
+    shapes = [f"{name}-depth{depth}" for name, run in experiments.items() for depth in run["depths"]["value"]]
+    tables = [table + part for table in ("measures", "overlaps") for part in ["", *(f"/{run}" for run in experiments)]]
+    files = {
+        "data": ["data/noisy.safetensors", "data/noisy-moments.safetensors", "data/noisy.sha256"],
+        "train": ["bounds/noisy.json"]
+        + [f"networks/{shape}.safetensors" for shape in shapes]
+        + [f"histories/{shape}.parquet" for shape in shapes],
+        "measure": [f"{table}.parquet" for table in tables],
+        "figures": [f"figures/{name}.{suffix}" for name in FIGURES for suffix in ("svg", "pdf", "png", "csv")],
+        "tables": [f"tables/{name}.{suffix}" for name in TABLES for suffix in ("csv", "html", "tex")],
+        "claims": ["claims.json"],
+        "report": ["report/index.html"],
+    }
+    return {stage: [f"results/{study}/{file}" for file in names] for stage, names in files.items()}
+
+
+def every_output(studies: list[str]) -> list[str]:
+    return sorted(file for study in studies for files in outputs(study).values() for file in files)
+
+
+def test_a_run_from_nothing_makes_every_file_and_no_other(finished):
+    assert sorted(finished.files()) == every_output(STUDIES)
+
+
+def test_the_tiny_configuration_keeps_every_stage_alive(finished):
+    """Guards this folder's other tests: no verdict without evidence, networks that converge and some that diverge."""
+    assert isinstance(load(TINY), Config)
+    measures = pd.read_parquet(finished.folder / "results/digits/measures.parquet")
+    diverged = measures[(measures["statistic"] == "diverged") & measures["final"]]
+    assert set(diverged["value"]) == {0.0, 1.0}
+    verdicts = {claim["id"]: claim["verdict"] for claim in ledger(finished, "digits")}
+    assert verdicts["M1"] == "REPRODUCED"
+    assert "INCONCLUSIVE" not in verdicts.values()
+
+
+def ledger(project: Project, study: str) -> list[dict]:
+    content = json.loads((project.folder / "results" / study / "claims.json").read_text())
+    assert content["study"] == study
+    return content["claims"]
+
+
+@pytest.mark.parametrize("study", STUDIES)
+def test_every_claim_has_a_verdict_that_its_cases_support(finished, study):
+    claims = ledger(finished, study)
+    assert [claim["id"] for claim in claims] == CLAIMS
+    for claim in claims:
+        cases = [case for criterion in claim["criteria"] for case in criterion["cases"]]
+        if claim["verdict"] == "REPRODUCED":
+            assert all(case["holds"] for case in cases)
+            assert claim["control"]["fails"]
+        else:
+            assert claim["verdict"] in ("PARTIAL", "NOT REPRODUCED", "INCONCLUSIVE")
+
+
+@pytest.mark.parametrize("study", STUDIES)
+def test_the_measures_name_every_network(finished, study):
+    measures = pd.read_parquet(finished.folder / f"results/{study}/measures.parquet")
+    experiments = yaml.safe_load(TINY.read_text())["studies"][study]["experiments"]
+    final = measures[measures["final"] & (measures["statistic"] == "diverged")]
+    for name, run in experiments.items():
+        sweep = len(run["step_sizes"]["value"]) if "step_sizes" in run else 1
+        networks = len(run["depths"]["value"]) * sweep * run["seeds"]["value"]
+        assert (final["experiment"] == name).sum() == networks
+        assert (final["experiment"] == f"{name}-unbalanced").sum() == (networks if "unbalance" in run else 0)
+    assert set(measures["study"]) == {study}
+
+
+@pytest.mark.parametrize("study", STUDIES)
+def test_the_checksums_are_those_of_the_files(finished, study):
+    folder = finished.folder / "results" / study / "data"
+    lines = (folder / "noisy.sha256").read_text().splitlines()
+    named = dict(line.split("  ")[::-1] for line in lines)
+    assert sorted(named) == ["noisy-moments.safetensors", "noisy.safetensors"]
+    for name, digest in named.items():
+        assert hashlib.sha256((folder / name).read_bytes()).hexdigest() == digest
+
+
+@pytest.mark.parametrize("study", STUDIES)
+def test_figures_and_tables_can_be_read(finished, study):
+    folder = finished.folder / "results" / study
+    for name in FIGURES:
+        assert ElementTree.parse(folder / f"figures/{name}.svg").getroot().tag.endswith("svg")
+        assert (folder / f"figures/{name}.pdf").read_bytes().startswith(b"%PDF-")
+        assert (folder / f"figures/{name}.png").read_bytes().startswith(b"\x89PNG\r\n")
+    for path in [*folder.glob("figures/*.csv"), *folder.glob("tables/*.csv")]:
+        with path.open() as file:
+            rows = list(csv.reader(file))
+        assert len(rows) > 1
+        assert {len(row) for row in rows} == {len(rows[0])}
+
+
+@pytest.mark.parametrize("study", STUDIES)
+def test_the_page_shows_every_claim_figure_and_table(finished, study):
+    page = (finished.folder / f"results/{study}/report/index.html").read_text()
+    assert page.count("data:image/svg+xml;base64,") == len(FIGURES)
+    for claim in ledger(finished, study):
+        assert claim["title"] in page
+    for name in TABLES:
+        assert f"../tables/{name}.csv" in page
+
+
+def test_nothing_names_the_folder_it_was_made_in(finished):
+    """Results of one machine are those of another: no file holds a path of the run."""
+    folder = str(finished.folder.parent).encode()
+    assert [name for name, content in finished.files().items() if folder in content] == []
+
+
+def test_progress_goes_to_the_terminal_and_to_the_log(first_run):
+    project, run = first_run
+    for study, job in [("digits", "linear depth 2"), ("patches", "start_identity depth 2")]:
+        line = next(line for line in run["output"].splitlines() if line.startswith(f"{study} {job}: done after "))
+        log = project.folder / "logs" / study / "train" / f"{job.replace(' depth ', '-depth')}.log"
+        assert log.read_text().splitlines()[-1] == line
+
+
+def test_a_second_run_does_nothing(copied):
+    before = copied.times()
+    run = copied.snakemake()
+    assert run.returncode == 0
+    assert "Nothing to be done" in run.stdout
+    assert copied.times() == before
+
+
+def test_a_dry_run_from_nothing_plans_all_and_writes_nothing(project):
+    planned = project.planned()
+    assert {rule for rule, _ in planned} == {
+        "data", "bound", "train", "measure", "collect", "figure", "table", "claims", "report"
+    }  # fmt: skip
+    networks = sum("/networks/" in file for study in STUDIES for file in outputs(study)["train"])
+    assert sum(rule == "train" for rule, _ in planned) == networks
+    assert not (project.folder / "results").exists()
+
+
+def test_stages_run_alone_and_leave_the_same_bytes(project, finished):
+    """One study, stage after stage on one core: each makes its own files, and all equal those of the other run."""
+    expected: list[str] = []
+    for stage in STAGES:
+        run = project.snakemake(f"patches_{stage}", cores=1 if stage == "figures" else 2)
+        assert run.returncode == 0, run.stdout
+        expected += outputs("patches")[stage]
+        assert sorted(project.files()) == sorted(expected)
+    again = {name: content for name, content in finished.files().items() if name.startswith("results/patches/")}
+    assert different(project.files(), again) == []
+    assert temporaries(project.files()) == []
+
+
+def test_every_target_is_done_after_a_whole_run(copied):
+    targets = [*STUDIES, *(f"{study}_{stage}" for study in STUDIES for stage in STAGES), "embedded", "paper"]
+    assert copied.planned(*targets) == set()
