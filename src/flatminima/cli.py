@@ -135,8 +135,10 @@ def collect(tables: Inputs, output: Output) -> None:
     """Put the tables of all shapes into one."""
     import pandas as pd
 
+    from flatminima.provenance.tables import read_table
+
     with atomic_path(output) as temporary:
-        pd.concat([pd.read_parquet(table) for table in tables], ignore_index=True).to_parquet(temporary, index=False)
+        pd.concat([read_table(table) for table in tables], ignore_index=True).to_parquet(temporary, index=False)
 
 
 @app.command()
@@ -158,12 +160,11 @@ def table(name: str, measures: Input, output: Output) -> None:
 @app.command()
 def claims(study: StudyName, ledger: Input, measures: Input, output: Output) -> None:
     """Judge every claim of the ledger by the measures."""
-    import pandas as pd
-
     from flatminima.claims.ledger import load_ledger
     from flatminima.claims.verdicts import judge
+    from flatminima.provenance.tables import read_table
 
-    _write_json(output, {"study": study, "claims": judge(load_ledger(ledger), pd.read_parquet(measures))})
+    _write_json(output, {"study": study, "claims": judge(load_ledger(ledger), read_table(measures))})
 
 
 @app.command()
@@ -259,6 +260,8 @@ def _json(text: str) -> Any:
 def _read_json(path: Path) -> Any:
     try:
         return json.loads(path.read_text())
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such file; run the step that makes it") from None
     except (OSError, ValueError) as error:
         raise UserError(f"{path}: not readable JSON ({error}); delete it and run again") from error
 

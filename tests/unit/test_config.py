@@ -83,6 +83,11 @@ def test_the_example_is_valid():
         (f"{RUN}.depths.values", 1, f"{RUN}.depths.values: unknown key; did you mean 'value'? allowed: value, source"),
         (f"{TASK}.sigma", sourced(1), f"{TASK}.sigma: unknown key; allowed: kind, noise, "),
         ("studies.digits.measure.product", 1, "studies.digits.measure.product: unknown key; did you mean 'products'?"),
+        (
+            "studies.digits.dataset.holdout.sorce",
+            "chosen",
+            "studies.digits.dataset.holdout.sorce: unknown key; did you mean 'source'? allowed: value, source",
+        ),
     ],
 )
 def test_unknown_keys_name_the_nearest(path, value, expected):

@@ -97,6 +97,18 @@ def test_a_diverged_replica_is_recorded_and_stops():
         assert losses.isnan().tolist() == [step > 0, False]
 
 
+def test_each_replica_diverges_by_its_own_first_loss():
+    """One that starts badly and improves slowly, above a thousand times the first loss of a mate that has left."""
+    weights, _ = layers(1, 2, WIDTHS)
+    for weight in weights:
+        weight[1] *= 8
+    trained = descend(weights, [0.05, 1e-13], steps=300, tolerance=0.1)
+    first, last = trained.history[0][1], trained.history[-1][1]
+    assert trained.steps[0] < 300 == trained.steps[1]
+    assert last[1] > 1e4 * first[0]
+    assert not trained.diverged.any()
+
+
 def test_a_replica_stops_where_its_gradient_is_small_enough():
     weights, _ = layers(1, 3, WIDTHS)
     rates = [0.02, 0.05, 0.08]

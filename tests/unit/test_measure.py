@@ -85,6 +85,7 @@ def test_error_bounds_hold(rectified):
             row = rows.loc[(name, index)]
             assert abs(row["value"] - whole[name]) <= row["error_bound"] + 1e-9 * whole[name]
             assert row["error_bound"] <= 1e-4 * whole[name]
+            assert row["value"] == pytest.approx(whole[name], rel=1e-9)
         assert rows.loc[("minimal_sharpness", index), "error_bound"] <= 1e-10 * whole["minimal_sharpness"]
     others = rows.drop(["sharpness", "sharpness_ratio", "minimal_sharpness"], level="statistic")
     assert others["error_bound"].isna().all()

@@ -249,12 +249,13 @@ def test_experiments_whose_networks_all_diverged_are_counted(where):
     assert judged["verdict"] == "PARTIAL"
 
 
-def test_a_diverged_network_that_was_never_measured_is_counted():
+@pytest.mark.parametrize("where", [[], [FLAT]])
+def test_a_diverged_network_that_was_never_measured_is_counted(where):
     """The table of a shape whose replicas all diverged holds nothing but `diverged`."""
     measures = table(
         networks("linear", "sharpness_ratio", [1.0]), network("linear", depth=3, diverged=True), BAD_CONTROL
     )
-    assert [case["diverged"] for case in cases(verdict_on(measures))] == [0, 1]
+    assert [case["diverged"] for case in cases(verdict_on(measures, criterion(where=where)))] == [0, 1]
 
 
 def test_only_final_networks_are_judged():

@@ -6,7 +6,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 
-from flatminima.errors import UserError
+from flatminima.errors import EmptyFigureError
 from flatminima.figures import selection, style
 
 DEEPEST = 4
@@ -23,7 +23,7 @@ def coupling(measures: pd.DataFrame, overlaps: pd.DataFrame) -> tuple[Figure, pd
         The figure, and its cells: the chosen networks' rows of the overlaps, with sharpness ratio.
 
     Raises:
-        UserError: if no network at a minimum has overlaps both as trained and as a control.
+        EmptyFigureError: if no network at a minimum has overlaps both as trained and as a control.
     """
     plotted = pairs(measures, overlaps)
     columns = [
@@ -51,7 +51,7 @@ def pairs(measures: pd.DataFrame, overlaps: pd.DataFrame) -> pd.DataFrame:
     """Overlaps of each family's flattest network of the largest depth up to DEEPEST, and of its control.
 
     Raises:
-        UserError: if no network at a minimum has overlaps both as trained and as a control.
+        EmptyFigureError: if no network at a minimum has overlaps both as trained and as a control.
     """
     rows = selection.final(selection.networks(measures))
     rows = rows[rows["at_minimum"]]
@@ -60,7 +60,7 @@ def pairs(measures: pd.DataFrame, overlaps: pd.DataFrame) -> pd.DataFrame:
     replica = ["base", "depth", "step_fraction", "seed"]
     rows = rows[rows.groupby(replica, dropna=False)["control"].transform("nunique") == len(KINDS)]
     if rows.empty:
-        raise UserError(
+        raise EmptyFigureError(
             "figure coupling: no network at a minimum has a control; set `unbalance` of an experiment, or more steps"
         )
     rows = selection.main_task(rows)

@@ -1,4 +1,4 @@
-"""Reading the tables of a study, and writing the files of a figure."""
+"""Writing the files of a figure."""
 
 from pathlib import Path
 from typing import Any
@@ -7,7 +7,6 @@ import matplotlib as mpl
 import pandas as pd
 from matplotlib.figure import Figure
 
-from flatminima.errors import UserError
 from flatminima.figures import style
 from flatminima.provenance.files import atomic_path
 
@@ -36,15 +35,3 @@ def save(figure: Figure, plotted: pd.DataFrame, output: Path) -> None:
                 figure.savefig(temporary, format=suffix, **options)
     with atomic_path(output.with_name(f"{output.name}.csv")) as temporary:
         plotted.to_csv(temporary, index=False, lineterminator="\n")
-
-
-def read(path: Path) -> pd.DataFrame:
-    """A table of a study.
-
-    Raises:
-        UserError: if there is no such file.
-    """
-    try:
-        return pd.read_parquet(path)
-    except FileNotFoundError:
-        raise UserError(f"{path}: no such file; run `make reproduce` to measure the study's networks first") from None

@@ -6,7 +6,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from flatminima.errors import UserError
+from flatminima.errors import EmptyFigureError
 from flatminima.figures import selection, style
 
 COLUMNS = 4
@@ -31,7 +31,7 @@ def gains(measures: pd.DataFrame, _overlaps: pd.DataFrame) -> tuple[Figure, pd.D
         The figure, and its points: one row per network, layer and statistic.
 
     Raises:
-        UserError: if no network at a minimum has a control.
+        EmptyFigureError: if no network at a minimum has a control.
     """
     plotted = profiles(measures)
     depths = selection.spread(plotted["depth"], COLUMNS)
@@ -59,13 +59,13 @@ def profiles(measures: pd.DataFrame) -> pd.DataFrame:
     made from them.
 
     Raises:
-        UserError: if no network at a minimum has a control.
+        EmptyFigureError: if no network at a minimum has a control.
     """
     rows = measures[measures["final"] & (measures["layer"] > 0)]
     rows = rows.assign(control=selection.is_control(rows), experiment=selection.without_control(rows))
     rows = rows.merge(flattest(measures), on=["experiment", "depth", "step_fraction"])
     if rows.empty:
-        raise UserError(
+        raise EmptyFigureError(
             "figure gains: no network at a minimum has a control; set `unbalance` of an experiment, or more steps"
         )
     rows = selection.main_task(rows)

@@ -6,7 +6,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from flatminima.errors import UserError
+from flatminima.errors import EmptyFigureError
 from flatminima.figures import gains, path_cosine, selection, sharpness, style, training
 
 DEEPEST = 4
@@ -22,7 +22,7 @@ def overview(measures: pd.DataFrame, _overlaps: pd.DataFrame) -> tuple[Figure, p
         The figure, and what its panels show: the rows of the other figures' tables behind a column `panel`.
 
     Raises:
-        UserError: if there is nothing to draw in any panel.
+        EmptyFigureError: if there is nothing to draw in any panel.
     """
     depth = selection.moderate_depth(measures["depth"], DEEPEST)
     shown = _available(measures[measures["depth"] == depth])
@@ -50,7 +50,7 @@ def _available(measures: pd.DataFrame) -> dict[str, pd.DataFrame]:
     for name, (table, _) in PANELS.items():
         try:
             shown[name] = table(measures)
-        except UserError as error:
+        except EmptyFigureError as error:
             missing.append(error)
     if not shown:
         raise missing[0]
@@ -61,7 +61,9 @@ def _sweep(measures: pd.DataFrame) -> pd.DataFrame:
     rows = sharpness.sweeps(measures).dropna(subset=["step_size"])
     rows = rows[rows["optimiser"] != "adam"]
     if rows.empty:
-        raise UserError("figure overview: the step sizes of adam alone have no scale; add an experiment with sgd")
+        raise EmptyFigureError(
+            "figure overview: the step sizes of adam alone have no scale; add an experiment with sgd"
+        )
     return rows[rows["experiment"].isin(rows.drop_duplicates("family")["experiment"])]
 
 

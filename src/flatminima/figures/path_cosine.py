@@ -4,7 +4,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from flatminima.errors import UserError
+from flatminima.errors import EmptyFigureError
 from flatminima.figures import selection, style
 
 BLOCKS = {"linear": ("linear", "residual_linear"), "ReLU": ("relu",)}
@@ -24,7 +24,7 @@ def path_cosine(measures: pd.DataFrame, _overlaps: pd.DataFrame) -> tuple[Figure
         The figure, and its points: one row per network that did not diverge.
 
     Raises:
-        UserError: if no network has both a sharpness ratio and a path cosine.
+        EmptyFigureError: if no network has both a sharpness ratio and a path cosine.
     """
     plotted = points(measures)
     blocks = [block for block in BLOCKS if (plotted["block"] == block).any()]
@@ -44,11 +44,11 @@ def points(measures: pd.DataFrame) -> pd.DataFrame:
     """Every final network that did not diverge and has at least two layers.
 
     Raises:
-        UserError: if there is none.
+        EmptyFigureError: if there is none.
     """
     rows = selection.final(selection.networks(measures)).dropna(subset=["sharpness_ratio", "path_cosine"])
     if rows.empty:
-        raise UserError(
+        raise EmptyFigureError(
             "figure path-cosine: no network of two layers or more in the measures; add depths to config.yaml"
         )
     blocks = {family: block for block, families in BLOCKS.items() for family in families}

@@ -1,5 +1,6 @@
 """From the measures of a study to the files of a figure."""
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -7,14 +8,16 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from flatminima.config import nearest
-from flatminima.errors import UserError
+from flatminima.errors import EmptyFigureError, UserError
+from flatminima.figures import style
 from flatminima.figures.coupling import coupling
-from flatminima.figures.files import read, save
+from flatminima.figures.files import save
 from flatminima.figures.gains import gains
 from flatminima.figures.overview import overview
 from flatminima.figures.path_cosine import path_cosine
 from flatminima.figures.sharpness import sharpness
 from flatminima.figures.training import training
+from flatminima.provenance.tables import read_table
 
 FIGURES: dict[str, Callable[[pd.DataFrame, pd.DataFrame], tuple[Figure, pd.DataFrame]]] = {
     "overview": overview,
@@ -29,6 +32,8 @@ FIGURES: dict[str, Callable[[pd.DataFrame, pd.DataFrame], tuple[Figure, pd.DataF
 def render(name: str, measures_path: Path, overlaps_path: Path, output: Path) -> None:
     """Draw a figure and write it as SVG, PDF and PNG, with what it shows as CSV.
 
+    Where the study lacks what the figure shows, such as a network at a minimum, the figure says that and what to do.
+
     Args:
         name: a key of FIGURES, or `<key>-<task>` for one task alone.
         measures_path: measures.parquet of a study.
@@ -36,9 +41,13 @@ def render(name: str, measures_path: Path, overlaps_path: Path, output: Path) ->
         output: the files' path without suffix.
 
     Raises:
-        UserError: if a table is missing, the figure or task is unknown, or the study lacks what the figure shows.
+        UserError: if a table is missing or holds no network, or the figure or task is unknown.
     """
-    figure, plotted = draw(name, read(measures_path), read(overlaps_path))
+    try:
+        figure, plotted = draw(name, read_table(measures_path), read_table(overlaps_path))
+    except EmptyFigureError as absence:
+        print(absence, file=sys.stderr)
+        figure, plotted = style.note(str(absence)), pd.DataFrame({"absent": [str(absence)]})
     save(figure, plotted, output)
 
 
@@ -46,7 +55,8 @@ def draw(name: str, measures: pd.DataFrame, overlaps: pd.DataFrame) -> tuple[Fig
     """The figure of a name, and the table of what it shows.
 
     Raises:
-        UserError: if the figure or task is unknown, or the study lacks what the figure shows.
+        EmptyFigureError: if the study lacks what the figure shows.
+        UserError: if the figure or task is unknown, or there is no network at all.
     """
     if measures.empty:
         raise UserError(f"figure {name}: the measures hold no network; run the study's experiments first")

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.transforms import blended_transform_factory, offset_copy
 
-from flatminima.errors import UserError
+from flatminima.errors import EmptyFigureError
 from flatminima.figures import selection, style
 
 COLUMNS = 4
@@ -31,7 +31,7 @@ def sharpness(measures: pd.DataFrame, _overlaps: pd.DataFrame) -> tuple[Figure, 
         The figure, and its networks: one row per replica with the median and interval of its step size.
 
     Raises:
-        UserError: if no trained network has a step size.
+        EmptyFigureError: if no trained network has a step size.
     """
     plotted = sweeps(measures)
     groups = [group for _, group in plotted.groupby(plotted["optimiser"] == "adam")]
@@ -50,14 +50,16 @@ def sweeps(measures: pd.DataFrame) -> pd.DataFrame:
     """The trained networks of every step-size sweep of one task, with median, interval and counts of their replicas.
 
     Raises:
-        UserError: if there are none.
+        EmptyFigureError: if there are none.
     """
     rows = selection.trained(selection.final(selection.networks(measures)))
     snapshots = rows["experiment"].isin(selection.along_training(measures)["experiment"])
     several = rows.groupby("experiment")["step_fraction"].transform("nunique") > 1
     rows = rows[several | ~snapshots]
     if rows["step_size"].isna().all():
-        raise UserError("figure sharpness: no trained network has a step size; add an experiment with step_sizes")
+        raise EmptyFigureError(
+            "figure sharpness: no trained network has a step size; add an experiment with step_sizes"
+        )
     rows = selection.main_task(rows)
     replicas = rows.groupby(GROUP, dropna=False).agg(
         replicas=("seed", "size"), diverged_replicas=("diverged", "sum"), at_minimum_replicas=("at_minimum", "sum")

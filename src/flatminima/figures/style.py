@@ -1,5 +1,6 @@
 """How every figure looks: sizes for a 180 mm page, colours that survive colour blindness and grey print, labels."""
 
+import textwrap
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -94,6 +95,12 @@ def figure(height: float, title: str) -> Figure:
     FigureCanvasAgg(page)
     page.suptitle(title)
     return page
+
+
+@styled
+def note(text: str) -> Figure:
+    """A figure of words alone: why there is nothing to see."""
+    return figure(0.8, textwrap.fill(text, 90))
 
 
 def legend_below(page: Figure, axes: Sequence[Axes], columns: int, last: Sequence[str] = ()) -> None:

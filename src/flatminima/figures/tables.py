@@ -9,8 +9,8 @@ import pandas as pd
 from flatminima.config import nearest
 from flatminima.errors import UserError
 from flatminima.figures import selection
-from flatminima.figures.files import read
 from flatminima.provenance.files import atomic_path
+from flatminima.provenance.tables import read_table
 
 HEADINGS = {
     "experiment": "Experiment",
@@ -80,7 +80,7 @@ def render_table(name: str, measures_path: Path, output: Path) -> None:
     """
     if name not in TABLES:
         raise UserError(f"table {name!r} is not known: {nearest(name, TABLES)}")
-    table = TABLES[name](read(measures_path))
+    table = TABLES[name](read_table(measures_path))
     shown = readable(table)
     texts = {
         "csv": table.to_csv(index=False, lineterminator="\n"),

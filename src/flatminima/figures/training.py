@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullLocator, SymmetricalLogLocator
 
-from flatminima.errors import UserError
+from flatminima.errors import EmptyFigureError
 from flatminima.figures import selection, style
 
 COLUMNS = 4
@@ -27,7 +27,7 @@ def training(measures: pd.DataFrame, _overlaps: pd.DataFrame) -> tuple[Figure, p
         The figure, and its curves: per experiment, depth, step and statistic the median and interval over seeds.
 
     Raises:
-        UserError: if no experiment kept snapshots.
+        EmptyFigureError: if no experiment kept snapshots.
     """
     plotted = curves(measures)
     depths = selection.spread(plotted["depth"], COLUMNS)
@@ -56,11 +56,13 @@ def curves(measures: pd.DataFrame) -> pd.DataFrame:
     A network that stopped keeps its last value.
 
     Raises:
-        UserError: if no experiment kept snapshots.
+        EmptyFigureError: if no experiment kept snapshots.
     """
     rows = selection.along_training(selection.networks(measures)).dropna(subset=["step_fraction"])
     if rows.empty:
-        raise UserError("figure training: no network along training; set `snapshots` of an experiment in config.yaml")
+        raise EmptyFigureError(
+            "figure training: no network along training; set `snapshots` of an experiment in config.yaml"
+        )
     rows = selection.main_task(rows)
     rows = rows[rows["step_fraction"].eq(rows["step_fraction"].mode().iloc[0])]
     rows = rows.sort_values([*EXPERIMENT, "seed", "step", "final"]).drop_duplicates(

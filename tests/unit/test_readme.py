@@ -1,0 +1,37 @@
+"""README.md keeps what it promises: the two commands, the figure, and verdicts generated from the results of record."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from flatminima.errors import UserError
+from flatminima.report.scoreboard import update_readme
+
+ROOT = Path(__file__).resolve().parents[2]
+README = ROOT / "README.md"
+CLAIMS = sorted((ROOT / "results" / "reference").glob("*/claims.json"))
+
+
+def test_the_scoreboard_follows_from_the_results_of_record():
+    assert CLAIMS
+    update_readme(README, CLAIMS, check=True)
+
+
+def test_an_edited_verdict_is_noticed(tmp_path):
+    copy = tmp_path / "README.md"
+    copy.write_text(README.read_text().replace("REPRODUCED |", "INCONCLUSIVE |", 1))
+    with pytest.raises(UserError, match="make readme"):
+        update_readme(copy, CLAIMS, check=True)
+
+
+def test_both_commands_stand_in_the_readme_and_in_the_makefile():
+    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), flags=re.MULTILINE))
+    assert {"make reproduce", "make test"} <= set(README.read_text().splitlines())
+    assert set(re.findall(r"`?make ([a-z]+)", README.read_text())) <= targets
+
+
+def test_every_file_that_the_readme_points_to_is_there():
+    targets = re.findall(r"\]\(([^)#:]+)\)", README.read_text())
+    assert "results/reference/digits/figures/overview.png" in targets
+    assert [target for target in targets if not (ROOT / target).exists()] == []

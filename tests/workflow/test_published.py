@@ -1,0 +1,100 @@
+"""The studies of published data sets: the shipped study of MNIST on the real files, others on small ones."""
+
+import hashlib
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+from project import ROOT, Project
+from safetensors.numpy import load_file
+
+DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
+WIDTH = 32
+
+
+def reduced(study: dict) -> dict:
+    """The same study, every kind of experiment and measurement left, with few and small networks measured coarsely."""
+    for run in study["experiments"].values():
+        run["depths"]["value"] = [2]
+        run["step_sizes"]["value"] = [0.2, 0.5]
+        run["seeds"]["value"] = 1
+        run["steps"]["value"] = 60
+        run["width"] = {"value": WIDTH, "source": "chosen"}
+    study["measure"]["tolerance"]["value"] = 0.1
+    study["measure"]["products"]["value"] = 4
+    study["measure"]["jacobian_samples"]["value"] = 2
+    return study
+
+
+def configured(project: Project, name: str, data_root: Path, dataset: str | None = None) -> Project:
+    """A project whose only study is the shipped one of MNIST, reduced, on some data set."""
+    study = reduced(yaml.safe_load((ROOT / "config.yaml").read_text())["studies"]["mnist"])
+    study["dataset"]["name"] = dataset or name
+    settings = {"data_root": str(data_root), "embedded": [name], "studies": {name: study}}
+    (project.folder / "config.yaml").write_text(yaml.safe_dump(settings, sort_keys=False))
+    return project
+
+
+def samples_of(project: Project, name: str, pixels: int, train: int, test: int) -> dict[str, np.ndarray]:
+    """The samples of a study of images, whose checksums and shapes are right."""
+    folder = project.folder / "results" / name / "data"
+    for line in (folder / "noisy.sha256").read_text().splitlines():
+        digest, file = line.split("  ")
+        assert hashlib.sha256((folder / file).read_bytes()).hexdigest() == digest
+    samples = load_file(folder / "noisy.safetensors")
+    assert samples["targets"].shape == (train, pixels)
+    assert samples["test_targets"].shape == (test, pixels)
+    assert (samples["targets"].min(), samples["targets"].max()) == (0, 1)
+    return samples
+
+
+@pytest.mark.skipif(not (DATA / "MNIST").is_dir(), reason=f"no MNIST in {DATA}; the study itself would download it")
+def test_the_study_of_mnist_runs_on_the_real_files(project):
+    """The moments are checked against those of the published images: mean pixel 0.1307, deviation 0.3081."""
+    run = configured(project, "mnist", DATA).snakemake("mnist")
+    assert run.returncode == 0, run.stdout
+    clean = samples_of(project, "mnist", 784, 60_000, 10_000)["targets"]
+    assert clean.mean(dtype=np.float64) == pytest.approx(0.1307, abs=1e-4)
+    assert clean.std(dtype=np.float64) == pytest.approx(0.3081, abs=1e-4)
+    folder = project.folder / "results" / "mnist"
+    measures = pd.read_parquet(folder / "measures.parquet")
+    final = measures[measures["final"] & (measures["statistic"] == "sharpness")]
+    assert final.groupby("experiment")["value"].count().to_dict() == {
+        "linear": 2, "linear-unbalanced": 2, "relu": 2, "relu-unbalanced": 2
+    }  # fmt: skip
+    assert len(json.loads((folder / "claims.json").read_text())["claims"]) == 5
+    assert (folder / "report/index.html").stat().st_size > 100_000
+    assert not (folder / "figures/training.svg").exists()  # no experiment keeps snapshots
+
+
+def test_a_study_of_fashion_mnist_runs_on_an_npz_file(project):
+    arrays = {}
+    generator = np.random.default_rng(0)
+    for part, count in {"train": 300, "test": 50}.items():
+        arrays[f"x_{part}"] = generator.integers(0, 256, (count, 28, 28), np.uint8)
+        arrays[f"y_{part}"] = generator.integers(0, 10, count)
+    (project.folder / "data").mkdir()
+    np.savez(project.folder / "data" / "fashion_mnist.npz", **arrays)
+    configured(project, "fashion", Path("data"), "fashion_mnist")
+    run = project.snakemake("fashion_data")
+    assert run.returncode == 0, run.stdout
+    samples = samples_of(project, "fashion", 784, 300, 50)
+    np.testing.assert_allclose(samples["targets"], arrays["x_train"].reshape(300, 784) / 255, rtol=1e-6)
+
+
+@pytest.mark.skipif(not (DATA / "cifar10.npz").is_file(), reason=f"no cifar10.npz in {DATA}")
+def test_a_study_of_cifar10_runs_on_some_of_the_real_images(project):
+    """A thousand images: the channels' means are those of the published set, within what so few images can tell."""
+    with np.load(DATA / "cifar10.npz") as archive:
+        parts = {"x_train": 1000, "y_train": 1000, "x_test": 100, "y_test": 100}
+        arrays = {name: archive[name][:count] for name, count in parts.items()}
+    (project.folder / "data").mkdir()
+    np.savez(project.folder / "data" / "cifar10.npz", **arrays)
+    run = configured(project, "cifar10", Path("data")).snakemake("cifar10_data")
+    assert run.returncode == 0, run.stdout
+    clean = samples_of(project, "cifar10", 3072, 1000, 100)["targets"]
+    channels = clean.reshape(-1, 3).mean(axis=0, dtype=np.float64)
+    assert channels == pytest.approx([0.4914, 0.4822, 0.4465], abs=0.02)
