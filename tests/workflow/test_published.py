@@ -19,9 +19,9 @@ def reduced(study: dict) -> dict:
     """The same study, every kind of experiment and measurement left, with few and small networks measured coarsely."""
     for run in study["experiments"].values():
         run["depths"]["value"] = [2]
-        run["step_sizes"]["value"] = [0.2, 0.5]
+        run["step_sizes"]["value"] = [0.15, 0.2]
         run["seeds"]["value"] = 1
-        run["steps"]["value"] = 60
+        run["steps"]["value"] = 800 if run["family"] == "relu" else 80
         run["width"] = {"value": WIDTH, "source": "chosen"}
     study["measure"]["tolerance"]["value"] = 0.1
     study["measure"]["products"]["value"] = 4
