@@ -1,5 +1,7 @@
 """One training job: replicas, labels, step sizes and seeds, against plain gradient descent."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -57,7 +59,7 @@ def descend(weights, data, rate, steps):
     """Full-batch gradient descent of one linear network by autograd; the loss is averaged over outputs if asked."""
     inputs, targets = (torch.from_numpy(a).to(DTYPE) for a in (data.inputs, data.targets))
     scale = 1 if data.loss == "sum" else 1 / targets.shape[1]
-    parameters = [w.clone().requires_grad_() for w in weights]
+    parameters = [w.to(DTYPE).clone().requires_grad_() for w in weights]
     for _ in range(steps):
         loss = scale * (forward(parameters, [], inputs) - targets).square().sum(1).mean()
         gradients = torch.autograd.grad(loss, parameters)
@@ -147,6 +149,21 @@ def test_sgd_on_fresh_noise_approaches_the_best_linear_map():
     for first, second in zip(*(weight.numpy() for weight in networks.stack.weights), strict=True):
         product = second @ first
         assert np.linalg.norm(product - best) < 0.1 * np.linalg.norm(best)
+
+
+def test_sgd_draws_its_batches_from_a_stream_of_their_own():
+    """Not from that of the weights: each seed shuffles by its stream named `batches`."""
+    data = samples()
+    settings = experiment(optimiser="sgd", batch_size=10, steps=6, step_unit="absolute", step_sizes=[0.03], seeds=2)
+    networks, _ = run(settings, data, depth=2)
+    start = initialise("pytorch", [4, 4, 4], generators("study", "run", 2, 2, "weights"))
+    for index, stream in enumerate(generators("study", "run", 2, 2, "batches")):
+        rows = torch.cat([torch.randperm(30, generator=stream) for _ in range(2)]).numpy().reshape(6, 10)
+        weights = [weight.float() for weight in replica(start.weights, index)]
+        for batch in rows:
+            weights = descend(weights, replace(data, inputs=data.inputs[batch], targets=data.targets[batch]), 0.03, 1)
+        for weight, expected in zip(replica(networks.stack.weights, index), weights, strict=True):
+            torch.testing.assert_close(weight.double(), expected.double(), rtol=1e-4, atol=1e-5)
 
 
 def test_relu_with_biases_trains_in_float32():

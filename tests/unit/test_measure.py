@@ -173,15 +173,29 @@ def test_diverged_and_dead_replicas_have_no_statistics(rectified, bias):
     assert_close(of_replica(rows, 4), of_replica(alone, 0))
 
 
-def test_a_dead_network_with_biases_predicts_the_mean():
-    """Its loss is the targets' variance, below that of predicting zero; it has died all the same."""
+def test_a_dead_network_with_biases_may_beat_predicting_zero():
+    """Its last bias has learned the mean target, but no signal passes its first or its second hidden layer."""
     samples = samples_of()
-    weights, biases = layers(5, 2, [4, 6, 3], bias=True)
-    mean = torch.from_numpy(samples.targets.mean(0)).to(DTYPE)
-    dead = Stack(tuple(0 * w for w in weights), (biases[0], mean.expand(2, -1) + 0.01), rectified=True)
-    rows, _ = run(networks_of(dead, final=[True, False]), samples)
-    assert rows[rows["statistic"] == "diverged"]["value"].tolist() == [1, 0]
-    assert of_replica(rows, 1)["loss", 0] == pytest.approx(samples.targets.var(0).sum() + 3e-4, rel=1e-5)
+    weights, biases = layers(5, 2, [4, 6, 6, 3], bias=True)
+    biases[2][:] = torch.from_numpy(samples.targets.mean(0)).to(DTYPE) + 0.01
+    for index in range(2):
+        biases[index][index] = -100
+    rows, overlaps = run(networks_of(Stack(weights, biases, rectified=True), final=[True, False]), samples)
+    assert samples.targets.var(0).sum() < 0.97 * (samples.targets**2).sum(1).mean()
+    assert rows[rows["statistic"] == "diverged"]["value"].tolist() == [1, 1]
+    assert overlaps.empty
+
+
+def test_a_network_that_has_hardly_left_the_mean_is_not_dead():
+    """Trained too little to do better than a constant, but its units are on."""
+    samples = samples_of()
+    weights, biases = layers(5, 1, [4, 8, 3], bias=True)
+    mean = torch.from_numpy(samples.targets.mean(0)).to(DTYPE).expand(1, -1)
+    slow = Stack((weights[0], 1e-4 * weights[1]), (biases[0], mean), rectified=True)
+    networks = networks_of(slow)
+    rows, _ = run(networks, samples)
+    assert of_replica(rows, 0)["loss", 0] == pytest.approx(samples.targets.var(0).sum(), rel=1e-2)
+    assert_close(of_replica(rows, 0), relu_expectation(samples, networks, 0), rel=1e-5)
 
 
 def test_snapshots_may_be_as_bad_as_a_constant():

@@ -1,5 +1,7 @@
 """Networks on disk: what comes back is what was saved, and a damaged file says so in one line."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -60,6 +62,13 @@ def test_round_trip(tmp_path, bias, rectified, dtype):
 def test_same_networks_same_bytes(tmp_path):
     for name in ("a", "b"):
         save(example(), tmp_path / name)
+    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+
+
+def test_the_order_of_labels_does_not_change_the_bytes(tmp_path):
+    networks = example()
+    save(networks, tmp_path / "a")
+    save(replace(networks, labels=dict(reversed(LABELS.items()))), tmp_path / "b")
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
 
 

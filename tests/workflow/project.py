@@ -16,6 +16,8 @@ ROOT = Path(__file__).resolve().parents[2]
 TINY = Path(__file__).with_name("tiny.yaml")
 COPIED = ["Makefile", "README.md", "Snakefile", "pyproject.toml", "src", "workflow"]
 PROFILE = "workflow/profiles/default"
+TIMEOUT = 1200.0
+"""Seconds after which a command hangs; the longest takes about one minute on two idle cores."""
 BINARIES = Path(sys.executable).parent
 JOB = re.compile(r"^(?:local)?rule (\w+):\n((?:    .*\n)*)", re.MULTILINE)
 
@@ -57,6 +59,7 @@ class Project:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
+            timeout=TIMEOUT,
         )
 
     def snakemake(self, *arguments: str, cores: int = 2) -> subprocess.CompletedProcess[str]:

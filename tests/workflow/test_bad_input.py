@@ -331,14 +331,14 @@ def test_a_damaged_file_stops_the_workflow_in_the_same_words(copied, finished):
     """And once it is deleted, as the message says, the run recovers to the same bytes."""
     path = copied.folder / "results/patches/data/noisy.safetensors"
     cut(path)
-    networks = "results/patches/networks/relu-depth2.safetensors"
+    networks = "results/patches/networks/start_identity-depth2.safetensors"
     run = copied.snakemake(networks)
     message = "flatminima: results/patches/data/noisy.safetensors: damaged: "
-    failed(run, message, copied.folder / "logs/patches/train/relu-depth2.log")
+    failed(run, message, copied.folder / "logs/patches/train/start_identity-depth2.log")
     assert "delete it and run again" in run.stdout
     assert not (copied.folder / networks).exists()
     assert temporaries(copied.files()) == []
     path.unlink()
-    recovered = copied.snakemake("patches_train")
+    recovered = copied.snakemake(networks)
     assert recovered.returncode == 0, recovered.stdout
-    assert different(copied.files("results/patches/networks"), finished.files("results/patches/networks")) == []
+    assert different(copied.files(), finished.files()) == []

@@ -52,9 +52,7 @@ def test_the_tiny_configuration_keeps_every_stage_alive(finished):
     measures = pd.read_parquet(finished.folder / "results/digits/measures.parquet")
     diverged = measures[(measures["statistic"] == "diverged") & measures["final"]]
     assert set(diverged["value"]) == {0.0, 1.0}
-    verdicts = {claim["id"]: claim["verdict"] for claim in ledger(finished, "digits")}
-    assert verdicts["M1"] == "REPRODUCED"
-    assert "INCONCLUSIVE" not in verdicts.values()
+    assert "INCONCLUSIVE" not in {claim["verdict"] for claim in ledger(finished, "digits")}
 
 
 def ledger(project: Project, study: str) -> list[dict]:

@@ -93,12 +93,12 @@ def _maximise(root: Array, mapped: Array, depth: int) -> tuple[Array, float]:
     first, second = root.T @ root, mapped.T @ mapped
     size = len(first)
     if depth == 1:
-        values, vectors = eigh(first, subset_by_index=[size - 1, size - 1])
+        values, vectors = eigh(first, subset_by_index=[size - 1, size - 1], driver="evx")
         return vectors[:, 0], float(values[0])
 
     def top(log_t: float) -> tuple[Array, float]:
         mixture = (np.exp((depth - 1) * log_t) * first + (depth - 1) * np.exp(-log_t) * second) / depth
-        values, vectors = eigh(mixture, subset_by_index=[size - 1, size - 1])
+        values, vectors = eigh(mixture, subset_by_index=[size - 1, size - 1], driver="evx")
         return vectors[:, 0], float(values[0])
 
     def mismatch(p: Array, log_t: float) -> float:

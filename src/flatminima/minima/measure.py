@@ -64,11 +64,9 @@ class Problem:
         """Factor of the loss: 1 for the sum over outputs, 1/d_y for the mean."""
         return self.moments.loss_scale
 
-    def constant_loss(self, *, bias: bool) -> float:
-        """Least loss of a constant output: that of zero, or of the mean target where there are biases."""
-        targets = self.samples.targets
-        energy = targets.var(axis=0, dtype=np.float64).sum() if bias else self.moments.target_energy
-        return float(self.scale * energy)
+    def jacobian_inputs(self, settings: Measure) -> Tensor:
+        """Inputs whose Jacobians are taken, shape (samples, d_x)."""
+        return torch.from_numpy(self.samples.inputs[: settings.jacobian_samples.value])
 
     def training_loss(self, stack: Stack) -> list[Loss]:
         """From second moments for linear networks without biases, else from samples."""
@@ -94,7 +92,7 @@ def measure(
     """Measure every replica of a file of networks.
 
     Replicas that diverged get the statistic `diverged` = 1 and NaN for all others. So do those that ended no better
-    than a constant output: ReLU networks that died at a large step size.
+    than predicting zero, and ReLU networks that died at a large step size: no signal passes through them.
 
     Args:
         networks: the replicas.
@@ -107,7 +105,7 @@ def measure(
     """
     replicas = networks.replicas
     problem = Problem(samples, moments, networks.stack.depth)
-    diverged = _diverged(networks, problem)
+    diverged = _diverged(networks, problem, settings)
     alive = torch.from_numpy(np.flatnonzero(~diverged))
     statistics: Statistics = {"diverged": Statistic(torch.from_numpy(diverged.astype(float)))}
     pairs = torch.zeros(0, 0, 0, 0)
@@ -123,12 +121,23 @@ def measure(
     return rows, _overlap_rows(labels[~diverged & final], pairs[torch.from_numpy(final[~diverged])])
 
 
-def _diverged(networks: Networks, problem: Problem) -> NDArray[np.bool_]:
+def _diverged(networks: Networks, problem: Problem, settings: Measure) -> NDArray[np.bool_]:
     replicas, stack = networks.replicas, networks.stack
     finite = torch.stack([p.flatten(1).isfinite().all(1) for p in stack.parameters]).all(0).numpy()
     loss = losses(problem.training_loss(stack), stack).numpy()
-    collapsed = ~(loss < COLLAPSED * problem.constant_loss(bias=bool(stack.biases)))
-    result: NDArray[np.bool_] = replicas["diverged"].to_numpy() | ~finite | (collapsed & replicas["final"].to_numpy())
+    collapsed = ~(loss < COLLAPSED * problem.scale * problem.moments.target_energy) & replicas["final"].to_numpy()
+    dead = _dead(stack, problem.jacobian_inputs(settings))
+    result: NDArray[np.bool_] = replicas["diverged"].to_numpy() | ~finite | collapsed | dead
+    return result
+
+
+def _dead(stack: Stack, inputs: Tensor) -> NDArray[np.bool_]:
+    """Whether for every input all units of some hidden layer are off: the output is constant, whatever its biases."""
+    if not stack.rectified or stack.depth == 1:
+        return np.zeros(stack.replicas, dtype=bool)
+    *hidden, _ = stack.layers(inputs.to(stack.weights[0]).unsqueeze(0))
+    off = torch.stack([(h <= 0).all(2) for h in hidden])
+    result: NDArray[np.bool_] = off.any(0).all(1).numpy()
     return result
 
 
@@ -140,8 +149,7 @@ def _measure_group(networks: Networks, group: Tensor, problem: Problem, settings
     names = [str(networks.labels[key]) for key in ("study", "experiment", "depth")]
     statistics = _whole(stack, replicas, problem) | _curvature(stack, problem, settings, names)
     if stack.rectified:
-        inputs = torch.from_numpy(problem.samples.inputs[: settings.jacobian_samples.value])
-        statistics |= _sampled_paths(stack, inputs.double())
+        statistics |= _sampled_paths(stack, problem.jacobian_inputs(settings).double())
     else:
         statistics |= _linear_paths(stack, problem)
     if stack.depth > 1:
