@@ -109,6 +109,7 @@ def failed(run: subprocess.CompletedProcess, message: str, log: Path) -> None:
     assert run.returncode != 0
     assert message in run.stdout
     assert "Traceback" not in run.stdout
+    assert "returned non-zero exit status 2" in run.stdout  # Snakemake saw the command fail, not a file missing
     assert log.read_text().count("\n") == 1
     assert message in log.read_text()
 
