@@ -91,15 +91,12 @@ def _geometric_mean(a: float, b: float, depth: int) -> float:
 def _maximise(root: Array, mapped: Array, depth: int) -> tuple[Array, float]:
     """The unit vector of largest (p'Ap)^{1/m} (p'Bp)^{1-1/m}, and an upper bound on that maximum, from C and TC."""
     first, second = root.T @ root, mapped.T @ mapped
-    size = len(first)
     if depth == 1:
-        values, vectors = eigh(first, subset_by_index=[size - 1, size - 1], driver="evx")
-        return vectors[:, 0], float(values[0])
+        return _top_eigenpair(first)
 
     def top(log_t: float) -> tuple[Array, float]:
         mixture = (np.exp((depth - 1) * log_t) * first + (depth - 1) * np.exp(-log_t) * second) / depth
-        values, vectors = eigh(mixture, subset_by_index=[size - 1, size - 1], driver="evx")
-        return vectors[:, 0], float(values[0])
+        return _top_eigenpair(mixture)
 
     def mismatch(p: Array, log_t: float) -> float:
         with np.errstate(divide="ignore"):
@@ -119,6 +116,12 @@ def _maximise(root: Array, mapped: Array, depth: int) -> tuple[Array, float]:
     vectors.append(_combine(vectors[0], vectors[2], lambda p: mismatch(p, best_log_t)))
     best = max(vectors, key=lambda p: _geometric_mean(_energy(root, p), _energy(mapped, p), depth))
     return best, upper
+
+
+def _top_eigenpair(matrix: Array) -> tuple[Array, float]:
+    """Through all eigenpairs: LAPACK's solvers for a subset return none for some multiples of the identity."""
+    values, vectors = np.linalg.eigh(matrix)
+    return vectors[:, -1], float(values[-1])
 
 
 def _combine(first: Array, second: Array, mismatch: Callable[[Array], float]) -> Array:
