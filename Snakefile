@@ -16,6 +16,7 @@ include: "workflow/rules/common.smk"
 include: "workflow/rules/data.smk"
 include: "workflow/rules/training.smk"
 include: "workflow/rules/measures.smk"
+include: "workflow/rules/theory.smk"
 include: "workflow/rules/figures.smk"
 include: "workflow/rules/claims.smk"
 include: "workflow/rules/report.smk"
@@ -45,7 +46,7 @@ for _study in CONFIG.studies:
         input:
             stage("report", [_study]),
 
-    for _stage in STAGES:
+    for _stage in STAGES[CONFIG.studies[_study].kind]:
 
         rule:
             name:

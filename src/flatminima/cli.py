@@ -6,13 +6,27 @@ import shutil
 import signal
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from flatminima.config import Config, DataSettings, Experiment, Measure, Study, load, parse
+from flatminima.config import (
+    Attack,
+    Config,
+    Convergence,
+    DataSettings,
+    Experiment,
+    Measure,
+    Minima,
+    StudySettings,
+    load,
+    parse,
+)
 from flatminima.errors import UserError
 from flatminima.provenance.files import atomic_path
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
 app = typer.Typer(
     add_completion=False,
@@ -97,8 +111,7 @@ def train(
         load_moments(moments),
         critical_step=2 / least[str(depth)]["minimal_sharpness"],
     )
-    with atomic_path(history) as temporary:
-        losses.to_parquet(temporary, index=False)
+    _write_table(history, losses)
     save(trained, networks)
 
 
@@ -126,8 +139,33 @@ def measure(
     problem = load_samples(samples), load_moments(moments), parse(Measure, _json(settings), "measure")
     results = zip(*(measure_networks(shape, *problem) for shape in trained + controls), strict=True)
     for tables, path in zip(results, (measures, overlaps), strict=True):
-        with atomic_path(path) as temporary:
-            pd.concat(tables, ignore_index=True).to_parquet(temporary, index=False)
+        _write_table(path, pd.concat(tables, ignore_index=True))
+
+
+@app.command()
+def attack(study: StudyName, name: str, settings: Settings, output: Output) -> None:
+    """Search for global minima that break a statement of theory."""
+    from flatminima.minima.falsification import attack as attack_statement
+
+    _flush_denormals()
+    _write_table(output, attack_statement(study, name, parse(Attack, _json(settings), "attack")))
+
+
+@app.command()
+def construct(study: StudyName, settings: Settings, output: Output) -> None:
+    """Construct global minima of random linear problems and measure them."""
+    from flatminima.minima.construction import construct as construct_minima
+
+    _write_table(output, construct_minima(study, parse(Minima, _json(settings), "minima")))
+
+
+@app.command()
+def converge(study: StudyName, start: str, settings: Settings, output: Output) -> None:
+    """Train on random linear problems from one kind of start and measure where training ends."""
+    from flatminima.minima.convergence import converge as train_from
+
+    _flush_denormals()
+    _write_table(output, train_from(study, start, parse(Convergence, _json(settings), "convergence")))
 
 
 @app.command()
@@ -137,12 +175,16 @@ def collect(tables: Inputs, output: Output) -> None:
 
     from flatminima.provenance.tables import read_table
 
-    with atomic_path(output) as temporary:
-        pd.concat([read_table(table) for table in tables], ignore_index=True).to_parquet(temporary, index=False)
+    _write_table(output, pd.concat([read_table(table) for table in tables], ignore_index=True))
 
 
 @app.command()
-def figure(name: str, measures: Input, overlaps: Input, output: Output) -> None:
+def figure(
+    name: str,
+    measures: Input,
+    output: Output,
+    overlaps: Annotated[Path | None, typer.Option(help="Overlaps of singular vectors, where a study has them.")] = None,
+) -> None:
     """Draw one figure as svg, pdf and png, with the csv of what it shows; `output` has no suffix."""
     from flatminima.figures.render import render
 
@@ -179,7 +221,8 @@ def report(
     """Write the page of a study."""
     from flatminima.report.page import write_report
 
-    write_report(study, parse(Study, _json(settings), f"studies.{study}"), claims, figures, tables, output)
+    values = parse(StudySettings, {"study": _json(settings)}, "--settings").study
+    write_report(study, values, claims, figures, tables, output)
 
 
 @app.command()
@@ -203,9 +246,8 @@ def readme(
 
     reference = results / "reference"
     for path in [] if check else _claims(results):
-        for name in ("claims.json", "figures/overview.png"):
-            source, target = path.parent / name, reference / path.parent.name / name
-            with atomic_path(target) as temporary:
+        for source in (path, *path.parent.glob("figures/*overview.png")):
+            with atomic_path(reference / source.relative_to(results)) as temporary:
                 shutil.copyfile(source, temporary)
     update_readme(Path("README.md"), _claims(reference), check)
 
@@ -264,6 +306,11 @@ def _read_json(path: Path) -> Any:
         raise UserError(f"{path}: no such file; run the step that makes it") from None
     except (OSError, ValueError) as error:
         raise UserError(f"{path}: not readable JSON ({error}); delete it and run again") from error
+
+
+def _write_table(path: Path, table: "DataFrame") -> None:
+    with atomic_path(path) as temporary:
+        table.to_parquet(temporary, index=False)
 
 
 def _write_json(path: Path, values: Any) -> None:

@@ -18,6 +18,8 @@ Model = TypeVar("Model", bound=BaseModel)
 PositiveFloat = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NonNegativeFloat = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=1)]
+Ratio = Annotated[float, Field(ge=1, allow_inf_nan=False)]
+Depths = Annotated[list[Annotated[int, Field(ge=1, le=64)]], Field(min_length=1)]
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
 
 DatasetName = Literal["digits", "patches", "mnist", "fashion_mnist", "cifar10"]
@@ -32,6 +34,8 @@ Initialisation = Literal[
     "unbalanced",
 ]
 Family = Literal["linear", "residual_linear", "relu"]
+Statement = Literal["attack_white", "attack_coloured", "attack_bound", "attack_path", "attack_band"]
+Start = Literal["residual", "flow", "default", "catapult"]
 Optimiser = Literal["gradient_descent", "gradient_flow", "sgd", "adam"]
 
 MOMENT_OPTIMISERS = ("gradient_descent", "gradient_flow")
@@ -111,7 +115,7 @@ class Experiment(Strict):
 
     task: Name
     family: Family
-    depths: Sourced[Annotated[list[Annotated[int, Field(ge=1, le=64)]], Field(min_length=1)]]
+    depths: Sourced[Depths]
     width: Sourced[Count] | None = Field(default=None, description="Hidden width; the input size where absent.")
     bias: Sourced[bool]
     initialisation: Sourced[Initialisation]
@@ -159,9 +163,10 @@ class Measure(Strict):
     jacobian_samples: Sourced[Count] = Field(description="Inputs whose Jacobians are taken, for ReLU networks.")
 
 
-class Study(Strict):
+class TrainingStudy(Strict):
     """One data set with its tasks and the experiments run on it."""
 
+    kind: Literal["training"]
     title: str
     dataset: Dataset
     tasks: dict[Name, Task]
@@ -176,6 +181,94 @@ class Study(Strict):
                     f"experiments.{name}.task is {experiment.task!r}: {nearest(experiment.task, self.tasks)}"
                 )
         return self
+
+
+class Condition(Strict):
+    """A kind of random linear problem: a map T of d_x inputs and d_y outputs, and a covariance Sx of the inputs."""
+
+    inputs: Count = Field(description="d_x.")
+    outputs: Count = Field(description="d_y.")
+    hidden: Count = Field(description="Width of all hidden layers.")
+    rank: Count = Field(description="Rank of T.")
+    spread: Ratio = Field(description="Largest over smallest nonzero singular value of T.")
+    ill: Ratio = Field(description="Largest over smallest eigenvalue of Sx; 1 for white inputs.")
+
+    @model_validator(mode="after")
+    def _rank_fits(self) -> Self:
+        if self.rank > (narrowest := min(self.inputs, self.outputs, self.hidden)):
+            raise ValueError(f"rank is {self.rank}: no layer may be narrower, and the narrowest has {narrowest} units")
+        return self
+
+
+class Attack(Strict):
+    """Searches for a global minimum that breaks what theory says of all of them."""
+
+    conditions: Sourced[Annotated[dict[Name, Condition], Field(min_length=1)]]
+    depths: Sourced[Depths]
+    attempts: Sourced[Count] = Field(description="For every condition, depth and statement.")
+    steps: Sourced[Count] = Field(description="Subgradient steps of every attempt.")
+    planted: Sourced[Annotated[float, Field(gt=0, lt=1)]] = Field(
+        description="Control: the same searches against statements stronger than the true ones by this factor."
+    )
+
+
+class Minima(Strict):
+    """Global minima constructed on random problems."""
+
+    condition: Sourced[Condition]
+    depths: Sourced[Depths]
+    instances: Sourced[Count] = Field(description="Random problems at every depth, with white and with other inputs.")
+    draws: Sourced[Count] = Field(description="Random minima of every problem.")
+    scale: Sourced[PositiveFloat] = Field(description="Standard deviation of their logarithmic scales.")
+    ratios: Sourced[Annotated[list[Ratio], Field(min_length=1)]] = Field(
+        description="Prescribed sharpness, relative to the least."
+    )
+
+
+class Convergence(Strict):
+    """Where gradient descent and gradient flow end on random problems."""
+
+    size: Sourced[Count] = Field(description="Width of all layers.")
+    spread: Sourced[Ratio] = Field(description="Largest over smallest singular value of T.")
+    ill: Sourced[Ratio] = Field(description="Largest over smallest eigenvalue of Sx, where inputs are not white.")
+    depths: Sourced[Depths]
+    instances: Sourced[Count] = Field(description="Random problems of every kind and depth.")
+    step_sizes: Sourced[Annotated[list[PositiveFloat], Field(min_length=1)]] = Field(
+        description="Multiples of 2 / (minimal sharpness)."
+    )
+    steps: Sourced[Count] = Field(description="Largest number of steps.")
+    flow_time: Sourced[Count] = Field(description="Duration of the flow, in critical steps of the flattest problem.")
+    tolerance: Sourced[PositiveFloat] = Field(
+        description="Stop when the gradient norm has fallen below this multiple of its first value."
+    )
+    growing_steps: Sourced[Annotated[list[PositiveFloat], Field(min_length=1)]] = Field(
+        description="Step sizes of the catapult, one after the other, in the same unit."
+    )
+    start_ratio: Sourced[Ratio] = Field(description="Sharpness of the minima that the catapult starts near.")
+    kick: Sourced[PositiveFloat] = Field(description="Distance from them, relative to the weights.")
+
+
+class TheoryStudy(Strict):
+    """Random linear problems on which theory is checked and attacked; needs no data."""
+
+    kind: Literal["theory"]
+    title: str
+    statements: Sourced[Annotated[list[Statement], Field(min_length=1)]] = Field(
+        description="What is attacked: theory.md I2 on white inputs, the same on others, I3, I4 and I5."
+    )
+    attack: Attack
+    minima: Minima
+    starts: Sourced[Annotated[list[Start], Field(min_length=1)]] = Field(description="Where training starts.")
+    convergence: Convergence
+
+
+Study = Annotated[TrainingStudy | TheoryStudy, Field(discriminator="kind")]
+
+
+class StudySettings(Strict):
+    """One study alone, as a stage receives it."""
+
+    study: Study
 
 
 class Config(Strict):
@@ -235,19 +328,22 @@ def load(path: Path) -> Config:
 
 
 def _explain(model: type[BaseModel], error: ErrorDetails) -> str:
-    location, value = error["loc"], error["input"]
+    value = error["input"]
+    section, location = _section(model, error["loc"])
     key = ".".join(str(part) for part in location)
     if error["type"] == "extra_forbidden":
-        fields = list(_section(model, location[:-1]).model_fields)
-        return f"{key}: unknown key; {nearest(str(location[-1]), fields)}"
+        return f"{key}: unknown key; {nearest(str(location[-1]), section.model_fields)}"
     if error["type"] == "missing":
-        return f"{key}: missing key; add it ({_section(model, location[:-1]).__name__} requires it)"
+        parent, _ = _section(model, error["loc"][:-1])
+        return f"{key}: missing key; add it ({parent.__name__} requires it)"
+    if error["type"].startswith("union_tag"):
+        given = value.get("kind") if isinstance(value, Mapping) else None
+        kinds = [_tag(member) for member in get_args(get_args(Study)[0])]
+        return f"{key}.kind is {given!r}: {nearest(str(given), kinds)}"
     if error["type"] == "value_error":
         return f"{key}: {error['ctx']['error']}".removeprefix(": ")
     if error["type"] == "model_type":
-        return (
-            f"{key} is {value!r}: expected a mapping with the keys {', '.join(_section(model, location).model_fields)}"
-        )
+        return f"{key} is {value!r}: expected a mapping with the keys {', '.join(section.model_fields)}"
     if error["type"] == "literal_error" and isinstance(value, str):
         choices = error["ctx"]["expected"].replace("'", "").replace(" or ", ", ").split(", ")
         return f"{key} is {value!r}: {nearest(value, choices)}"
@@ -255,22 +351,35 @@ def _explain(model: type[BaseModel], error: ErrorDetails) -> str:
     return f"{key} is {shown}: {error['msg'][0].lower()}{error['msg'][1:]}"
 
 
-def _section(model: type[BaseModel], location: Sequence[str | int]) -> type[BaseModel]:
-    """The model that stands at a location of the configuration."""
+def _section(model: type[BaseModel], location: Sequence[str | int]) -> tuple[type[BaseModel], list[str | int]]:
+    """The model at a location of the configuration, or above an unknown key, and the location without unions' tags."""
     kind: Any = model
+    keys = []
     for part in location:
-        kind = kind.model_fields[part].annotation if _is_model(kind) else get_args(kind)[-1]
-        kind = _unwrap(kind)
-    return kind if _is_model(kind) else model
+        if isinstance(kind, tuple):
+            kind = next(member for member in kind if _tag(member) == part)
+        else:
+            keys.append(part)
+            if _is_model(kind) and part not in kind.model_fields:
+                break
+            kind = _unwrap(kind.model_fields[part].annotation if _is_model(kind) else get_args(kind)[-1])
+    return kind if _is_model(kind) else model, keys
 
 
 def _unwrap(kind: Any) -> Any:
-    """Drop `Annotated` and `| None`."""
+    """Drop `Annotated` and `| None`; a tuple of the members where several are left."""
     if get_origin(kind) is Annotated:
         return _unwrap(get_args(kind)[0])
     if get_origin(kind) in (Union, types.UnionType):
-        return _unwrap(next(arm for arm in get_args(kind) if arm is not type(None)))
+        members = tuple(_unwrap(arm) for arm in get_args(kind) if arm is not type(None))
+        return members[0] if len(members) == 1 else members
     return kind
+
+
+def _tag(model: type[BaseModel]) -> str:
+    """The value of `kind` that chooses a member of a union."""
+    tag: str = get_args(model.model_fields["kind"].annotation)[0]
+    return tag
 
 
 def _is_model(kind: Any) -> bool:

@@ -8,8 +8,9 @@ import torch
 from flatminima.curvature.hessian import StackedHessian
 from flatminima.curvature.lanczos import top_eigenpair
 from flatminima.curvature.losses import moment_loss
+from flatminima.minima.balance import band_upper, product_norms
 from flatminima.minima.bound import minimal_sharpness
-from flatminima.minima.paths import band_upper, follow, overlaps, product_norms
+from flatminima.minima.coupling import follow, overlaps
 from flatminima.networks.initialisations import initialise
 from flatminima.networks.stack import Stack
 from flatminima.training.descent import MomentProblem, gradient_descent, gradient_flow, loss_and_gradient
@@ -152,8 +153,9 @@ def test_i5_partial_products_of_flattest_minima_lie_in_the_band(depth, white):
     variances, vectors = torch.linalg.eigh(moment)
     root = vectors * variances.sqrt() @ vectors.T
     gain = torch.full((len(networks),), bound.gain, dtype=DTYPE)
-    norms = product_norms(weights, root, bound.amplitude, gain)
-    upper = band_upper(depth, variances[0].item(), bound.amplitude)
+    amplitude = torch.tensor(bound.amplitude, dtype=DTYPE)
+    norms = product_norms(weights, root, amplitude, gain)
+    upper = band_upper(depth, variances[0], amplitude)
     assert flat[0]
     assert flat.sum() >= 5
     assert (norms[flat] >= 1 - 1e-9).all()

@@ -159,6 +159,8 @@ def linear_expectation(samples, networks, index):
     for k, overlap in enumerate(singular_overlaps(stack, index), 1):
         expected["band_upper", k] = upper
         expected["singular_overlap", k] = overlap.max()
+        before, after = matrices[k - 1], matrices[k]
+        expected["balance_defect", k] = np.linalg.norm(after.T @ after - before @ before.T)
     return expected
 
 

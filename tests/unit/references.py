@@ -72,10 +72,44 @@ def dense_gradient(loss, flat):
     return torch.autograd.functional.jacobian(loss, flat)
 
 
+def second_differences(loss, flat, step=1e-3):
+    """The Hessian of a function from its values alone, to order step^2."""
+    moves = step * torch.eye(len(flat), dtype=DTYPE)
+
+    def entry(one, other):
+        same = loss(flat + one + other) + loss(flat - one - other)
+        return (same - loss(flat + one - other) - loss(flat - one + other)) / (4 * step**2)
+
+    return torch.stack([torch.stack([entry(one, other) for other in moves]) for one in moves])
+
+
 def moments_of(inputs, targets):
     """Sx, Syx and E||y||^2 of samples."""
     count = len(inputs)
     return inputs.T @ inputs / count, targets.T @ inputs / count, targets.square().sum() / count
+
+
+def square_root(covariance):
+    """The symmetric C with C C' = Sx."""
+    values, vectors = np.linalg.eigh(covariance)
+    return (vectors * np.sqrt(np.clip(values, 0, None))) @ vectors.T
+
+
+def partial_products(weights):
+    """A_k = W_{k-1}...W_1 and B_k = W_m...W_{k+1} of one network of numpy arrays, k = 1..m."""
+    before, after = [np.eye(weights[0].shape[1])], [np.eye(weights[-1].shape[0])]
+    for weight in weights[:-1]:
+        before.append(weight @ before[-1])
+    for weight in weights[:0:-1]:
+        after.insert(0, after[0] @ weight)
+    return before, after
+
+
+def spectrum_at_minimum(weights, moment):
+    """theory.md I1 for one network of numpy arrays: eigenvalues of M -> 2 sum_k B_k B_k' M C' A_k' A_k C."""
+    root = square_root(moment)
+    pairs = zip(*partial_products(weights), strict=True)
+    return np.linalg.eigvalsh(2 * sum(np.kron(b @ b.T, root.T @ a.T @ a @ root) for a, b in pairs))
 
 
 def path_by_search(end_to_end, depth, covariance, starts=20, seed=0):
@@ -100,3 +134,34 @@ def path_by_search(end_to_end, depth, covariance, starts=20, seed=0):
     ]
     best = min(searches, key=lambda search: search.fun)
     return 2 * depth * np.exp(-best.fun), root @ best.x / np.linalg.norm(best.x)
+
+
+def sharpness_by_descent(end_to_end, depth, moment, seed=0):
+    """The least top eigenvalue of theory.md I1 that a search over minima with square layers finds.
+
+    W_m fits T to the others, which are free; descents on ever sharper power means of the eigenvalues.
+    """
+    size = len(moment)
+    root, target = torch.from_numpy(square_root(moment)), torch.from_numpy(end_to_end)
+
+    def spectrum(flat):
+        before, after = [root], [target]
+        for weight in flat.reshape(depth - 1, size, size):
+            before.append(weight @ before[-1])
+            after.append(torch.linalg.solve(weight, after[-1], left=False))
+        after = [*after[1:], torch.eye(len(target), dtype=DTYPE)]
+        return 2 * torch.linalg.eigvalsh(sum(torch.kron(b @ b.T, a.T @ a) for b, a in zip(after, before, strict=True)))
+
+    def objective(flat, power):
+        flat = torch.tensor(flat, requires_grad=True)
+        eigenvalues = spectrum(flat).clamp_min(1e-300)
+        top = eigenvalues[-1].detach()
+        value = top.log() + (eigenvalues / top).pow(power).sum().log() / power
+        value.backward()
+        return value.item(), flat.grad.numpy()
+
+    flat = np.tile(np.eye(size).ravel(), depth - 1)
+    flat = flat + 0.1 * np.random.default_rng(seed).standard_normal(flat.shape)
+    for power in (8, 32, 128, 512):
+        flat = minimize(objective, flat, args=(power,), jac=True, method="BFGS", options={"maxiter": 300}).x
+    return spectrum(torch.from_numpy(flat))[-1].item()

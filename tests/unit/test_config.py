@@ -33,6 +33,7 @@ def example():
         return {key: value if key in plain else sourced(value) for key, value in values.items()}
 
     study = {
+        "kind": "training",
         "title": "Digits",
         "dataset": {"name": "digits", "holdout": sourced(0.2)},
         "tasks": {"noisy": section(task | {"loss": "sum"}, "kind")},

@@ -13,7 +13,8 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 
 from flatminima.errors import UserError
-from flatminima.figures.render import FIGURES, draw, render
+from flatminima.figures.render import TRAINING as FIGURES
+from flatminima.figures.render import draw, render
 
 FRACTIONS = (0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 0.95, 1.2)
 SEEDS = 5
@@ -432,7 +433,7 @@ def test_a_missing_table_is_named(tmp_path):
 RENDER_ALL = """
 import sys
 from pathlib import Path
-from flatminima.figures.render import FIGURES, render
+from flatminima.figures.render import TRAINING as FIGURES, render
 from flatminima.figures.tables import TABLES
 study, output = map(Path, sys.argv[1:])
 for name in [*FIGURES, "sharpness-mild"]:

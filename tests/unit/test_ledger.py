@@ -1,6 +1,5 @@
 """The ledger of claims: errors in one line, and the shipped one fits what is run and measured."""
 
-import re
 from pathlib import Path
 
 import numpy as np
@@ -8,12 +7,14 @@ import pandas as pd
 import pytest
 import yaml
 from references import layers, normal
+from theory_study import small_theory
 
 from flatminima.claims.ledger import load_ledger
 from flatminima.config import Measure, load
 from flatminima.data.moments import second_moments
 from flatminima.data.tasks import Samples
 from flatminima.errors import UserError
+from flatminima.figures.render import FIGURES
 from flatminima.minima.measure import measure
 from flatminima.networks.stack import Stack
 from flatminima.networks.storage import Networks
@@ -103,10 +104,21 @@ def shipped():
 
 
 @pytest.fixture(scope="module")
-def experiments():
-    """All experiments of the shipped configuration by name, from whichever study has them."""
-    config = load(ROOT / "config.yaml")
-    return [(study, name, run) for study in config.studies.values() for name, run in study.experiments.items()]
+def studies():
+    return load(ROOT / "config.yaml").studies
+
+
+@pytest.fixture(scope="module")
+def experiments(studies):
+    """All experiments of studies that train on data, from whichever study has them."""
+    training = [study for study in studies.values() if study.kind == "training"]
+    return [(study, name, run) for study in training for name, run in study.experiments.items()]
+
+
+@pytest.fixture(scope="module")
+def theory():
+    """Measures of a theory study as small as can be, all parts in one table."""
+    return small_theory(depths=[3])
 
 
 def measured_statistics(rectified):
@@ -119,41 +131,49 @@ def measured_statistics(rectified):
     values = {"tolerance": 0.01, "products": 50, "jacobian_samples": 5}
     settings = Measure.model_validate({k: {"value": v, "source": "chosen"} for k, v in values.items()})
     rows, _ = measure(networks, samples, second_moments(samples), settings)
-    return {name: tuple(group["layer"]) for name, group in rows.dropna(subset="value").groupby("statistic")}
+    return emitted(rows)
 
 
-def test_every_criterion_names_measured_statistics(shipped, experiments):
-    emitted = {rectified: measured_statistics(rectified) for rectified in (False, True)}
-    families = {name: run.family == "relu" for _, name, run in experiments}
+def emitted(rows):
+    return {
+        name: tuple(sorted(set(group["layer"]))) for name, group in rows.dropna(subset="value").groupby("statistic")
+    }
+
+
+def test_every_criterion_names_measured_statistics(shipped, experiments, theory):
+    by_family = {rectified: measured_statistics(rectified) for rectified in (False, True)}
+    known = {name: by_family[run.family == "relu"] for _, name, run in experiments}
+    known |= {name: emitted(rows) for name, rows in theory.groupby("experiment")}
     for claim in shipped:
         for criterion in claim.criteria:
             for experiment in criterion.experiments:
-                known = emitted[families[experiment]]
-                assert criterion.statistic in known, (claim.id, experiment)
+                statistics = known[experiment]
+                assert criterion.statistic in statistics, (claim.id, experiment)
                 if criterion.relative_to is not None:
-                    assert known[criterion.relative_to] == known[criterion.statistic]
-                assert all(known[condition.statistic] == (0,) for condition in criterion.where)
+                    assert statistics[criterion.relative_to] == statistics[criterion.statistic]
+                assert all(statistics[condition.statistic] == (0,) for condition in criterion.where)
 
 
-def test_every_claim_names_experiments_that_are_run(shipped, experiments):
-    names = {name for _, name, _ in experiments}
+def test_every_claim_names_experiments_that_are_run(shipped, experiments, theory):
+    names = {name for _, name, _ in experiments} | set(theory["experiment"])
     for claim in shipped:
         assert {e for criterion in claim.criteria for e in criterion.experiments} <= names
 
 
-def test_every_experiment_of_a_claim_has_its_control(shipped, experiments):
-    """And the control is made: `unbalance` is set wherever the experiment is run."""
+def test_every_experiment_of_a_claim_has_its_control(shipped, experiments, theory):
+    """And the control is made: `unbalance` is set wherever an experiment on data is run."""
+    trained, made = {name for _, name, _ in experiments}, set(theory["experiment"])
     for claim in shipped:
         judged = {e for criterion in claim.criteria for e in criterion.experiments}
-        assert claim.control.experiments == {name: [name + CONTROL] for name in judged}
+        assert set(claim.control.experiments) == judged
+        for name, controls in claim.control.experiments.items():
+            assert controls == [name + CONTROL] if name in trained else set(controls) <= made
         for _, name, run in experiments:
             assert name not in judged or run.unbalance is not None, (claim.id, name)
 
 
 def test_every_claim_shows_figures_that_are_drawn(shipped, experiments):
-    tasks = {f"sharpness-{task}" for study, _, _ in experiments for task in study.tasks}
-    rules = (ROOT / "workflow" / "rules" / "common.smk").read_text()
-    drawn = tasks | set(re.findall(r'"([a-z-]+)"', re.search(r"STUDY_FIGURES = \[(.*?)\]", rules, re.DOTALL)[1]))
+    drawn = {f"sharpness-{task}" for study, _, _ in experiments for task in study.tasks} | set(FIGURES)
     for claim in shipped:
         assert claim.figures
         assert set(claim.figures) <= drawn
@@ -161,4 +181,4 @@ def test_every_claim_shows_figures_that_are_drawn(shipped, experiments):
 
 def test_claims_are_told_apart_by_their_ids(shipped):
     ids = [claim.id for claim in shipped]
-    assert len(ids) == len(set(ids)) == 5
+    assert ids == ["M1", "M2", "M3", "M4", "M5", "I2", "I3", "I4", "I5", "I6", "I7"]

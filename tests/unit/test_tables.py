@@ -10,7 +10,8 @@ import pytest
 from test_figures import synthetic_study
 
 from flatminima.errors import UserError
-from flatminima.figures.tables import TABLES, render_table
+from flatminima.figures.tables import TRAINING as TABLES
+from flatminima.figures.tables import render_table
 
 KEY = ["experiment", "depth", "step_fraction"]
 WORST = {

@@ -41,8 +41,8 @@ def verdict_on(measures, *criteria, controls=None):
     claim = {"id": "M1", "paper": "p", "title": "t", "statement": "s", "scope": "c", "figures": ["training"]}
     claim["criteria"] = list(criteria) or [criterion()]
     claim["control"] = {"description": "unbalanced", "experiments": controls or {"linear": ["linear-unbalanced"]}}
-    (judged,) = judge(Ledger.model_validate({"claims": [claim]}), measures)
-    return json.loads(json.dumps(judged, allow_nan=False))
+    judged = judge(Ledger.model_validate({"claims": [claim]}), measures)
+    return json.loads(json.dumps(judged[0], allow_nan=False)) if judged else None
 
 
 def cases(judged, index=0):
@@ -139,10 +139,15 @@ def test_inconclusive_where_no_network_meets_the_conditions():
     assert (case["networks"], case["excluded"], case["share"], case["median"]) == (0, 2, None, None)
 
 
-def test_inconclusive_where_nothing_was_run():
-    judged = verdict_on(table(networks("other", "sharpness_ratio", [1.0])))
-    assert judged["verdict"] == "INCONCLUSIVE"
-    assert cases(judged) == []
+def test_a_claim_is_silent_where_none_of_its_experiments_was_run():
+    assert verdict_on(table(networks("other", "sharpness_ratio", [1.0]))) is None
+
+
+def test_criteria_on_experiments_of_other_studies_are_left_out():
+    elsewhere = criterion(experiments=["flow"], at_most=0.0)
+    judged = verdict_on(table(networks("linear", "sharpness_ratio", [1.0]), BAD_CONTROL), criterion(), elsewhere)
+    assert judged["verdict"] == "REPRODUCED"
+    assert len(judged["criteria"]) == len(judged["control"]["criteria"]) == 1
 
 
 def test_conditions_select_the_networks_that_count():

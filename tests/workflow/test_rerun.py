@@ -76,17 +76,26 @@ def test_a_changed_step_size_runs_its_experiment_and_what_follows(copied):
 def test_changed_training_code_keeps_the_data(copied):
     copied.edit("src/flatminima/training/run.py", "DIVERGED = 1e3", "DIVERGED = 1e4")
     rules = {rule for rule, _ in copied.planned()}
-    assert rules == {"train", "measure", "collect", "figure", "table", "claims", "report"}
+    assert rules == {"train", "measure", "converge", "collect", "figure", "table", "claims", "report"}
 
 
 def test_a_changed_tolerance_of_a_claim_is_judged_again(copied):
-    copied.edit("workflow/claims.yaml", "at_most: 1.01", "at_most: 1.02")
-    assert copied.planned() == REPORTS | {("claims", study) for study in ALL}
+    copied.edit("workflow/claims.yaml", "at_most: 1.01", "at_most: 1.02", count=2)
+    judged = {*ALL, "study=theory"}
+    assert copied.planned() == {(rule, study) for rule in ("claims", "report") for study in judged}
 
 
 def test_a_changed_title_is_printed_again(copied):
     copied.configure("studies", "digits", "title", value="Digits")
     assert copied.planned() == {("report", "study=digits")}
+
+
+def test_a_changed_attack_is_made_again_and_no_minimum(copied):
+    copied.configure("studies", "theory", "attack", "steps", "value", value=30)
+    planned = copied.planned()
+    assert {wildcards.split(", ")[0] for _, wildcards in planned} == {"study=theory"}
+    assert ("attack", "study=theory, statement=attack_bound") in planned
+    assert not {"construct", "converge"} & {rule for rule, _ in planned}
 
 
 def test_changed_noise_starts_from_the_data(copied):

@@ -9,10 +9,26 @@ from flatminima import config as schema
 from flatminima.errors import UserError
 from flatminima.provenance.digest import code_digest
 
-STUDY_FIGURES = ["gains", "coupling", "training", "path-cosine", "overview"]
-FIGURES = ["sharpness", *STUDY_FIGURES]
-TABLES = ["sharpness", "balance", "coupling"]
-STAGES = ["data", "train", "measure", "figures", "tables", "claims", "report"]
+TRAINING_FIGURES = ["gains", "coupling", "training", "path-cosine", "overview"]
+THEORY_FIGURES = [
+    "theory-overview",
+    "least-sharpness",
+    "random-minima",
+    "any-inputs",
+    "attacks",
+    "witnesses",
+    "step-size",
+    "catapult",
+]
+FIGURES = ["sharpness", *TRAINING_FIGURES, *THEORY_FIGURES]
+TABLES = {
+    "training": ["sharpness", "balance", "coupling"],
+    "theory": ["falsification", "constructed", "convergence"],
+}
+STAGES = {
+    "training": ["data", "train", "measure", "figures", "tables", "claims", "report"],
+    "theory": ["measure", "figures", "tables", "claims", "report"],
+}
 
 try:
     CONFIG = schema.parse(schema.Config, config, "config.yaml")
@@ -28,9 +44,19 @@ for _folder in (Path("results"), Path("logs")):
 shell.prefix("set -euo pipefail; export MALLOC_MMAP_THRESHOLD_=1000000000 MALLOC_TRIM_THRESHOLD_=2000000000; ")
 
 
+def studies(kind):
+    """The studies of a kind."""
+    return {name: values for name, values in CONFIG.studies.items() if values.kind == kind}
+
+
+def named(names):
+    """A pattern that matches these names alone."""
+    return "|".join(sorted(names)) or "(?!)"
+
+
 wildcard_constraints:
-    study="|".join(CONFIG.studies),
-    experiment="|".join(sorted({run for values in CONFIG.studies.values() for run in values.experiments})),
+    study=named(CONFIG.studies),
+    experiment=named({run for values in studies("training").values() for run in values.experiments}),
     depth=r"\d+",
 
 
@@ -65,10 +91,20 @@ def depths(name, task):
 
 def figures(name):
     """All figures of a study; the one of training needs snapshots."""
-    runs = CONFIG.studies[name].experiments.values()
-    absent = [] if any(run.snapshots.value for run in runs) else ["training"]
-    every = [f"sharpness-{task}" for task in CONFIG.studies[name].tasks] + STUDY_FIGURES
-    return [figure for figure in every if figure not in absent]
+    values = CONFIG.studies[name]
+    if values.kind == "theory":
+        return THEORY_FIGURES
+    kept = any(run.snapshots.value for run in values.experiments.values())
+    every = [f"sharpness-{task}" for task in values.tasks] + TRAINING_FIGURES
+    return [figure for figure in every if kept or figure != "training"]
+
+
+def parts(name):
+    """The parts of a study that are measured apart."""
+    values = CONFIG.studies[name]
+    if values.kind == "training":
+        return list(values.experiments)
+    return [*values.statements.value, "minima", *values.starts.value]
 
 
 def figure_module(name):
@@ -77,15 +113,15 @@ def figure_module(name):
     return f"flatminima.figures.{figure.replace('-', '_')}"
 
 
-def stage(kind, studies):
+def stage(kind, names):
     """The files that a stage makes for some studies."""
     files = {
         "data": lambda name: [f"data/{task}.sha256" for task in CONFIG.studies[name].tasks],
         "train": lambda name: [f"networks/{run}-depth{depth}.safetensors" for run, depth in shapes(name)],
-        "measure": lambda name: ["measures.parquet", "overlaps.parquet"],
+        "measure": lambda name: ["measures.parquet"] + ["overlaps.parquet"] * (CONFIG.studies[name].kind == "training"),
         "figures": lambda name: [f"figures/{figure}.svg" for figure in figures(name)],
-        "tables": lambda name: [f"tables/{table}.html" for table in TABLES],
+        "tables": lambda name: [f"tables/{table}.html" for table in TABLES[CONFIG.studies[name].kind]],
         "claims": lambda name: ["claims.json"],
         "report": lambda name: ["report/index.html"],
     }
-    return [f"results/{name}/{file}" for name in studies for file in files[kind](name)]
+    return [f"results/{name}/{file}" for name in names for file in files[kind](name)]

@@ -2,7 +2,7 @@ rule figure:
     """One figure, and the data it shows."""
     input:
         measures="results/{study}/measures.parquet",
-        overlaps="results/{study}/overlaps.parquet",
+        overlaps=lambda w: [f"results/{w.study}/overlaps.parquet"] if study(w).kind == "training" else [],
     output:
         report(
             "results/{study}/figures/{name}.svg",
@@ -12,6 +12,7 @@ rule figure:
         ),
         multiext("results/{study}/figures/{name}", ".pdf", ".png", ".csv"),
     params:
+        overlaps=lambda w, input: [f"--overlaps={path}" for path in input.overlaps],
         prefix="results/{study}/figures/{name}",
         code=lambda w: code_digest(figure_module(w.name), "flatminima.figures.files"),
     log:
@@ -27,8 +28,7 @@ rule figure:
     shell:
         r"""
         flatminima figure \
-            --measures {input.measures:q} \
-            --overlaps {input.overlaps:q} \
+            --measures {input.measures:q} {params.overlaps:q} \
             --output {params.prefix:q} \
             {wildcards.name:q} 2>&1 | tee {log:q} >&2
         """
@@ -54,7 +54,7 @@ rule table:
     benchmark:
         "logs/{study}/tables/{name}.tsv"
     wildcard_constraints:
-        name="|".join(TABLES),
+        name=named({name for names in TABLES.values() for name in names}),
     threads: 1
     resources:
         mem_mb=2000,

@@ -18,6 +18,8 @@ rule measure:
         "logs/{study}/measure/{experiment}.log",
     benchmark:
         "logs/{study}/measure/{experiment}.tsv"
+    wildcard_constraints:
+        study=named(studies("training")),
     threads: 1
     resources:
         mem_mb=3000,
@@ -35,9 +37,9 @@ rule measure:
 
 
 rule collect:
-    """One tidy table of all experiments of a study."""
+    """One tidy table of all parts of a study."""
     input:
-        lambda w: [f"results/{w.study}/{w.table}/{run}.parquet" for run in CONFIG.studies[w.study].experiments],
+        lambda w: [f"results/{w.study}/{w.table}/{part}.parquet" for part in parts(w.study)],
     output:
         "results/{study}/{table}.parquet",
     log:

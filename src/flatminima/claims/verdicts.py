@@ -53,7 +53,7 @@ class Case:
 
 
 def judge(ledger: Ledger, measures: pd.DataFrame) -> list[dict[str, Any]]:
-    """Judge every claim whose experiments were run.
+    """Judge every claim that speaks of experiments of this study, by the criteria that do.
 
     Args:
         ledger: the claims.
@@ -65,14 +65,16 @@ def judge(ledger: Ledger, measures: pd.DataFrame) -> list[dict[str, Any]]:
     final = measures[measures["final"]].fillna({"step_fraction": 0.0})
     values = final.set_index([*NETWORK, "statistic", "layer"])["value"]
     shapes = {shape: rows.unstack(["statistic", "layer"]) for shape, rows in values.groupby(SHAPE)}  # noqa: PD010
-    return [_judge(claim, shapes) for claim in ledger.claims]
-
-
-def _judge(claim: Claim, shapes: Shapes) -> dict[str, Any]:
     present = {experiment for experiment, _ in shapes}
-    criteria = [(c, _cases(c, present & set(c.experiments), shapes)) for c in claim.criteria]
+    spoken = [(claim, [c for c in claim.criteria if present & set(c.experiments)]) for claim in ledger.claims]
+    return [_judge(claim, criteria, shapes) for claim, criteria in spoken if criteria]
+
+
+def _judge(claim: Claim, spoken: list[Criterion], shapes: Shapes) -> dict[str, Any]:
+    present = {experiment for experiment, _ in shapes}
+    criteria = [(c, _cases(c, present & set(c.experiments), shapes)) for c in spoken]
     controls = []
-    for criterion in claim.criteria:
+    for criterion in spoken:
         names = {name for e in criterion.experiments if e in present for name in claim.control.experiments.get(e, [])}
         bare = criterion.model_copy(update={"where": []})
         controls.append((bare, _cases(bare, names & present, shapes)))
@@ -100,8 +102,8 @@ def _caught(cases: list[Case]) -> bool:
 def _verdict(cases: list[Case], caught: bool) -> tuple[Verdict, str]:
     decided = [case for case in cases if case.holds is not None]
     holding = sum(bool(case.holds) for case in decided)
-    failing = sorted({f"{case.experiment} at depth {case.depth}" for case in decided if not case.holds})
-    counts = f"{holding} of {len(decided)} cases hold" + (f", not {' and '.join(failing)}" if failing else "")
+    failing = _places([case for case in decided if not case.holds])
+    counts = f"{holding} of {len(decided)} cases hold" + (f", not {failing}" if failing else "")
     if not caught:
         return Verdict.INCONCLUSIVE, f"{counts}, but the predicate does not fail on every control, so it proves nothing"
     if not decided:
@@ -112,6 +114,17 @@ def _verdict(cases: list[Case], caught: bool) -> tuple[Verdict, str]:
     if holding == len(decided):
         return (Verdict.PARTIAL if undecided else Verdict.REPRODUCED), counts
     return (Verdict.PARTIAL if holding else Verdict.NOT_REPRODUCED), counts
+
+
+def _places(cases: list[Case]) -> str:
+    """`linear at depth 2 and relu at depths 2, 3`."""
+    depths: dict[str, set[int]] = {}
+    for case in cases:
+        depths.setdefault(case.experiment, set()).add(case.depth)
+    return " and ".join(
+        f"{experiment} at depth{'s' * (len(found) > 1)} {', '.join(map(str, sorted(found)))}"
+        for experiment, found in sorted(depths.items())
+    )
 
 
 def _cases(criterion: Criterion, experiments: set[str], shapes: Shapes) -> list[Case]:

@@ -25,7 +25,7 @@ def overview(measures: pd.DataFrame, _overlaps: pd.DataFrame) -> tuple[Figure, p
         EmptyFigureError: if there is nothing to draw in any panel.
     """
     depth = selection.moderate_depth(measures["depth"], DEEPEST)
-    shown = _available(measures[measures["depth"] == depth])
+    shown = available(measures[measures["depth"] == depth], PANELS)
     columns, lines = min(2, len(shown)), -(-len(shown) // 2)
     page = style.figure(0.4 + 3.5 * lines, message(measures, depth))
     axes = page.subplots(lines, columns, squeeze=False)
@@ -45,9 +45,14 @@ def message(measures: pd.DataFrame, depth: int) -> str:
     return f"Flat minima at depth {depth}: {len(rows) - controls} trained networks and {controls} unbalanced controls"
 
 
-def _available(measures: pd.DataFrame) -> dict[str, pd.DataFrame]:
+def available(measures: pd.DataFrame, panels: dict[str, tuple[Table, Drawing]]) -> dict[str, pd.DataFrame]:
+    """The tables of those panels for which there are data.
+
+    Raises:
+        EmptyFigureError: if there are none for any.
+    """
     shown, missing = {}, []
-    for name, (table, _) in PANELS.items():
+    for name, (table, _) in panels.items():
         try:
             shown[name] = table(measures)
         except EmptyFigureError as error:

@@ -10,16 +10,27 @@ from matplotlib.figure import Figure
 from flatminima.config import nearest
 from flatminima.errors import EmptyFigureError, UserError
 from flatminima.figures import style
-from flatminima.figures.coupling import coupling
+from flatminima.figures.any_inputs import any_inputs
+from flatminima.figures.attacks import attacks
+from flatminima.figures.catapult import catapult
+from flatminima.figures.coupling import REPLICA, coupling
 from flatminima.figures.files import save
 from flatminima.figures.gains import gains
+from flatminima.figures.least_sharpness import least_sharpness
 from flatminima.figures.overview import overview
 from flatminima.figures.path_cosine import path_cosine
+from flatminima.figures.random_minima import random_minima
 from flatminima.figures.sharpness import sharpness
+from flatminima.figures.step_size import step_size
+from flatminima.figures.theory_overview import theory_overview
 from flatminima.figures.training import training
+from flatminima.figures.witnesses import witnesses
 from flatminima.provenance.tables import read_table
 
-FIGURES: dict[str, Callable[[pd.DataFrame, pd.DataFrame], tuple[Figure, pd.DataFrame]]] = {
+Drawing = Callable[[pd.DataFrame, pd.DataFrame], tuple[Figure, pd.DataFrame]]
+"""From measures and overlaps, which may be empty, to a figure and what it shows."""
+
+TRAINING: dict[str, Drawing] = {
     "overview": overview,
     "sharpness": sharpness,
     "gains": gains,
@@ -27,9 +38,21 @@ FIGURES: dict[str, Callable[[pd.DataFrame, pd.DataFrame], tuple[Figure, pd.DataF
     "training": training,
     "path-cosine": path_cosine,
 }
+THEORY: dict[str, Drawing] = {
+    "theory-overview": theory_overview,
+    "least-sharpness": least_sharpness,
+    "random-minima": random_minima,
+    "any-inputs": any_inputs,
+    "attacks": attacks,
+    "witnesses": witnesses,
+    "step-size": step_size,
+    "catapult": catapult,
+}
+FIGURES = TRAINING | THEORY
+NO_OVERLAPS = pd.DataFrame(columns=["study", *REPLICA, "layer", "left", "right", "overlap"])
 
 
-def render(name: str, measures_path: Path, overlaps_path: Path, output: Path) -> None:
+def render(name: str, measures_path: Path, overlaps_path: Path | None, output: Path) -> None:
     """Draw a figure and write it as SVG, PDF and PNG, with what it shows as CSV.
 
     Where the study lacks what the figure shows, such as a network at a minimum, the figure says that and what to do.
@@ -37,14 +60,15 @@ def render(name: str, measures_path: Path, overlaps_path: Path, output: Path) ->
     Args:
         name: a key of FIGURES, or `<key>-<task>` for one task alone.
         measures_path: measures.parquet of a study.
-        overlaps_path: overlaps.parquet of the same study.
+        overlaps_path: overlaps.parquet of the same study, where it has one.
         output: the files' path without suffix.
 
     Raises:
         UserError: if a table is missing or holds no network, or the figure or task is unknown.
     """
     try:
-        figure, plotted = draw(name, read_table(measures_path), read_table(overlaps_path))
+        measures = read_table(measures_path)
+        figure, plotted = draw(name, measures, read_table(overlaps_path) if overlaps_path else NO_OVERLAPS)
     except EmptyFigureError as absence:
         print(absence, file=sys.stderr)
         figure, plotted = style.note(str(absence)), pd.DataFrame({"absent": [str(absence)]})

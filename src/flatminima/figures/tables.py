@@ -1,4 +1,4 @@
-"""Tables of a study: one row per experiment, depth and step size, summarised over seeds."""
+"""Tables of a study, each of them as CSV, HTML and LaTeX."""
 
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -8,7 +8,7 @@ import pandas as pd
 
 from flatminima.config import nearest
 from flatminima.errors import UserError
-from flatminima.figures import selection
+from flatminima.figures import selection, theory_tables
 from flatminima.provenance.files import atomic_path
 from flatminima.provenance.tables import read_table
 
@@ -29,6 +29,22 @@ HEADINGS = {
     "path_cosine": "Path cosine",
     "path_residual": "Path residual",
     "singular_overlap": "Singular overlap",
+    "statement": "Statement",
+    "condition": "Condition",
+    "attempts": "Attempts",
+    "violations": "Violations",
+    "closest_approach": "Closest approach",
+    "planted_violations": "Violations of control",
+    "construction": "Construction",
+    "inputs": "Inputs",
+    "prescribed_excess": "Prescribed excess",
+    "minima": "Minima",
+    "certificate_gap": "Certificate gap",
+    "start": "Start",
+    "map": "Map",
+    "step": "Step",
+    "runs": "Runs",
+    "reached": "At a minimum",
 }
 INTERVAL = ("median", "low", "high")
 
@@ -60,11 +76,18 @@ def summarise(measures: pd.DataFrame, statistics: Sequence[str]) -> pd.DataFrame
     return table
 
 
-TABLES: dict[str, Callable[[pd.DataFrame], pd.DataFrame]] = {
+Table = Callable[[pd.DataFrame], pd.DataFrame]
+TRAINING: dict[str, Table] = {
     "sharpness": partial(summarise, statistics=("sharpness", "sharpness_ratio", "excess_loss", "loss")),
     "balance": partial(summarise, statistics=("path_gain", "product_norm")),
     "coupling": partial(summarise, statistics=("path_cosine", "path_residual", "singular_overlap")),
 }
+THEORY: dict[str, Table] = {
+    "falsification": theory_tables.falsification,
+    "constructed": theory_tables.constructed,
+    "convergence": theory_tables.convergence,
+}
+TABLES = TRAINING | THEORY
 
 
 def render_table(name: str, measures_path: Path, output: Path) -> None:
@@ -109,7 +132,8 @@ def readable(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _cell(median: float, low: float, high: float) -> str:
-    return _number(median) if low == high or pd.isna(median) else f"{_number(median)} [{_number(low)}, {_number(high)}]"
+    text, *interval = map(_number, (median, low, high))
+    return text if interval == [text, text] else f"{text} [{', '.join(interval)}]"
 
 
 def _number(value: object) -> str:

@@ -13,7 +13,7 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class MinimalSharpness:
-    """A certified value of theory.md I3.
+    """A certified value of theory.md I3, which some minimum attains (`sampling.flattest`).
 
     Attributes:
         value: 2 m max_p (||C p||^2 ||T C p||^{2(m-1)})^{1/m}, evaluated at `maximiser`.

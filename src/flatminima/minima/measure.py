@@ -17,28 +17,17 @@ from flatminima.curvature.losses import graph_bytes, losses, moment_loss, sample
 from flatminima.data.moments import Moments
 from flatminima.data.seeding import sequence
 from flatminima.data.tasks import Samples
-from flatminima.minima.bound import MinimalSharpness, minimal_sharpness
-from flatminima.minima.paths import PathStatistics, band_upper, follow, overlaps, product_norms, top_singular_triplet
+from flatminima.minima.balance import band_upper, product_norms
+from flatminima.minima.coupling import PathStatistics, follow, overlaps, top_singular_triplet
+from flatminima.minima.hessian import MomentHessian
+from flatminima.minima.linear import LinearProblems, path_statistics
+from flatminima.minima.tidy import QUANTILES, Statistic, Statistics, join, scatter, tidy
 from flatminima.networks.stack import Stack
 from flatminima.networks.storage import Networks
 
-QUANTILES = {"": 0.5, "_q05": 0.05, "_q25": 0.25, "_q75": 0.75, "_q95": 0.95}
-FIRST_LAYER = {f"path_residual{suffix}": 2 for suffix in QUANTILES}
-"""Where it is not 1: layer 1's residual need not vanish at a flattest minimum, see `PathStatistics`."""
 OVERLAP_VECTORS = 12
 COLLAPSED = 0.99
 MEMORY = 256 * 2**20
-
-
-@dataclass(frozen=True)
-class Statistic:
-    """Values of one statistic: shape (replicas,) for whole networks or (replicas, layers), and their error bounds."""
-
-    value: Tensor
-    error_bound: Tensor | None = None
-
-
-Statistics = dict[str, Statistic]
 
 
 @dataclass(frozen=True)
@@ -50,14 +39,10 @@ class Problem:
     depth: int
 
     @cached_property
-    def end_to_end(self) -> NDArray[np.float64]:
-        """T, shape (d_y, d_x)."""
-        return self.moments.end_to_end_map()
-
-    @cached_property
-    def bound(self) -> MinimalSharpness:
-        """Minimal sharpness of the linear network of this depth."""
-        return minimal_sharpness(self.end_to_end, self.depth, self.scale * self.moments.input_moment)
+    def linear(self) -> LinearProblems:
+        """The linear problem of this depth, and its flattest minimum."""
+        moment = self.scale * self.moments.input_moment
+        return LinearProblems.of(self.moments.end_to_end_map()[None], moment[None], self.depth)
 
     @property
     def scale(self) -> float:
@@ -113,12 +98,11 @@ def measure(
         group_size = max(1, MEMORY // graph_bytes(networks.stack, len(samples.inputs)))
         groups = [_measure_group(networks, group, problem, settings) for group in torch.split(alive, group_size)]
         pairs = torch.cat([overlap for _, overlap in groups])
-        measured = _join([group for group, _ in groups])
-        statistics |= {name: _scatter(value, alive, len(replicas)) for name, value in measured.items()}
+        measured = join([group for group, _ in groups])
+        statistics |= {name: scatter(value, alive, len(replicas)) for name, value in measured.items()}
     labels = replicas[["seed", "step_size", "step_fraction", "step", "final"]].assign(**networks.labels)
-    rows = pd.concat([_rows(labels, name, value) for name, value in statistics.items()], ignore_index=True)
     final = labels["final"].to_numpy()
-    return rows, _overlap_rows(labels[~diverged & final], pairs[torch.from_numpy(final[~diverged])])
+    return tidy(labels, statistics), _overlap_rows(labels[~diverged & final], pairs[torch.from_numpy(final[~diverged])])
 
 
 def _diverged(networks: Networks, problem: Problem, settings: Measure) -> NDArray[np.bool_]:
@@ -151,16 +135,15 @@ def _measure_group(networks: Networks, group: Tensor, problem: Problem, settings
     if stack.rectified:
         statistics |= _sampled_paths(stack, problem.jacobian_inputs(settings).double())
     else:
-        statistics |= _linear_paths(stack, problem)
+        statistics |= path_statistics(stack.weights, problem.linear.expand(stack.replicas))
     if stack.depth > 1:
         statistics["singular_overlap"] = Statistic(pairs.amax((2, 3)))
     return statistics, pairs[..., :OVERLAP_VECTORS, :OVERLAP_VECTORS]
 
 
 def _whole(stack: Stack, replicas: pd.DataFrame, problem: Problem) -> Statistics:
-    chunks = problem.training_loss(stack)
-    loss = losses(chunks, stack)
-    gradient = StackedHessian(chunks, stack.parameters).gradient().norm(dim=1)
+    loss = losses(problem.training_loss(stack), stack)
+    gradient = _hessian(stack, problem).gradient().norm(dim=1)
     least = problem.scale * problem.moments.minimal_loss()
     zero = problem.scale * problem.moments.target_energy
     excess = torch.full_like(loss, torch.nan) if stack.rectified else (loss - least) / (zero - least)
@@ -174,18 +157,27 @@ def _whole(stack: Stack, replicas: pd.DataFrame, problem: Problem) -> Statistics
 
 
 def _curvature(stack: Stack, problem: Problem, settings: Measure, names: Sequence[str]) -> Statistics:
-    hessian = StackedHessian(problem.training_loss(stack), stack.parameters)
+    hessian = _hessian(stack, problem)
     product = _single_precision(stack, problem) if _on_samples(stack) else hessian.matvec
     seed = int(sequence(*names, "lanczos").generate_state(1, np.uint32)[0])
     start = torch.randn(hessian.shape[1], generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
     start = start.expand(hessian.shape)
     pair = top_eigenpair(product, start, settings.tolerance.value, settings.products.value, certify=hessian.matvec)
-    least, gap = problem.bound.value, abs(problem.bound.upper - problem.bound.value)
+    least, gap = problem.linear.least, problem.linear.gap
     return {
         "sharpness": Statistic(pair.value, pair.residual),
-        "minimal_sharpness": Statistic(torch.full_like(pair.value, least), torch.full_like(pair.value, gap)),
+        "minimal_sharpness": Statistic(least.expand_as(pair.value), gap.expand_as(pair.value)),
         "sharpness_ratio": Statistic(pair.value / least, pair.residual / least),
     }
+
+
+def _hessian(stack: Stack, problem: Problem) -> StackedHessian | MomentHessian:
+    """From second moments where they are enough, else from samples."""
+    if _on_samples(stack):
+        return StackedHessian(problem.training_loss(stack), stack.parameters)
+    moments = problem.moments
+    first, second = (torch.from_numpy(problem.scale * m) for m in (moments.input_moment, moments.cross_moment))
+    return MomentHessian(stack.weights, first, second)
 
 
 def _single_precision(stack: Stack, problem: Problem) -> Callable[[Tensor], Tensor]:
@@ -198,29 +190,6 @@ def _single_precision(stack: Stack, problem: Problem) -> Callable[[Tensor], Tens
 def _on_samples(stack: Stack) -> bool:
     """Whether the loss needs samples: second moments are enough for linear networks without biases."""
     return stack.rectified or bool(stack.biases)
-
-
-def _linear_paths(stack: Stack, problem: Problem) -> Statistics:
-    """Statistics along the path of theory.md I3's maximiser."""
-    bound = problem.bound
-    values, vectors = np.linalg.eigh(problem.scale * problem.moments.input_moment)
-    root = torch.from_numpy(vectors * np.sqrt(np.clip(values, 0, None)))
-    end_to_end = torch.from_numpy(problem.end_to_end)
-    direction = torch.from_numpy(bound.direction)
-    image = end_to_end @ direction / bound.gain
-    gain = torch.full((stack.replicas,), bound.gain, dtype=torch.float64)
-    path = follow(stack.weights, direction.expand(stack.replicas, -1), image.expand(stack.replicas, -1), gain)
-    upper = band_upper(stack.depth, max(values[0], 0.0), bound.amplitude)
-    norms = product_norms(stack.weights, root, bound.amplitude, gain)
-    return {
-        "path_gain": Statistic(path.gain),
-        "end_to_end_gain": Statistic(gain),
-        "path_gain_fraction": Statistic(gain / torch.linalg.matrix_norm(end_to_end, 2)),
-        **_inner("path_cosine", path.cosine),
-        **_inner("path_residual", path.residual[:, 1:]),
-        **_inner("product_norm", norms),
-        **_inner("band_upper", torch.full_like(norms, upper)),
-    }
 
 
 def _sampled_paths(stack: Stack, inputs: Tensor) -> Statistics:
@@ -239,7 +208,8 @@ def _sampled_paths(stack: Stack, inputs: Tensor) -> Statistics:
                 result[name + suffix] = Statistic(values.nanquantile(quantile, dim=0))
     norms = result.get("product_norm")
     if norms is not None:
-        result["band_upper"] = Statistic(torch.full_like(norms.value, band_upper(stack.depth, 1.0, 1.0)))
+        one = torch.ones_like(norms.value)
+        result["band_upper"] = Statistic(band_upper(stack.depth, one, one))
     result["path_gain_fraction"] = Statistic(torch.ones_like(result["end_to_end_gain"].value))
     return result
 
@@ -254,56 +224,14 @@ def _sample_paths(stack: Stack, inputs: Tensor) -> dict[str, Tensor]:
         jacobian = matrix @ jacobian
     gain, image, direction = top_singular_triplet(jacobian)
     path: PathStatistics = follow(matrices, direction, image, gain)
-    identity = torch.eye(inputs.shape[-1], dtype=inputs.dtype)
+    identity = torch.eye(inputs.shape[-1], dtype=inputs.dtype).expand(len(gain), -1, -1)
     return {
         "path_gain": path.gain,
         "path_residual": path.residual[:, 1:],
         "path_cosine": path.cosine,
-        "product_norm": product_norms(matrices, identity, 1.0, gain),
+        "product_norm": product_norms(matrices, identity, torch.ones_like(gain), gain),
         "end_to_end_gain": gain,
     }
-
-
-def _inner(name: str, values: Tensor) -> Statistics:
-    """A statistic of the interfaces between layers; absent for a single layer."""
-    return {name: Statistic(values)} if values.numel() else {}
-
-
-def _join(groups: Sequence[Statistics]) -> Statistics:
-    def join(values: Sequence[Tensor | None]) -> Tensor | None:
-        present = [value for value in values if value is not None]
-        return torch.cat(present) if present else None
-
-    return {
-        name: Statistic(
-            torch.cat([group[name].value for group in groups]), join([group[name].error_bound for group in groups])
-        )
-        for name in groups[0]
-    }
-
-
-def _scatter(statistic: Statistic, alive: Tensor, replicas: int) -> Statistic:
-    def spread(values: Tensor) -> Tensor:
-        result = values.new_full((replicas, *values.shape[1:]), torch.nan)
-        result[alive] = values
-        return result
-
-    return Statistic(spread(statistic.value), None if statistic.error_bound is None else spread(statistic.error_bound))
-
-
-def _rows(labels: pd.DataFrame, name: str, statistic: Statistic) -> pd.DataFrame:
-    values = statistic.value.reshape(len(labels), -1)
-    layers = values.shape[1]
-    bounds = torch.full_like(values, torch.nan)
-    if statistic.error_bound is not None:
-        bounds = statistic.error_bound.reshape(len(labels), -1)
-    first = 0 if statistic.value.dim() == 1 else FIRST_LAYER.get(name, 1)
-    return labels.loc[labels.index.repeat(layers)].assign(
-        layer=np.tile(np.arange(first, first + layers), len(labels)),
-        statistic=name,
-        value=values.flatten().numpy(),
-        error_bound=bounds.flatten().numpy(),
-    )
 
 
 def _overlap_rows(labels: pd.DataFrame, pairs: Tensor) -> pd.DataFrame:

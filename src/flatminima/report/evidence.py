@@ -11,6 +11,7 @@ from flatminima.claims.verdicts import Verdict
 from flatminima.config import parse
 from flatminima.errors import UserError
 
+CONTROLS = ("-unbalanced", "-planted")
 SYMBOLS = {
     Verdict.REPRODUCED: "✓",
     Verdict.PARTIAL: "◐",
@@ -102,13 +103,23 @@ class Ledger(_Record):
 
 @dataclass(frozen=True)
 class Population:
-    """How many networks of one experiment, or of one control, there are, and how many of them diverged."""
+    """How many networks of one experiment, or of one control, there are, and how many of them diverged.
+
+    Attributes:
+        optimiser: empty for networks that were constructed, `subgradient` for searches over minima.
+    """
 
     experiment: str
     task: str
     family: str
+    optimiser: str
     networks: int
     diverged: int
+
+    @property
+    def control(self) -> bool:
+        """Whether criteria must fail here."""
+        return self.experiment.endswith(CONTROLS)
 
 
 def read_ledger(path: Path) -> Ledger:
@@ -132,7 +143,7 @@ def read_populations(measures: Path) -> list[Population]:
     Raises:
         UserError: if the file is missing or is not a table of measures.
     """
-    keys = ["experiment", "task", "family"]
+    keys = ["experiment", "task", "family", "optimiser"]
     try:
         frame = pd.read_parquet(
             measures,

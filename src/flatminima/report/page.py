@@ -12,16 +12,15 @@ from pathlib import Path
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from flatminima.config import Study
+from flatminima.config import TheoryStudy, TrainingStudy
 from flatminima.errors import UserError
-from flatminima.figures.selection import CONTROL
 from flatminima.provenance.files import atomic_path
 from flatminima.report.captions import Caption, figure_caption, table_caption
 from flatminima.report.environment import environment
 from flatminima.report.evidence import MEANINGS, SYMBOLS, Claim, read_ledger, read_populations
 from flatminima.report.protocol import SOURCES, protocol
 
-OVERVIEW = "overview"
+OVERVIEWS = ("overview", "theory-overview")
 LONGEST = 8
 """Longest table of cases that is not folded when all of its cases hold."""
 DOWNLOADS = (".csv", ".svg", ".pdf", ".png", ".tex")
@@ -59,15 +58,14 @@ class Table:
 
 @dataclass(frozen=True)
 class Illustration:
-    """The figures of one claim: those to show with it, those shown with an earlier claim, and names without a file."""
+    """The figures of one claim in this study: those to show with it, and those shown with an earlier claim."""
 
     shown: tuple[Figure, ...]
     elsewhere: tuple[Figure, ...]
-    missing: tuple[str, ...]
 
 
 def write_report(
-    study: str, settings: Study, claims: Path, figures: list[Path], tables: list[Path], output: Path
+    study: str, settings: TrainingStudy | TheoryStudy, claims: Path, figures: list[Path], tables: list[Path], output: Path
 ) -> None:
     """Write the page of one study: one HTML file that needs neither a network nor scripts.
 
@@ -75,7 +73,7 @@ def write_report(
         study: the study's name.
         settings: the study's section of config.yaml.
         claims: its claims.json; the networks are counted in the measures.parquet beside it.
-        figures: SVG files; `overview` is shown first, then those that a claim names, then the others in this order.
+        figures: SVG files; an overview is shown first, then those that a claim names, then the others in this order.
         tables: HTML fragments, shown in this order.
         output: the page; CSV, PDF, PNG and TeX files beside figures and tables are linked relative to it.
 
@@ -93,11 +91,11 @@ def write_report(
         settings=settings,
         ledger=ledger,
         tally=Counter(claim.verdict for claim in ledger.claims),
-        trained=[population for population in populations if not population.experiment.endswith(CONTROL)],
-        controls=[population for population in populations if population.experiment.endswith(CONTROL)],
+        trained=[population for population in populations if not population.control],
+        controls=[population for population in populations if population.control],
         illustrations=illustrations,
-        overview=[figure for figure in numbered if figure.name == OVERVIEW],
-        further=[figure for figure in numbered if figure.name not in claimed | {OVERVIEW}],
+        overview=[figure for figure in numbered if figure.name in OVERVIEWS],
+        further=[figure for figure in numbered if figure.name not in {*claimed, *OVERVIEWS}],
         tables=[_table(path, output.parent) for path in tables],
         protocol=protocol(settings),
         environment=environment(),
@@ -132,9 +130,9 @@ def percent(share: float | None) -> str:
     return f"{share * 100:.1f}".removesuffix(".0") + "\N{NO-BREAK SPACE}%"
 
 
-def plural(count: int, noun: str) -> str:
-    """`1 network`, `2,000 networks`."""
-    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+def plural(count: int, noun: str, several: str = "") -> str:
+    """`1 network`, `2,000 networks`; `several` where the plural is not made with s."""
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {several or noun + 's'}"
 
 
 def _shows(mention: str, name: str) -> bool:
@@ -143,7 +141,7 @@ def _shows(mention: str, name: str) -> bool:
 
 
 def _in_order_of_mention(claims: Sequence[Claim], figures: Sequence[Path]) -> list[Path]:
-    mentions = [OVERVIEW, *(mention for claim in claims for mention in claim.figures)]
+    mentions = [*OVERVIEWS, *(mention for claim in claims for mention in claim.figures)]
 
     def place(path: Path) -> int:
         return next((k for k, mention in enumerate(mentions) if _shows(mention, path.stem)), len(mentions))
@@ -159,14 +157,13 @@ def _number(figures: Sequence[Path], folder: Path) -> list[Figure]:
 
 
 def _illustrate(claims: Sequence[Claim], figures: Sequence[Figure]) -> Mapping[str, Illustration]:
-    seen = {OVERVIEW}
+    seen = set(OVERVIEWS)
     illustrations = {}
     for claim in claims:
         own = [figure for figure in figures if any(_shows(mention, figure.name) for mention in claim.figures)]
         illustrations[claim.id] = Illustration(
             shown=tuple(figure for figure in own if figure.name not in seen),
             elsewhere=tuple(figure for figure in own if figure.name in seen),
-            missing=tuple(m for m in claim.figures if not any(_shows(m, figure.name) for figure in own)),
         )
         seen.update(figure.name for figure in own)
     return illustrations

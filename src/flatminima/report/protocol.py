@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from pydantic import BaseModel
 
-from flatminima.config import Sourced, Study
+from flatminima.config import Sourced, TheoryStudy, TrainingStudy
 
 SOURCES = {
     "stated": "the paper, or a public text about it, says so",
@@ -40,14 +40,15 @@ class Section:
     rows: tuple[Row, ...]
 
 
-def protocol(study: Study) -> list[Section]:
-    """Arrange all values of a study in one table per section of its schema: data set, tasks, experiments."""
-    return [_section(name, getattr(study, name)) for name in Study.model_fields if name != "title"]
+def protocol(study: TrainingStudy | TheoryStudy) -> list[Section]:
+    """Arrange all values of a study in one table per section of its schema, such as data set, tasks, experiments."""
+    return [_section(name, getattr(study, name)) for name in type(study).model_fields if name not in ("kind", "title")]
 
 
 def _section(name: str, content: object) -> Section:
     columns = content if isinstance(content, Mapping) else {"value": content}
-    leaves = {column: {leaf.name: leaf for leaf in _leaves(part)} for column, part in columns.items()}
+    start = name if isinstance(content, Sourced) else ""
+    leaves = {column: {leaf.name: leaf for leaf in _leaves(part, start)} for column, part in columns.items()}
     meanings = {leaf.name: leaf.meaning for part in leaves.values() for leaf in part.values()}
     rows = (
         Row(row, meaning, tuple(part[row].cell if row in part else None for part in leaves.values()))
@@ -67,7 +68,10 @@ class _Leaf:
 
 def _leaves(value: object, name: str = "", meaning: str = "") -> Iterator[_Leaf]:
     """Every value in a part of the configuration, absent options included so that rows keep the schema's order."""
-    if isinstance(value, Sourced):
+    if isinstance(value, Sourced) and isinstance(value.value, Mapping):
+        for key, item in value.value.items():
+            yield _Leaf(f"{name}.{key}", meaning, Cell(_text(item), value.source))
+    elif isinstance(value, Sourced):
         yield _Leaf(name, meaning, Cell(_text(value.value), value.source))
     elif isinstance(value, BaseModel):
         for key, field in type(value).model_fields.items():
@@ -79,6 +83,8 @@ def _leaves(value: object, name: str = "", meaning: str = "") -> Iterator[_Leaf]
 def _text(value: object) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
+    if isinstance(value, BaseModel):
+        return ", ".join(f"{key} {_text(item)}" for key, item in value)
     if isinstance(value, list | tuple):
         return ", ".join(_text(item) for item in value)
     return str(value)

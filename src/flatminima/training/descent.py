@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from flatminima.training.progress import Progress
+from flatminima.training.progress import Progress, state
 from flatminima.training.run import CHECK_EVERY, Snapshot, Trained, has_diverged, snapshot_steps
 
 FLOW_TOLERANCE = 1e-9
@@ -20,11 +20,17 @@ FLOW_TOLERANCE = 1e-9
 
 @dataclass(frozen=True)
 class MomentProblem:
-    """Second moments of a task, float64: Sx (d_x, d_x), Syx (d_y, d_x), E||y||^2 ()."""
+    """Second moments, float64: Sx (d_x, d_x), Syx (d_y, d_x), E||y||^2 (); or stacked, one problem for each replica."""
 
     input_moment: Tensor
     cross_moment: Tensor
     target_energy: Tensor
+
+    def select(self, index: Tensor) -> "MomentProblem":
+        """The problems of some replicas; the same problem where all share it."""
+        if self.input_moment.dim() == 2:
+            return self
+        return MomentProblem(self.input_moment[index], self.cross_moment[index], self.target_energy[index])
 
 
 def loss_and_gradient(weights: Sequence[Tensor], problem: MomentProblem) -> tuple[Tensor, list[Tensor]]:
@@ -65,7 +71,7 @@ def gradient_descent(
     """Full-batch gradient descent, all replicas together, each with its own step size.
 
     A replica stops when its gradient norm has fallen below `tolerance` times its first value, or when it has
-    diverged; the others go on.
+    diverged: a thousand times the loss of its start, or of the zero map if that is higher. The others go on.
 
     Args:
         weights: m tensors, W_k of shape (replicas, d_k, d_{k-1}), float64.
@@ -78,7 +84,7 @@ def gradient_descent(
     """
     replicas = len(step_sizes)
     loss, gradient = loss_and_gradient(weights, problem)
-    first_loss, first_norm = loss, _norm(gradient)
+    high_loss, first_norm = torch.maximum(loss, problem.target_energy), _norm(gradient)
     result = [weight.clone() for weight in weights]
     losses = loss.clone()
     stopped_at = torch.full((replicas,), steps)
@@ -96,7 +102,7 @@ def gradient_descent(
         loss, gradient = loss_and_gradient(current, problem)
         check = step % CHECK_EVERY == 0 or step == steps
         if check or step in wanted:
-            failed = has_diverged(loss, first_loss[active])
+            failed = has_diverged(loss, high_loss[active])
             diverged[active] |= failed
             losses[active] = loss
             for whole, part in zip(result, current, strict=True):
@@ -107,11 +113,12 @@ def gradient_descent(
             done = failed | (_norm(gradient) <= tolerance * first_norm[active])
             stopped_at[active[done]] = step
             history.append((step, torch.where(diverged, torch.nan, losses)))
-            progress.report(step, history[-1][1].nanmedian().item(), int(diverged.sum()))
+            progress.report(step, state(history[-1][1].nanmedian().item(), int(diverged.sum())))
             if done.any():
                 active, rate = active[~done], rate[~done]
                 current, gradient = ([t[~done] for t in tensors] for tensors in (current, gradient))
-    progress.finish(step, history[-1][1].nanmedian().item(), int(diverged.sum()))
+                problem = problem.select(~done)
+    progress.finish(step, state(history[-1][1].nanmedian().item(), int(diverged.sum())))
     return Trained(tuple(result), stopped_at, diverged, first_norm, kept, history)
 
 
@@ -144,7 +151,7 @@ def gradient_flow(
 
     def velocity(time: float, flat: NDArray[np.float64]) -> NDArray[np.float64]:
         loss, gradient = loss_and_gradient(unpack(flat), problem)
-        progress.report(round(steps * time / duration), loss.median().item(), 0)
+        progress.report(round(steps * time / duration), state(loss.median().item(), 0))
         return -torch.cat([g.flatten() for g in gradient]).numpy()
 
     wanted = snapshot_steps(max(snapshots, 2), steps)
@@ -157,7 +164,7 @@ def gradient_flow(
         raise RuntimeError(f"{job}: the gradient flow could not be integrated: {solution.message}")
     kept = [Snapshot(step, tuple(unpack(flat.copy()))) for step, flat in zip(wanted, solution.y.T, strict=True)]
     losses = [(snapshot.step, loss_and_gradient(snapshot.parameters, problem)[0]) for snapshot in kept]
-    progress.finish(steps, losses[-1][1].median().item(), 0)
+    progress.finish(steps, state(losses[-1][1].median().item(), 0))
     replicas = len(weights[0])
     return Trained(
         parameters=kept[-1].parameters,

@@ -7,28 +7,29 @@ INTERVAL = 5.0
 
 
 class Progress:
-    """Prints steps, median loss, diverged replicas and time left to standard error, every few seconds."""
+    """Prints steps, the job's state and the time left to standard error, every few seconds."""
 
     def __init__(self, job: str, steps: int) -> None:
         """Start the clock of a job with at most `steps` steps."""
         self._job, self._steps = job, steps
         self._start = self._last = time.monotonic()
 
-    def report(self, step: int, loss: float, diverged: int) -> None:
+    def report(self, step: int, state: str) -> None:
         """Print a line if the last one is old enough."""
         now = time.monotonic()
         if now - self._last >= INTERVAL:
             self._last = now
             left = (now - self._start) * (self._steps - step) / max(step, 1)
-            self._print(f"step {step}/{self._steps}, {_state(loss, diverged)}, at most {left:.0f} s left")
+            self._print(f"step {step}/{self._steps}, {state}, at most {left:.0f} s left")
 
-    def finish(self, step: int, loss: float, diverged: int) -> None:
+    def finish(self, step: int, state: str) -> None:
         """Print the last line."""
-        self._print(f"done after {step} steps, {_state(loss, diverged)}, {time.monotonic() - self._start:.1f} s")
+        self._print(f"done after {step} steps, {state}, {time.monotonic() - self._start:.1f} s")
 
     def _print(self, text: str) -> None:
         print(f"{self._job}: {text}", file=sys.stderr, flush=True)
 
 
-def _state(loss: float, diverged: int) -> str:
+def state(loss: float, diverged: int) -> str:
+    """State of a training job: the median loss, and how many replicas diverged."""
     return f"median loss {loss:.4g}" + (f", {diverged} diverged" if diverged else "")

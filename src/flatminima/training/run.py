@@ -39,9 +39,9 @@ class Trained:
     history: list[tuple[int, Tensor]] = field(default_factory=list)
 
 
-def has_diverged(loss: Tensor, first: Tensor) -> Tensor:
-    """Loss not finite, or a thousand times the first one."""
-    return ~torch.isfinite(loss) | (loss > DIVERGED * first)
+def has_diverged(loss: Tensor, high: Tensor) -> Tensor:
+    """Loss not finite, or a thousand times one that is high already."""
+    return ~torch.isfinite(loss) | (loss > DIVERGED * high)
 
 
 def snapshot_steps(count: int, steps: int) -> list[int]:

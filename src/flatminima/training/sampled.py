@@ -8,7 +8,7 @@ from torch import Generator, Tensor
 from torch.optim import Adam
 
 from flatminima.networks.stack import Stack
-from flatminima.training.progress import Progress
+from flatminima.training.progress import Progress, state
 from flatminima.training.run import CHECK_EVERY, Snapshot, Trained, has_diverged, snapshot_steps
 
 
@@ -172,10 +172,10 @@ def stochastic_descent(
             diverged |= failed
             descent.freeze(diverged)
             history.append((step, torch.where(diverged, torch.nan, loss.double())))
-            progress.report(step, history[-1][1].nanmedian().item(), int(diverged.sum()))
+            progress.report(step, state(history[-1][1].nanmedian().item(), int(diverged.sum())))
     if snapshots:
         kept.append(Snapshot(steps, _copy(parameters)))
-    progress.finish(steps, history[-1][1].nanmedian().item(), int(diverged.sum()))
+    progress.finish(steps, state(history[-1][1].nanmedian().item(), int(diverged.sum())))
     return Trained(_copy(parameters), stopped_at, diverged, first_norm.double(), kept, history)
 
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 from references import DTYPE, layers, normal
 
-from flatminima.minima.paths import band_upper, follow, overlaps, product_norms, top_singular_triplet
+from flatminima.minima.coupling import follow, overlaps, top_singular_triplet
 
 WIDTHS = [4, 6, 5, 3]
 
@@ -61,28 +61,6 @@ def test_a_path_through_layers_built_on_it():
     torch.testing.assert_close(path.gain, torch.ones(1, depth, dtype=DTYPE), rtol=1e-12, atol=0)
     torch.testing.assert_close(path.cosine, torch.ones(1, depth - 1, dtype=DTYPE), rtol=1e-12, atol=0)
     assert path.residual.max() < 1e-12
-
-
-def test_product_norms_against_numpy():
-    matrices, _ = layers(1, 2, WIDTHS)
-    root, gain = normal(4, 4, 4), torch.tensor([0.7, 2.0], dtype=DTYPE)
-    norms = product_norms(matrices, root, 1.5, gain)
-    for k in range(2):
-        first = np.linalg.norm(matrices[0][k] @ root, 2) / (1.5 * gain[k] ** (1 / 3))
-        second = np.linalg.norm(matrices[1][k] @ matrices[0][k] @ root, 2) / (1.5 * gain[k] ** (2 / 3))
-        np.testing.assert_allclose(norms[k], [first, second], rtol=1e-12)
-
-
-def test_a_single_layer_has_no_inner_products():
-    matrices, _ = layers(1, 2, [4, 3])
-    assert product_norms(matrices, torch.eye(4, dtype=DTYPE), 1.0, torch.ones(2, dtype=DTYPE)).shape == (2, 0)
-
-
-def test_upper_end_of_the_band():
-    """theory.md I5: sqrt(m - 1) for white inputs; sqrt(m) where some direction has no variance at all."""
-    assert [band_upper(m, 1.0, 1.0) for m in (2, 3, 5)] == pytest.approx([1, 2**0.5, 2])
-    assert band_upper(4, 0.0, 2.0) == pytest.approx(2)
-    assert band_upper(4, 0.5, 2.0) == pytest.approx((4 - 0.125) ** 0.5)
 
 
 @pytest.mark.parametrize("widths", [[4, 4, 4, 4], WIDTHS, [3, 8, 2]])

@@ -60,39 +60,6 @@ def follow(matrices: Sequence[Tensor], direction: Tensor, image: Tensor, gain: T
     )
 
 
-def product_norms(matrices: Sequence[Tensor], root: Tensor, amplitude: float, gain: Tensor) -> Tensor:
-    """Spectral norms of the partial products on the data's scale: ||W_k...W_1 C|| / (||C p|| s^{k/m}).
-
-    At a flattest minimum entry k lies in [1, `band_upper`]. For white inputs this is theory.md I5.
-
-    Args:
-        matrices: the layers, first to last.
-        root: C with C C' = Sx, shape (d_0, d_0); the identity for white inputs.
-        amplitude: ||C p|| of the path.
-        gain: end-to-end gain s, shape (...).
-
-    Returns:
-        Shape (..., m-1), k = 1..m-1.
-    """
-    depth = len(matrices)
-    norms = []
-    product = root.expand(*matrices[0].shape[:-2], *root.shape)
-    for k, matrix in enumerate(matrices[:-1], 1):
-        product = matrix @ product
-        norms.append(_spectral_norm(product) / (amplitude * gain ** (k / depth)))
-    return torch.stack(norms, -1) if norms else gain.new_empty((*gain.shape, 0))
-
-
-def band_upper(depth: int, smallest_variance: float, amplitude: float) -> float:
-    """Largest `product_norms` of a flattest minimum: sqrt(m - lambda_min(Sx) / ||C p||^2).
-
-    Testing the Hessian at a flattest minimum with M = u z' for unit z gives
-    sum_{k=0}^{m-1} s^{-2k/m} ||W_k...W_1 C z||^2 <= m ||C p||^2, whose k = 0 term is at least lambda_min(Sx).
-    White inputs give sqrt(m-1), theory.md I5.
-    """
-    return float((depth - smallest_variance / amplitude**2) ** 0.5)
-
-
 def overlaps(weights: Sequence[Tensor]) -> Tensor:
     """|<left singular vector i of W_k, right singular vector j of W_{k+1}>|, ordered by singular value.
 
@@ -118,12 +85,6 @@ def top_singular_triplet(matrix: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     image = _apply(matrix, right)
     value = image.norm(dim=-1)
     return value, _unit(image), right
-
-
-def _spectral_norm(matrix: Tensor) -> Tensor:
-    gram = matrix.mT @ matrix if matrix.shape[-2] >= matrix.shape[-1] else matrix @ matrix.mT
-    values: Tensor = torch.linalg.eigvalsh(gram)
-    return values[..., -1].clamp_min(0).sqrt()
 
 
 def _apply(matrix: Tensor, vector: Tensor) -> Tensor:

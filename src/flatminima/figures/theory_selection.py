@@ -1,0 +1,111 @@
+"""The rows that figures and tables of a theory study are made of: constructed minima, training runs, attempts."""
+
+from collections.abc import Sequence
+
+import pandas as pd
+
+from flatminima.errors import EmptyFigureError
+from flatminima.figures import selection
+
+ROUNDING = 1e-9
+"""How far left side / right side of a true inequality may fall below one before it counts as a violation."""
+REACHED = {"excess_loss": 0.02, "gradient_norm": 1e-4}
+"""Largest excess loss and gradient (relative to its start) at which a run counts as at a minimum."""
+PLANTED = "-planted"
+INPUTS = {"white": "white inputs", "coloured": "inputs not white"}
+CONSTRUCTIONS = ("flattest", "balanced", "random", "prescribed")
+STARTS = ("residual", "default", "flow", "catapult")
+STATEMENTS = {
+    "attack_white": "I2 on white inputs",
+    "attack_bound": "I3 on any inputs",
+    "attack_path": "I4: gains and cosines",
+    "attack_band": "I5: band of gains",
+    "attack_coloured": "control: I2 misapplied",
+}
+CONTROL = "attack_coloured"
+"""The statement that is false, except where all gains are equal."""
+
+
+def constructed(measures: pd.DataFrame) -> pd.DataFrame:
+    """One row per constructed global minimum.
+
+    Returns:
+        Columns construction, inputs, depth, prescribed_ratio, seed, sharpness, minimal_sharpness, sharpness_ratio and
+        certificate_gap, the last relative to the minimal sharpness.
+    """
+    rows = _named(measures[measures["layer"] == 0], CONSTRUCTIONS)
+    key = ["initialisation", "task", "depth", "step_fraction", "seed"]
+    minima = selection.pivot(rows, ["sharpness", "minimal_sharpness", "sharpness_ratio"], key)
+    gaps = rows.loc[rows["statistic"] == "minimal_sharpness", [*key, "error_bound"]]
+    minima = minima.merge(gaps, on=key, validate="one_to_one")
+    minima["certificate_gap"] = minima.pop("error_bound") / minima["minimal_sharpness"]
+    names = {"initialisation": "construction", "task": "inputs", "step_fraction": "prescribed_ratio"}
+    return minima.rename(columns=names)
+
+
+def runs(measures: pd.DataFrame) -> pd.DataFrame:
+    """One row per training run, controls left out.
+
+    Returns:
+        Columns start, map, inputs, depth, step (in units of 2 / minimal sharpness, NaN for gradient flow), seed,
+        diverged, reached (whether the run ended at a minimum, see REACHED) and sharpness_ratio, NaN unless reached.
+    """
+    rows = _named(measures[measures["layer"] == 0], STARTS)
+    key = ["initialisation", "task", "depth", "step_fraction", "seed"]
+    table = selection.pivot(rows, ["diverged", "sharpness_ratio", *REACHED], key)
+    table = table.rename(columns={"initialisation": "start", "step_fraction": "step"})
+    table[["map", "inputs"]] = table.pop("task").str.extract(r"(\w+)_(\w+)").to_numpy()
+    reached = pd.concat([table[name] <= limit for name, limit in REACHED.items()], axis=1).all(axis=1)
+    ratio = table["sharpness_ratio"].where(reached)
+    columns = ["start", "map", "inputs", "depth", "step", "seed", "diverged", "reached", "sharpness_ratio"]
+    return table.assign(diverged=table["diverged"] == 1, reached=reached, sharpness_ratio=ratio)[columns]
+
+
+def attempts(measures: pd.DataFrame) -> pd.DataFrame:
+    """One row per attempt to break a statement.
+
+    Returns:
+        Columns statement, planted (whether the statement was strengthened until false), condition, start, depth, seed,
+        and approach: left side / right side - 1 at its least.
+    """
+    chosen = measures["experiment"].str.startswith("attack_") & (measures["statistic"] == "inequality_ratio")
+    rows = measures.loc[chosen, ["experiment", "task", "initialisation", "depth", "seed", "value"]]
+    rows = rows.assign(approach=rows.pop("value") - 1, planted=rows["experiment"].str.endswith(PLANTED))
+    rows.insert(0, "statement", rows.pop("experiment").str.removesuffix(PLANTED))
+    return rows.rename(columns={"task": "condition", "initialisation": "start"}).reset_index(drop=True)
+
+
+def searches(measures: pd.DataFrame) -> pd.DataFrame:
+    """The attempts by statement, planted or not, and condition.
+
+    Returns:
+        Columns statement, planted, condition, attempts, violations (beyond ROUNDING) and closest, the least approach.
+    """
+    rows = attempts(measures)
+    rows = rows.assign(violation=rows["approach"] < -ROUNDING)
+    groups = rows.groupby(["statement", "planted", "condition"])
+    return groups.agg(
+        attempts=("seed", "size"), violations=("violation", "sum"), closest=("approach", "min")
+    ).reset_index()
+
+
+def inputs_of(rows: pd.DataFrame) -> list[str]:
+    """The kinds of inputs that rows have, in the order of INPUTS."""
+    return [inputs for inputs in INPUTS if (rows["inputs"] == inputs).any()]
+
+
+def present(rows: pd.DataFrame, figure: str, what: str) -> pd.DataFrame:
+    """The rows, if there are any.
+
+    Raises:
+        EmptyFigureError: if there are none.
+    """
+    if rows.empty:
+        raise EmptyFigureError(f"figure {figure}: no {what} in the measures; run a study of kind theory")
+    return rows
+
+
+def _named(measures: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
+    """The rows of experiments `<name>_<task>`: neither controls nor the starts of catapults."""
+    rows = measures[measures["initialisation"].isin(names)]
+    return rows[rows["experiment"] == rows["initialisation"] + "_" + rows["task"]]

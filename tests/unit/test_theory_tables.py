@@ -1,0 +1,103 @@
+"""Tables of a theory study count every attempt, minimum and run, and read the same in all three formats."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from test_figures import synthetic_study
+from test_theory_figures import CONDITIONS, DEPTHS, GAP, SEEDS, STATEMENTS, STEPS, synthetic_theory
+from theory_study import small_theory
+
+from flatminima.errors import UserError
+from flatminima.figures.tables import HEADINGS, THEORY, readable, render_table
+
+
+@pytest.fixture(scope="module")
+def study() -> pd.DataFrame:
+    return synthetic_theory()
+
+
+def test_falsification_has_a_row_per_statement_and_condition(study):
+    table = THEORY["falsification"](study).set_index(["statement", "condition"])
+    attempts = len(DEPTHS) * SEEDS
+    assert len(table) == len(STATEMENTS) * len(CONDITIONS)
+    assert (table["attempts"] == attempts).all()
+    assert (table["planted_violations"] == attempts).all()
+    assert table.loc[("attack_coloured", "square"), "violations"] == attempts / 2
+    assert table["violations"].sum() == attempts / 2
+    assert table.loc[("attack_coloured", "square"), "closest_approach"] == pytest.approx(-0.7)
+    assert table.loc[("attack_path", "square"), "closest_approach"] == pytest.approx(-1e-14, rel=0.01, abs=0)
+
+
+def test_a_violation_beyond_rounding_is_counted(study):
+    for value, count in ((1 - 2e-9, 1), (1 - 0.5e-9, 0)):
+        chosen = study["experiment"].eq("attack_white") & study["task"].eq("wide") & study["seed"].eq(3)
+        chosen &= study["statistic"].eq("inequality_ratio") & study["depth"].eq(2)
+        table = THEORY["falsification"](study.assign(value=study["value"].mask(chosen, value)))
+        assert table.set_index(["statement", "condition"]).loc[("attack_white", "wide"), "violations"] == count
+
+
+def test_constructed_summarises_every_construction(study):
+    table = THEORY["constructed"](study)
+    assert table["minima"].sum() == 3 * 2 * len(DEPTHS) * SEEDS + 6
+    assert table["certificate_gap"].to_numpy() == pytest.approx(GAP)
+    random = table.query("construction == 'random' and inputs == 'white' and depth == 2").iloc[0]
+    ratios = 3 + 0.1 * (np.arange(SEEDS) - (SEEDS - 1) / 2)
+    columns = [f"sharpness_ratio_{part}" for part in ("median", "low", "high")]
+    assert list(random[columns]) == pytest.approx(list(np.percentile(ratios, [50, 5, 95])))
+    assert np.isnan(random["prescribed_excess"])
+    prescribed = table.query("construction == 'prescribed' and inputs == 'white'")
+    assert list(prescribed["prescribed_excess"]) == pytest.approx([1e-4, 1e-2, 1])
+
+
+def test_convergence_counts_diverged_and_reached_runs(study):
+    table = THEORY["convergence"](study)
+    key = ["start", "map", "inputs", "depth", "step"]
+    assert not table.duplicated(key).any()
+    assert table["runs"].sum() == 2 * 2 * len(DEPTHS) * SEEDS * (2 * len(STEPS) + 1) + 4 * SEEDS
+    counts = table.set_index(key)[["runs", "diverged", "reached"]]
+    assert list(counts.loc[("residual", "reflected", "white", 3, 0.5)]) == [SEEDS, 0, SEEDS / 2]
+    assert list(counts.loc[("residual", "turned", "white", 3, 0.5)]) == [SEEDS, 0, SEEDS]
+    assert list(counts.loc[("default", "turned", "coloured", 2, 1.5)]) == [SEEDS, SEEDS, 0]
+    flow = table[table["start"] == "flow"].set_index(["map", "inputs", "depth"])
+    assert flow["step"].isna().all()
+    assert flow.loc[("turned", "white", 2), "reached"] == SEEDS
+    assert flow.loc[("reflected", "white", 2), "reached"] == 0
+    assert np.isnan(flow.loc[("reflected", "white", 2), "sharpness_ratio_median"])
+
+
+def test_convergence_leaves_controls_and_starts_out(study):
+    table = THEORY["convergence"](study)
+    assert set(table["start"]) == {"residual", "default", "flow", "catapult"}
+    assert table["sharpness_ratio_high"].max() == pytest.approx(9)
+
+
+@pytest.mark.parametrize("name", THEORY)
+def test_every_column_has_a_heading(study, name):
+    table = THEORY[name](study)
+    shown = readable(table)
+    assert list(shown.columns) == [
+        HEADINGS[column.removesuffix("_median")] for column in table if not column.endswith(("_low", "_high"))
+    ]
+    assert not shown.isna().any(axis=None)
+
+
+def test_equal_numbers_are_shown_once(study):
+    shown = readable(THEORY["constructed"](study)).set_index(["Construction", "Inputs", "Depth"])
+    assert shown.loc[("balanced", "coloured", "2"), "Relative to minimum"] == "1.25"
+    assert shown.loc[("random", "white", "2"), "Relative to minimum"] == "3 [2.865, 3.135]"
+
+
+@pytest.mark.parametrize("name", THEORY)
+def test_tables_of_computed_minima(name, tmp_path):
+    small_theory([2]).to_parquet(tmp_path / "measures.parquet")
+    render_table(name, tmp_path / "measures.parquet", tmp_path / name)
+    written = pd.read_csv(tmp_path / f"{name}.csv")
+    assert len(written) > 0
+    assert (tmp_path / f"{name}.html").read_text().count("<tr") == len(written) + 1
+    assert (tmp_path / f"{name}.tex").read_text().count(r"\\") >= len(written) + 1
+
+
+@pytest.mark.parametrize("name", THEORY)
+def test_a_training_study_has_no_such_table(name):
+    with pytest.raises(UserError, match="kind theory"):
+        THEORY[name](synthetic_study(depths=(2,))[0])

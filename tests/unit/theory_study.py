@@ -1,0 +1,29 @@
+"""A theory study as small as it can be, computed for real."""
+
+import pandas as pd
+
+from flatminima.config import Attack, Convergence, Minima
+from flatminima.minima.construction import construct
+from flatminima.minima.convergence import converge
+from flatminima.minima.falsification import STATEMENTS, attack
+
+STARTS = ["residual", "flow", "default", "catapult"]
+
+
+def sourced(**values):
+    return {name: {"value": value, "source": "chosen"} for name, value in values.items()}
+
+
+def small_theory(depths):
+    """The tidy table of all parts, with the keys of config.yaml's section `theory`."""
+    condition = {"inputs": 2, "outputs": 2, "hidden": 2, "rank": 2, "spread": 3.0, "ill": 3.0}
+    conditions = {"square": condition}
+    attacks = Attack.model_validate(sourced(conditions=conditions, depths=depths, attempts=4, steps=10, planted=0.9))
+    minima = sourced(condition=condition, depths=depths, instances=2, draws=2, scale=0.3, ratios=[1.0001, 2.0])
+    training = {"size": 2, "spread": 2.0, "ill": 2.0, "depths": depths, "instances": 2, "step_sizes": [0.5, 0.9]}
+    training |= {"steps": 400, "flow_time": 60, "tolerance": 1e-6, "start_ratio": 4.0, "kick": 0.01}
+    convergence = Convergence.model_validate(sourced(**training, growing_steps=[0.2, 0.5]))
+    tables = [attack("theory", name, attacks) for name in STATEMENTS]
+    tables.append(construct("theory", Minima.model_validate(minima)))
+    tables += [converge("theory", start, convergence) for start in STARTS]
+    return pd.concat(tables, ignore_index=True)

@@ -1,0 +1,80 @@
+rule attack:
+    """Searches for global minima that break one statement of theory."""
+    output:
+        "results/{study}/measures/{statement}.parquet",
+    params:
+        settings=lambda w: settings(study(w).attack),
+        code=code_digest("flatminima.minima.falsification"),
+    log:
+        "logs/{study}/measure/{statement}.log",
+    benchmark:
+        "logs/{study}/measure/{statement}.tsv"
+    wildcard_constraints:
+        study=named(studies("theory")),
+        statement=r"attack_\w+",
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=60,
+    shell:
+        r"""
+        flatminima attack \
+            --study {wildcards.study:q} \
+            --settings {params.settings:q} \
+            --output {output:q} \
+            {wildcards.statement:q} 2>&1 | tee {log:q} >&2
+        """
+
+
+rule construct:
+    """Global minima of random linear problems, made to order and measured."""
+    output:
+        "results/{study}/measures/minima.parquet",
+    params:
+        settings=lambda w: settings(study(w).minima),
+        code=code_digest("flatminima.minima.construction"),
+    log:
+        "logs/{study}/measure/minima.log",
+    benchmark:
+        "logs/{study}/measure/minima.tsv"
+    wildcard_constraints:
+        study=named(studies("theory")),
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=60,
+    shell:
+        r"""
+        flatminima construct \
+            --study {wildcards.study:q} \
+            --settings {params.settings:q} \
+            --output {output:q} 2>&1 | tee {log:q} >&2
+        """
+
+
+rule converge:
+    """Training on random linear problems from one kind of start, and where it ends."""
+    output:
+        "results/{study}/measures/{start}.parquet",
+    params:
+        settings=lambda w: settings(study(w).convergence),
+        code=code_digest("flatminima.minima.convergence"),
+    log:
+        "logs/{study}/measure/{start}.log",
+    benchmark:
+        "logs/{study}/measure/{start}.tsv"
+    wildcard_constraints:
+        study=named(studies("theory")),
+        start=named({start for values in studies("theory").values() for start in values.starts.value}),
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=60,
+    shell:
+        r"""
+        flatminima converge \
+            --study {wildcards.study:q} \
+            --settings {params.settings:q} \
+            --output {output:q} \
+            {wildcards.start:q} 2>&1 | tee {log:q} >&2
+        """
