@@ -33,9 +33,9 @@ def measure() -> Section:
         "for MNIST one replica on Gaussian samples. `gradient_descent` sees the samples' second moments and trains the "
         "replicas in one stack; the loop trains a `torch.nn.Sequential` with `torch.optim.SGD` on all samples, replica "
         "by replica. Both in float64 on one thread. Milliseconds per step of all replicas, median of "
-        f"{REPETITIONS} interleaved runs, 2 with 60,000 samples. *Difference* is the largest of any weight after training, relative to the "
-        "largest weight of its layer. *Rate* is the arithmetic of a step on moments per second, as a share of what "
-        "products of square matrices as wide as the inputs reach in the same runs."
+        f"{REPETITIONS} interleaved runs, 2 with 60,000 samples. *Difference* is the largest of any weight after "
+        "training, relative to the largest weight of its layer. *Rate* is the arithmetic of a step on moments per "
+        "second, as a share of what products of square matrices as wide as the inputs reach in the same runs."
     )
     return Section("Descent on second moments", text, rows)
 

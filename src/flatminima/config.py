@@ -20,6 +20,7 @@ NonNegativeFloat = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=1)]
 Ratio = Annotated[float, Field(ge=1, allow_inf_nan=False)]
 Depths = Annotated[list[Annotated[int, Field(ge=1, le=64)]], Field(min_length=1)]
+DeepDepths = Annotated[list[Annotated[int, Field(ge=2, le=64)]], Field(min_length=1)]
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
 
 DatasetName = Literal["digits", "patches", "mnist", "fashion_mnist", "cifar10"]
@@ -204,7 +205,7 @@ class Attack(Strict):
     """Searches for a global minimum that breaks what theory says of all of them."""
 
     conditions: Sourced[Annotated[dict[Name, Condition], Field(min_length=1)]]
-    depths: Sourced[Depths]
+    depths: Sourced[DeepDepths]
     attempts: Sourced[Count] = Field(description="For every condition, depth and statement.")
     steps: Sourced[Count] = Field(description="Subgradient steps of every attempt.")
     planted: Sourced[Annotated[float, Field(gt=0, lt=1)]] = Field(
@@ -231,7 +232,7 @@ class Convergence(Strict):
     size: Sourced[Count] = Field(description="Width of all layers.")
     spread: Sourced[Ratio] = Field(description="Largest over smallest singular value of T.")
     ill: Sourced[Ratio] = Field(description="Largest over smallest eigenvalue of Sx, where inputs are not white.")
-    depths: Sourced[Depths]
+    depths: Sourced[DeepDepths]
     instances: Sourced[Count] = Field(description="Random problems of every kind and depth.")
     step_sizes: Sourced[Annotated[list[PositiveFloat], Field(min_length=1)]] = Field(
         description="Multiples of 2 / (minimal sharpness)."

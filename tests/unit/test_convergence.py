@@ -283,10 +283,24 @@ def test_runs_repeat_and_depend_on_the_study():
 
 
 def test_kicks_have_the_length_asked_for():
-    """Twice the kick, four times the first loss: the distance from the minimum is what the setting says."""
-    table = [
-        converge("theory", "catapult", settings_of(depths=[2], steps=1, growing_steps=[1e-9], kick=kick))
-        for kick in (1e-4, 2e-4)
-    ]
-    losses = [networks(part, "catapult_[a-z]*_(white|coloured)")["loss"] for part in table]
-    np.testing.assert_allclose(losses[1] / losses[0], 4, rtol=0.02)
+    """One unit a layer: each weight moves by a hundredth of itself, so T moves by (1 +- 0.01)^2 or 1 - 0.01^2."""
+    settings = settings_of(size=1, spread=1.0, depths=[2], instances=9, steps=1, growing_steps=[1e-9], kick=0.01)
+    losses = networks(converge("theory", "catapult", settings), "catapult_[a-z]*_(white|coloured)")["excess_loss"]
+    possible = np.array([0.0201, -0.0199, -0.0001]) ** 2
+    errors = np.abs(losses.to_numpy()[:, None] - possible)
+    assert errors.min(1).max() < 1e-8
+    assert set(errors.argmin(1)) == {0, 1, 2}
+
+
+def test_gradients_are_relative_to_the_first_and_steps_are_counted():
+    ends = converge("theory", "residual", settings_of(depths=[2], steps=1, step_sizes=[1e-9]))
+    np.testing.assert_allclose(ends.loc[ends["statistic"] == "gradient_norm", "value"][:12], 1, rtol=1e-6)
+    assert set(ends["step"]) == {1}
+
+
+def test_runs_stop_when_their_gradient_is_small(tables):
+    ends = tables["residual"][~tables["residual"]["experiment"].str.endswith("-unbalanced")]
+    norms = ends[(ends["statistic"] == "gradient_norm") & (ends["step_fraction"].isin(STABLE)) & (ends["step"] < 1500)]
+    assert len(norms) >= 20
+    assert norms["value"].between(0, 1e-6).all()
+    assert norms["step"].between(20, 1480).all()

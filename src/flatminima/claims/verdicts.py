@@ -179,9 +179,9 @@ def _worst_layer(criterion: Criterion, networks: pd.DataFrame) -> tuple[pd.Serie
 
 def _describe(criterion: Criterion, cases: list[Case]) -> dict[str, Any]:
     name = criterion.statistic if criterion.relative_to is None else f"{criterion.statistic} / {criterion.relative_to}"
-    bounds = [f"at least {criterion.at_least:g}"] if criterion.at_least is not None else []
-    bounds += [f"at most {criterion.at_most:g}"] if criterion.at_most is not None else []
-    conditions = " and ".join(f"{where.statistic} at most {where.at_most:g}" for where in criterion.where)
+    bounds = [f"at least {criterion.at_least:.12g}"] if criterion.at_least is not None else []
+    bounds += [f"at most {criterion.at_most:.12g}"] if criterion.at_most is not None else []
+    conditions = " and ".join(f"{where.statistic} at most {where.at_most:.12g}" for where in criterion.where)
     condition = f"; networks with {conditions}" if conditions else ""
     return {
         "statistic": name,

@@ -35,16 +35,15 @@ def attacks(measures: pd.DataFrame, _overlaps: pd.DataFrame) -> tuple[Figure, pd
     names = [name for name in STATEMENTS if (plotted["statement"] == name).any()]
     conditions = {name: name.replace("_", " ") for name in sorted(plotted["condition"].unique())}
     lines = -(-len(names) // COLUMNS)
-    page = style.figure(1.0 + 2.2 * lines, message(plotted))
+    page = style.figure(1.0 + 2.3 * lines, message(plotted))
     axes = page.subplots(lines, COLUMNS, squeeze=False, sharex=True, sharey=True)
     for panel in axes.flat[len(names) :]:
         panel.set_visible(False)
     for panel, name in zip(axes.flat, names, strict=False):
         draw(panel, plotted[plotted["statement"] == name], "condition", conditions)
         panel.set_title(STATEMENTS[name])
-        panel.xaxis.set_tick_params(labelbottom=True)
-    for panel in axes[-1]:
         panel.set_xlabel(APPROACH)
+        panel.xaxis.set_tick_params(labelbottom=True)
     style.legend_below(page, list(axes.flat), columns=2, last=[BROKEN])
     return page, plotted
 

@@ -1,4 +1,4 @@
-"""Global minima constructed on random problems: flattest, balanced, random, unbalanced, and of prescribed sharpness."""
+"""Global minima constructed on random problems: flattest, balanced, random, and of prescribed sharpness."""
 
 from collections.abc import Iterator, Sequence
 

@@ -111,11 +111,11 @@ def _catapult(study: str, start: str, depth: int, settings: Convergence) -> Iter
     weights = _sharp(problems, settings, random)
     for fraction in settings.growing_steps.value:
         runs = problems.at(fraction)
-        begun = End(weights, torch.zeros(len(runs.rates)), _not_finite(weights), torch.ones(len(runs.rates)))
-        frame = runs.labels["experiment"].str.replace("catapult", "catapult_start")
-        yield _measure(runs.labels.assign(experiment=frame), begun, runs)
         kicked = [_kick(weight, settings.kick.value, random) for weight in weights]
         end = _descend(f"{study} {start} depth {depth} step {fraction:g}", kicked, runs, settings)
+        begun = End(weights, torch.zeros_like(end.steps), _not_finite(weights), end.first_gradient)
+        names = runs.labels["experiment"].str.replace("catapult", "catapult_start")
+        yield _measure(runs.labels.assign(experiment=names), begun, runs)
         yield _measure(runs.labels, end, runs)
         weights = [torch.where(end.diverged.view(-1, 1, 1), torch.nan, weight) for weight in end.weights]
 
@@ -154,13 +154,14 @@ def _sharp(runs: Runs, settings: Convergence, random: Generator) -> Weights:
 def _kick(weight: Tensor, length: float, random: Generator) -> Tensor:
     """A random displacement of a length relative to the weight's norm."""
     displacement = torch.randn(weight.shape, generator=random, dtype=weight.dtype)
-    scale = torch.linalg.matrix_norm(weight, keepdim=True) / torch.linalg.matrix_norm(displacement, keepdim=True)
-    return weight + length * scale * displacement
+    norms = [torch.linalg.matrix_norm(tensor, keepdim=True) for tensor in (weight, displacement)]
+    kicked: Tensor = weight + length * norms[0] / norms[1] * displacement
+    return kicked
 
 
 def _not_finite(weights: Weights) -> Tensor:
-    every = torch.cat([weight.flatten(1) for weight in weights], 1)
-    return ~every.isfinite().all(1)
+    finite: Tensor = torch.cat([weight.flatten(1) for weight in weights], 1).isfinite().all(1)
+    return ~finite
 
 
 def _descend(job: str, weights: Weights, runs: Runs, settings: Convergence) -> End:
@@ -188,7 +189,8 @@ def _measure(frame: pd.DataFrame, end: End, runs: Runs) -> pd.DataFrame:
         "loss": Statistic(loss),
         "excess_loss": Statistic(loss / target.target_energy),
         "gradient_norm": Statistic(norm / end.first_gradient[alive]),
-        "stability_limit": Statistic(2 / runs.rates[alive]),
         **near_minima(weights, problems.select(alive)),
     }
+    if runs.rates.isfinite().all():
+        statistics["stability_limit"] = Statistic(2 / runs.rates[alive])
     return tidy(frame, diverged | {name: scatter(value, alive, len(frame)) for name, value in statistics.items()})

@@ -24,6 +24,8 @@ SOFTNESS = 0.05
 """The attack's step lengths, and the temperature of its smoothed eigenvalue at the longest step."""
 NEAR, FAR = 1e-3, 0.7
 """Standard deviations of an attack's first coordinates: about a flattest minimum, and far from it."""
+RESTARTS = 4
+"""Attempts on the same problem."""
 PLANTED = "-planted"
 
 
@@ -115,8 +117,10 @@ def attack(study: str, name: str, settings: Attack) -> pd.DataFrame:
     progress, tables = Progress(f"{study} {name}", len(cases)), []
     for case, (key, condition, depth) in enumerate(cases):
         names = study, name, key, depth
-        problems = draw_problems(condition, depth, settings.attempts.value, stream(*names, "problems"))
-        near = np.arange(settings.attempts.value) < settings.attempts.value // 2
+        attempts = np.arange(settings.attempts.value)
+        near = attempts < len(attempts) // 2
+        problems = draw_problems(condition, depth, -(-len(attempts) // RESTARTS), stream(*names, "problems"))
+        problems = problems.select(torch.from_numpy(attempts % len(problems.least)))
         chart = Chart.around(flattest(problems, condition.rank), condition.hidden)
         scale = torch.from_numpy(np.where(near, NEAR, FAR)).unsqueeze(1)
         start = scale * chart.draw(1.0, torch_stream(*names, "starts"))
@@ -171,11 +175,11 @@ def search(inequality: Inequality, chart: Chart, problems: LinearProblems, start
     for length in np.geomspace(LONGEST, SHORTEST, steps):
         point = point.detach().requires_grad_()
         weights = chart.weights(point)
-        dense = MinimumHessian.at(weights, problems.root).dense()
-        values, vectors = torch.linalg.eigh(dense.detach())
+        hessian = MinimumHessian.at(weights, problems.root)
+        values, vectors = torch.linalg.eigh(hessian.dense().detach())
         best = _closer(best, inequality, weights, problems, values[:, -1])
         share = torch.softmax((values / values[:, -1:] - 1) / (SOFTNESS * length / LONGEST), 1)
-        smooth = ((vectors * share.unsqueeze(1)) @ vectors.mT * dense).sum((1, 2))
+        smooth = hessian.inner_product((vectors * share.unsqueeze(1)) @ vectors.mT)
         height = inequality(weights, problems, smooth / problems.least).log().sum()
         (slope,) = torch.autograd.grad(height, point)
         norm = slope.norm(dim=1, keepdim=True)

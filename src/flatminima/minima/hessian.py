@@ -59,6 +59,21 @@ class MinimumHessian:
         replicas, size = self.shape
         return 2 * torch.stack(terms).sum(0).reshape(replicas, size, size)
 
+    def inner_product(self, matrix: Tensor) -> Tensor:
+        """Traces of the operator times constant symmetric matrices, shape (replicas,); cheap to differentiate.
+
+        Args:
+            matrix: shape (replicas, d_y d_x, d_y d_x).
+        """
+        outputs, inputs = self.outputs[0].shape[-1], self.inputs[0].shape[-1]
+        parts = matrix.reshape(-1, outputs, inputs, outputs, inputs).transpose(2, 3)
+        parts = parts.reshape(len(matrix), outputs**2, inputs**2)
+        terms = [
+            b.reshape(-1, 1, outputs**2) @ parts @ a.reshape(-1, inputs**2, 1)
+            for b, a in zip(self.outputs, self.inputs, strict=True)
+        ]
+        return 2 * torch.stack(terms).sum(0).flatten()
+
     def spectrum(self) -> Tensor:
         """Eigenvalues in ascending order, shape (replicas, d_y d_x); all others of the Hessian are zero."""
         values: Tensor = torch.linalg.eigvalsh(self.dense())

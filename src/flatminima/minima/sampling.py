@@ -106,7 +106,8 @@ class Chart:
         square, free = torch.tensor_split(coordinates, [(depth - 1) * hidden**2], 1)
         exponent = square.reshape(len(square), depth - 1, hidden, hidden)
         exponent = (exponent + exponent.mT) / 2
-        gauge, inverse = torch.linalg.matrix_exp(exponent), torch.linalg.matrix_exp(-exponent)
+        gauge = torch.linalg.matrix_exp(exponent)
+        inverse = torch.linalg.inv(gauge)
         parts = torch.split(free, [int(mask.sum()) for mask in self.masks], 1)
         result = []
         for k, (weight, mask, part) in enumerate(zip(self.base, self.masks, parts, strict=True)):

@@ -11,7 +11,8 @@ from flatminima.claims.verdicts import Verdict
 from flatminima.config import parse
 from flatminima.errors import UserError
 
-CONTROLS = ("-unbalanced", "-planted")
+CONTROL_ENDS = ("-unbalanced", "-planted")
+CONTROL_STARTS = ("catapult_start", "attack_coloured")
 SYMBOLS = {
     Verdict.REPRODUCED: "✓",
     Verdict.PARTIAL: "◐",
@@ -119,7 +120,7 @@ class Population:
     @property
     def control(self) -> bool:
         """Whether criteria must fail here."""
-        return self.experiment.endswith(CONTROLS)
+        return self.experiment.endswith(CONTROL_ENDS) or self.experiment.startswith(CONTROL_STARTS)
 
 
 def read_ledger(path: Path) -> Ledger:

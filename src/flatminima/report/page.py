@@ -65,7 +65,12 @@ class Illustration:
 
 
 def write_report(
-    study: str, settings: TrainingStudy | TheoryStudy, claims: Path, figures: list[Path], tables: list[Path], output: Path
+    study: str,
+    settings: TrainingStudy | TheoryStudy,
+    claims: Path,
+    figures: list[Path],
+    tables: list[Path],
+    output: Path,
 ) -> None:
     """Write the page of one study: one HTML file that needs neither a network nor scripts.
 
