@@ -143,6 +143,19 @@ def measure(
 
 
 @app.command()
+def crosscheck(networks: Inputs, samples: Input, moments: Input, output: Output) -> None:
+    """Sharpness of one network of each file by other libraries."""
+    import pandas as pd
+
+    from flatminima.data.storage import load_moments, load_samples
+    from flatminima.minima.crosscheck import crosscheck as check
+    from flatminima.networks.storage import load as load_networks
+
+    problem = load_samples(samples), load_moments(moments)
+    _write_table(output, pd.concat([check(load_networks(path), *problem) for path in networks], ignore_index=True))
+
+
+@app.command()
 def attack(study: StudyName, name: str, settings: Settings, output: Output) -> None:
     """Search for global minima that break a statement of theory."""
     from flatminima.minima.falsification import attack as attack_statement

@@ -22,7 +22,7 @@ THEORY_FIGURES = [
 ]
 FIGURES = ["sharpness", *TRAINING_FIGURES, *THEORY_FIGURES]
 TABLES = {
-    "training": ["sharpness", "balance", "coupling"],
+    "training": ["sharpness", "balance", "coupling", "crosscheck"],
     "theory": ["falsification", "constructed", "convergence"],
 }
 STAGES = {
@@ -99,11 +99,13 @@ def figures(name):
     return [figure for figure in every if kept or figure != "training"]
 
 
-def parts(name):
-    """The parts of a study that are measured apart."""
+def parts(name, table):
+    """The parts of a table of a study, which are measured apart."""
     values = CONFIG.studies[name]
     if values.kind == "training":
-        return list(values.experiments)
+        used = sorted({run.task for run in values.experiments.values()})
+        checks = [f"crosscheck-{task}" for task in used] if table == "measures" else []
+        return [*values.experiments, *checks]
     return [*values.statements.value, "minima", *values.starts.value]
 
 

@@ -36,10 +36,45 @@ rule measure:
         """
 
 
+rule crosscheck:
+    """Sharpness of one network of every experiment on a task, by other libraries."""
+    input:
+        networks=lambda w: [
+            f"results/{w.study}/networks/{run}-depth{min(values.depths.value)}.safetensors"
+            for run, values in study(w).experiments.items()
+            if values.task == w.task
+        ],
+        samples="results/{study}/data/{task}.safetensors",
+        moments="results/{study}/data/{task}-moments.safetensors",
+    output:
+        "results/{study}/measures/crosscheck-{task}.parquet",
+    params:
+        code=code_digest("flatminima.minima.crosscheck", "flatminima.networks.storage"),
+    log:
+        "logs/{study}/measure/crosscheck-{task}.log",
+    benchmark:
+        "logs/{study}/measure/crosscheck-{task}.tsv"
+    wildcard_constraints:
+        study=named(studies("training")),
+        task="[a-z0-9_]+",
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=60,
+    shell:
+        r"""
+        flatminima crosscheck \
+            --samples {input.samples:q} \
+            --moments {input.moments:q} \
+            --output {output:q} \
+            {input.networks:q} 2>&1 | tee {log:q} >&2
+        """
+
+
 rule collect:
     """One tidy table of all parts of a study."""
     input:
-        lambda w: [f"results/{w.study}/{w.table}/{part}.parquet" for part in parts(w.study)],
+        lambda w: [f"results/{w.study}/{w.table}/{part}.parquet" for part in parts(w.study, w.table)],
     output:
         "results/{study}/{table}.parquet",
     log:

@@ -29,6 +29,11 @@ HEADINGS = {
     "path_cosine": "Path cosine",
     "path_residual": "Path residual",
     "singular_overlap": "Singular overlap",
+    "residual": "Relative residual",
+    "sharpness_curvlinops": "curvlinops",
+    "curvlinops_difference": "Difference (curvlinops)",
+    "sharpness_pyhessian": "PyHessian",
+    "pyhessian_difference": "Difference (PyHessian)",
     "statement": "Statement",
     "condition": "Condition",
     "attempts": "Attempts",
@@ -46,6 +51,7 @@ HEADINGS = {
     "runs": "Runs",
     "reached": "At a minimum",
 }
+PEERS = ("curvlinops", "pyhessian")
 INTERVAL = ("median", "low", "high")
 
 
@@ -77,10 +83,36 @@ def summarise(measures: pd.DataFrame, statistics: Sequence[str]) -> pd.DataFrame
 
 
 Table = Callable[[pd.DataFrame], pd.DataFrame]
+
+
+def crosscheck(measures: pd.DataFrame) -> pd.DataFrame:
+    """Sharpness of some networks by our engine and by other libraries.
+
+    Returns:
+        Columns experiment, task, depth, step_size, step_fraction, seed, sharpness, residual (relative), and for each of
+        PEERS the value and its difference from ours, relative.
+
+    Raises:
+        UserError: if no network was checked.
+    """
+    key = ["experiment", "task", "depth", "step_size", "step_fraction", "seed"]
+    rows = measures[measures["final"]]
+    ours = rows.loc[rows["statistic"] == "sharpness", [*key, "value", "error_bound"]]
+    checked = selection.pivot(rows, [f"sharpness_{peer}" for peer in PEERS], key)
+    table = ours.merge(checked, on=key, validate="one_to_one").rename(columns={"value": "sharpness"})
+    table["residual"] = table.pop("error_bound") / table["sharpness"]
+    for peer in PEERS:
+        table[f"{peer}_difference"] = (table[f"sharpness_{peer}"] / table["sharpness"] - 1).abs()
+    if table.empty:
+        raise UserError("the measures hold no network checked by other libraries; run the study's crosscheck first")
+    return table[[*key, *(column for column in HEADINGS if column in table and column not in key)]]
+
+
 TRAINING: dict[str, Table] = {
     "sharpness": partial(summarise, statistics=("sharpness", "sharpness_ratio", "excess_loss", "loss")),
     "balance": partial(summarise, statistics=("path_gain", "product_norm")),
     "coupling": partial(summarise, statistics=("path_cosine", "path_residual", "singular_overlap")),
+    "crosscheck": crosscheck,
 }
 THEORY: dict[str, Table] = {
     "falsification": theory_tables.falsification,

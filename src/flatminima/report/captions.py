@@ -174,6 +174,13 @@ TABLES = {
         f"{ROWS} {LAYERS} A flattest minimum of a linear network has path cosine 1, path residual 0 and singular "
         "overlap 1.",
     ),
+    "crosscheck": Caption(
+        "Sharpness by other libraries",
+        "One row per experiment: the sharpness of its first network that did not diverge, at its smallest depth, with "
+        "the residual that certifies it; by curvlinops, its operator given to scipy's eigsh in double precision; and "
+        "by PyHessian, power iteration in single precision. Differences are relative to ours. Linear networks are "
+        "checked on samples with exactly the second moments that they are measured on.",
+    ),
     "falsification": Caption(
         "Searches for violations of theory",
         "One row per statement and condition. Closest approach is left side over right side of the inequality, less "

@@ -1,0 +1,98 @@
+"""The sharpness of trained networks by other libraries: evidence that owes nothing to our own Hessians."""
+
+import warnings
+from importlib import import_module
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from scipy.sparse.linalg import LinearOperator, eigsh
+from torch import Tensor, nn
+
+from flatminima.data.moments import Moments
+from flatminima.data.tasks import Samples
+from flatminima.data.whitening import inverse_power
+from flatminima.errors import UserError
+from flatminima.minima.tidy import Statistic, tidy
+from flatminima.networks.modules import as_module
+from flatminima.networks.storage import Networks
+
+COLUMNS = ["layer", "statistic", "value", "error_bound"]
+EIGSH_TOLERANCE = 1e-8
+POWER_TOLERANCE, POWER_STEPS = 1e-7, 1000
+Batch = tuple[Tensor, Tensor]
+
+
+def crosscheck(networks: Networks, samples: Samples, moments: Moments) -> pd.DataFrame:
+    """Sharpness of a file's first network that did not diverge, by curvlinops with scipy's eigsh, and by PyHessian.
+
+    Args:
+        networks: trained networks.
+        samples: their task's samples.
+        moments: their task's second moments.
+
+    Returns:
+        Tidy rows of the statistics sharpness_curvlinops, whose error bound is the residual that curvlinops' own product
+        gives, and sharpness_pyhessian, whose power iteration gives none. No rows if all diverged.
+
+    Raises:
+        UserError: if the two libraries are not installed.
+    """
+    sound = networks.replicas[networks.replicas["final"] & ~networks.replicas["diverged"]]
+    labels = sound[["seed", "step_size", "step_fraction", "step", "final"]].assign(**networks.labels)
+    if sound.empty:
+        return labels.reindex(columns=[*labels.columns, *COLUMNS])
+    replica = int(sound.index[0])
+    model = as_module(networks.stack.double(), replica)
+    data = _data(networks, samples, moments)
+    scale = data[1].shape[1] * moments.loss_scale
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        value, residual = _curvlinops(model, data)
+        power = _pyhessian(model, data)
+    statistics = {
+        "sharpness_curvlinops": Statistic(*scale * torch.tensor([[value], [residual]], dtype=torch.float64)),
+        "sharpness_pyhessian": Statistic(scale * torch.tensor([power], dtype=torch.float64)),
+    }
+    return tidy(labels.loc[[replica]], statistics)
+
+
+def _data(networks: Networks, samples: Samples, moments: Moments) -> Batch:
+    """The training samples; for linear networks without biases d_x samples with the task's exact second moments."""
+    stack = networks.stack
+    if stack.rectified or stack.biases:
+        return torch.from_numpy(samples.inputs).double(), torch.from_numpy(samples.targets).double()
+    whitening, scale = inverse_power(moments.input_moment, 0.5), np.sqrt(len(moments.input_moment))
+    inputs = scale * moments.input_moment @ whitening
+    targets = scale * whitening @ moments.cross_moment.T
+    return torch.from_numpy(inputs), torch.from_numpy(targets)
+
+
+def _curvlinops(model: nn.Module, data: Batch) -> tuple[float, float]:
+    """Largest eigenvalue for the squared error averaged over samples and outputs, and its residual."""
+    curvlinops = _imported("curvlinops")
+    parameters = list(model.parameters())
+    hessian = curvlinops.HessianLinearOperator(model, nn.MSELoss(), parameters, [data], check_deterministic=False)
+    operator: LinearOperator = hessian.to_scipy()
+    start = np.random.default_rng(0).standard_normal(operator.shape[0])
+    values, vectors = eigsh(operator, k=1, which="LA", tol=EIGSH_TOLERANCE, v0=start)
+    residual = operator @ vectors[:, 0] - values[0] * vectors[:, 0]
+    return float(values[0]), float(np.linalg.norm(residual))
+
+
+def _pyhessian(model: nn.Module, data: Batch) -> float:
+    """The same by power iteration in float32, which is all that PyHessian does."""
+    torch.manual_seed(0)
+    hessian = _imported("pyhessian").hessian(
+        model.float(), nn.MSELoss(), data=tuple(t.float() for t in data), cuda=False
+    )
+    values, _ = hessian.eigenvalues(maxIter=POWER_STEPS, tol=POWER_TOLERANCE)
+    return float(values[0])
+
+
+def _imported(name: str) -> Any:
+    try:
+        return import_module(name)
+    except ImportError:
+        raise UserError(f"{name}: not installed; `make environment`, or pip install '.[peers]'") from None
