@@ -1,6 +1,6 @@
 """All statistics of trained networks, as rows of the tidy table."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from flatminima.config import Measure
-from flatminima.curvature.hessian import Loss, StackedHessian
-from flatminima.curvature.lanczos import top_eigenpair
+from flatminima.curvature.eigensolvers import stacked_eigenpairs
 from flatminima.curvature.losses import graph_bytes, losses, moment_loss, sample_losses
+from flatminima.curvature.operators import Loss, StackedHessian
 from flatminima.data.moments import Moments
 from flatminima.data.seeding import sequence
 from flatminima.data.tasks import Samples
@@ -76,6 +76,10 @@ class Problem:
         energy = torch.tensor(self.scale * moments.target_energy, dtype=torch.float64)
         first, second = (torch.from_numpy(self.scale * m) for m in (moments.input_moment, moments.cross_moment))
         return [moment_loss(stack, first, second, energy)]
+
+    def thinned_loss(self, stack: Stack) -> list[Loss]:
+        """From every tenth of the samples."""
+        return self._sample_loss(stack, self.samples.inputs[::10], self.samples.targets[::10])
 
     def test_loss(self, stack: Stack) -> list[Loss]:
         """From the test samples."""
@@ -174,25 +178,26 @@ def _whole(stack: Stack, replicas: pd.DataFrame, problem: Problem) -> Statistics
 
 
 def _curvature(stack: Stack, problem: Problem, settings: Measure, names: Sequence[str]) -> Statistics:
-    hessian = StackedHessian(problem.training_loss(stack), stack.parameters)
-    product = _single_precision(stack, problem) if _on_samples(stack) else hessian.matvec
     seed = int(sequence(*names, "lanczos").generate_state(1, np.uint32)[0])
-    start = torch.randn(hessian.shape[1], generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
-    start = start.expand(hessian.shape)
-    pair = top_eigenpair(product, start, settings.tolerance.value, settings.products.value, certify=hessian.matvec)
+    precise = StackedHessian(problem.training_loss(stack), stack.parameters)
+    operator, rough = _in_single_precision(stack, problem) if _on_samples(stack) else (precise, None)
+    tolerance, most = settings.tolerance.value, settings.products.value
+    top = stacked_eigenpairs(operator, tolerance=tolerance, max_products=most, rough=rough, precise=precise, seed=seed)
+    value, residual = top.eigenvalues[:, 0], top.residuals[:, 0]
     least, gap = problem.bound.value, abs(problem.bound.upper - problem.bound.value)
     return {
-        "sharpness": Statistic(pair.value, pair.residual),
-        "minimal_sharpness": Statistic(torch.full_like(pair.value, least), torch.full_like(pair.value, gap)),
-        "sharpness_ratio": Statistic(pair.value / least, pair.residual / least),
+        "sharpness": Statistic(value, residual),
+        "minimal_sharpness": Statistic(torch.full_like(value, least), torch.full_like(value, gap)),
+        "sharpness_ratio": Statistic(value / least, residual / least),
     }
 
 
-def _single_precision(stack: Stack, problem: Problem) -> Callable[[Tensor], Tensor]:
-    """The Hessian's product in float32: half the time, and the eigenvalue is certified in float64 at the end."""
+def _in_single_precision(stack: Stack, problem: Problem) -> tuple[StackedHessian, StackedHessian | None]:
+    """The Hessian in float32, and on a tenth of the samples where the graph of all of them is too large to be kept."""
     single = stack.with_parameters([p.float() for p in stack.parameters])
-    hessian = StackedHessian(problem.training_loss(single), single.parameters)
-    return lambda vector: hessian.matvec(vector.float()).double()
+    chunks = problem.training_loss(single)
+    rough = StackedHessian(problem.thinned_loss(single), single.parameters) if len(chunks) > 1 else None
+    return StackedHessian(chunks, single.parameters), rough
 
 
 def _on_samples(stack: Stack) -> bool:

@@ -1,0 +1,322 @@
+"""Eigenvalues at the ends of a spectrum, each with a residual that certifies it.
+
+Certified: for each value there is an eigenvalue of the operator within the residual ||H v - value v|| of it (up to the
+rounding of the products), and no value at the top is above the largest eigenvalue. Very likely only: that the values
+are the largest. From a random start, `failure_probability` bounds the chance that they are not.
+"""
+
+import math
+from dataclasses import dataclass, replace
+from typing import Literal, Protocol
+
+import torch
+from torch import Tensor
+
+from flatminima.curvature.operators import Operator
+from flatminima.errors import UserError
+
+Ends = Literal["top", "bottom", "both"]
+
+BLOCK = 2
+"""Columns of a random start: two eigenvalues that are nearly the same then do not hide each other."""
+GUARD = 2
+"""Pairs beyond the wanted ones that a rough solve hands on, lest the order of the eigenvalues be another."""
+ROUGH = 1e-2
+BASIS = 32
+ROUNDING = 1e3
+"""Residuals of so many units in the last place of the largest Ritz value cannot be improved."""
+VANISHED = 1e3
+KEPT = 0.5
+
+
+class Stacked(Protocol):
+    """Symmetric operators of many replicas, as `StackedHessian`."""
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(replicas, size)."""
+
+    def matvec(self, vector: Tensor) -> Tensor:
+        """Products, shape (replicas, size)."""
+
+
+@dataclass(frozen=True)
+class Eigenpairs:
+    """Eigenvalues with their vectors; for stacked operators all tensors have a first dimension of replicas.
+
+    Attributes:
+        eigenvalues: Ritz values, shape (pairs,): of the top from the largest down, then of the bottom from the
+            smallest up.
+        eigenvectors: unit vectors, shape (pairs, size).
+        residuals: ||H v - value v||, shape (pairs,): some eigenvalue lies within this distance of the value.
+        products: number of products with the operator; those with a rough one are not counted.
+    """
+
+    eigenvalues: Tensor
+    eigenvectors: Tensor
+    residuals: Tensor
+    products: int
+
+
+def failure_probability(steps: int, size: int, error: float, starts: int = 1) -> float:
+    """Bound on the chance that Lanczos from random starts misses the top eigenvalue by a relative error.
+
+    The chance that after `steps` steps the largest Ritz value is below lambda_max - error (lambda_max - lambda_min) is
+    at most 1.648 sqrt(size) exp(-sqrt(error) (2 steps - 1)) for a start that is uniform on the sphere (Kuczynski and
+    Wozniakowski 1992, theorem 4.2); independent starts of a block must all fail.
+
+    Args:
+        steps: products with each start vector, without restart.
+        size: dimension of the operator.
+        error: relative to the spread of the spectrum, which for positive semi-definite operators is at most lambda_max.
+        starts: columns of the block.
+    """
+    return min(1.0, 1.648 * math.sqrt(size) * math.exp(-math.sqrt(error) * (2 * steps - 1))) ** starts
+
+
+def eigenpairs(
+    operator: Operator,
+    k: int = 1,
+    ends: Ends = "top",
+    *,
+    tolerance: float = 1e-4,
+    max_products: int = 1000,
+    rough: Operator | None = None,
+    seed: int = 0,
+) -> Eigenpairs:
+    """The k largest eigenvalues, the k smallest (not in magnitude), or both.
+
+    Args:
+        operator: any symmetric operator.
+        k: eigenvalues at each end.
+        ends: which.
+        tolerance: residual to reach, relative to each value.
+        max_products: after so many products the pairs are returned as they are, with their residuals.
+        rough: a cheap approximation of the operator, such as `hessian.thinned()`, whose eigenvectors are the start.
+        seed: of the random start.
+
+    Raises:
+        UserError: if the operator has fewer eigenvalues.
+    """
+    goal = _Goal(k, ends, tolerance, max_products)
+    pairs = _solve(_Single(operator), None if rough is None else _Single(rough), goal, seed)
+    return Eigenpairs(pairs.eigenvalues[0], pairs.eigenvectors[0], pairs.residuals[0], pairs.products)
+
+
+def stacked_eigenpairs(
+    operator: Stacked,
+    k: int = 1,
+    ends: Ends = "top",
+    *,
+    tolerance: float = 1e-4,
+    max_products: int = 1000,
+    rough: Stacked | None = None,
+    precise: Stacked | None = None,
+    seed: int = 0,
+) -> Eigenpairs:
+    """The same for all replicas of a stack at once; they go on together until the last one has converged.
+
+    Args:
+        operator: the stack.
+        k: this and the other arguments as for `eigenpairs`.
+        ends: see there.
+        tolerance: see there.
+        max_products: see there.
+        rough: see there.
+        precise: the same operators in higher precision, from which values and residuals are computed at the end.
+        seed: see there.
+    """
+    goal = _Goal(k, ends, tolerance, max_products)
+    pairs = _solve(_Many(operator), None if rough is None else _Many(rough), goal, seed)
+    return pairs if precise is None else _certified(_Many(precise), pairs)
+
+
+class _Single:
+    """An operator as a stack of one replica."""
+
+    def __init__(self, operator: Operator) -> None:
+        self.shape, self.dtype, self.device = (1, operator.shape[0]), operator.dtype, operator.device
+        self._operator = operator
+
+    def images(self, block: Tensor) -> Tensor:
+        """Products with a block of vectors, shape (replicas, columns, size)."""
+        return self._operator.matmat(block[0].mT).mT.unsqueeze(0)
+
+
+class _Many:
+    """A stack of operators that takes blocks of vectors."""
+
+    dtype, device = torch.float64, torch.device("cpu")
+
+    def __init__(self, operator: Stacked) -> None:
+        self.shape = operator.shape
+        self._operator = operator
+
+    def images(self, block: Tensor) -> Tensor:
+        """Products with a block of vectors, shape (replicas, columns, size)."""
+        return torch.stack([self._operator.matvec(vector) for vector in block.unbind(1)], 1)
+
+
+@dataclass(frozen=True)
+class _Goal:
+    """Which pairs are wanted, and how well."""
+
+    k: int
+    ends: Ends
+    tolerance: float
+    max_products: int
+
+    @property
+    def wanted(self) -> int:
+        """Number of pairs."""
+        return 2 * self.k if self.ends == "both" else self.k
+
+    def order(self, dimension: int) -> Tensor:
+        """Indices of eigenvalues in ascending order, the wanted ones first; of both ends, they alternate."""
+        down = torch.arange(dimension - 1, -1, -1)
+        if self.ends == "both":
+            return torch.stack([down, down.flip(0)], 1).flatten()[:dimension]
+        return down if self.ends == "top" else down.flip(0)
+
+    def chosen(self, pairs: Eigenpairs) -> Eigenpairs:
+        """The wanted ones of pairs in that order, those of the top first."""
+        index = torch.arange(self.wanted)
+        if self.ends == "both":
+            index = torch.cat([index[::2], index[1::2]])
+        return Eigenpairs(
+            pairs.eigenvalues[:, index], pairs.eigenvectors[:, index], pairs.residuals[:, index], pairs.products
+        )
+
+
+def _solve(operator: _Single | _Many, rough: _Single | _Many | None, goal: _Goal, seed: int) -> Eigenpairs:
+    size = operator.shape[1]
+    if not 1 <= goal.wanted <= size:
+        raise UserError(f"k: {goal.wanted} eigenvalues of an operator of size {size}; expected 1 to {size} in all")
+    generator = torch.Generator().manual_seed(seed)
+    first = operator if rough is None else rough
+    start = torch.randn(*first.shape[:1], min(BLOCK, size), size, generator=generator, dtype=torch.float64)
+    if rough is None:
+        return goal.chosen(_search(operator, start, BLOCK, goal, generator))
+    coarse = replace(goal, tolerance=max(ROUGH, goal.tolerance))
+    start = _search(rough, start.to(rough.dtype), BLOCK, coarse, generator).eigenvectors
+    return goal.chosen(_search(operator, start.double(), 1, goal, generator))
+
+
+def _search(
+    operator: _Single | _Many, start: Tensor, width: int, goal: _Goal, generator: torch.Generator
+) -> Eigenpairs:
+    """Rayleigh-Ritz on a space that grows by the residuals of pairs that have not converged, and is restarted.
+
+    From a random block as wide as the growth this is block Lanczos with full reorthogonalisation and thick restart
+    (Wu & Simon 2000); from approximate eigenvectors it is Davidson's method without a preconditioner.
+
+    Returns:
+        The wanted pairs first, and the next ones.
+    """
+    space = _Subspace(operator, max(BASIS, 3 * (goal.wanted + GUARD)), start.dtype, generator)
+    space.expand(start)
+    while True:
+        values, rotation = space.ritz()
+        order = goal.order(space.dimension)
+        values, rotation = values[:, order], rotation[:, :, order]
+        leading = slice(goal.wanted + GUARD)
+        vectors, remainders = space.vectors(values[:, leading], rotation[:, :, leading])
+        residuals = remainders.norm(dim=2)
+        rounding = ROUNDING * torch.finfo(start.dtype).eps * values.abs().amax(1, keepdim=True)
+        converged = residuals <= torch.maximum(goal.tolerance * values[:, leading].abs(), rounding)
+        done = space.dimension >= goal.wanted and bool(converged[:, : goal.wanted].all())
+        if done or space.left == 0 or space.products >= goal.max_products:
+            return Eigenpairs(values[:, leading], vectors, residuals, space.products)
+        columns = min(width, space.left)
+        if space.room < columns:
+            space.restart(values[:, : space.dimension // 2], rotation[:, :, : space.dimension // 2])
+        unconverged = converged.int().argsort(dim=1, stable=True)[:, :columns]
+        space.expand(remainders.take_along_dim(unconverged.unsqueeze(2), 1))
+
+
+class _Subspace:
+    """An orthonormal basis, its images under the operators, and the operators' projections onto it."""
+
+    def __init__(
+        self, operator: _Single | _Many, capacity: int, dtype: torch.dtype, generator: torch.Generator
+    ) -> None:
+        replicas, size = operator.shape
+        self.products = self.dimension = 0
+        self._operator, self._generator = operator, generator
+        self._basis = torch.empty(replicas, min(capacity, size), size, dtype=dtype, device=operator.device)
+        self._images = torch.empty_like(self._basis)
+        self._projection = self._basis.new_zeros(replicas, self._basis.shape[1], self._basis.shape[1])
+
+    @property
+    def left(self) -> int:
+        """Dimensions of the whole space that the subspace lacks."""
+        return self._basis.shape[2] - self.dimension
+
+    @property
+    def room(self) -> int:
+        """How many more vectors fit before a restart."""
+        return self._basis.shape[1] - self.dimension
+
+    def expand(self, block: Tensor) -> None:
+        """Add vectors, shape (replicas, columns, size)."""
+        old = self.dimension
+        for vector in block.unbind(1):
+            self._basis[:, self.dimension] = self._orthonormal(vector.to(self._basis))
+            self.dimension += 1
+        new = slice(old, self.dimension)
+        self._images[:, new] = self._operator.images(self._basis[:, new])
+        self.products += block.shape[1]
+        cross = self._basis[:, : self.dimension] @ self._images[:, new].mT
+        self._projection[:, : self.dimension, new] = cross
+        self._projection[:, new, : self.dimension] = cross.mT
+        self._projection[:, new, new] = (cross[:, new] + cross[:, new].mT) / 2
+
+    def ritz(self) -> tuple[Tensor, Tensor]:
+        """Ritz values in ascending order, shape (replicas, dimension), and their coefficients in the columns."""
+        values, rotation = torch.linalg.eigh(self._projection[:, : self.dimension, : self.dimension])
+        return values, rotation
+
+    def vectors(self, values: Tensor, rotation: Tensor) -> tuple[Tensor, Tensor]:
+        """Ritz vectors and the remainders H v - value v, shapes (replicas, pairs, size)."""
+        vectors = rotation.mT @ self._basis[:, : self.dimension]
+        return vectors, rotation.mT @ self._images[:, : self.dimension] - values.unsqueeze(2) * vectors
+
+    def restart(self, values: Tensor, rotation: Tensor) -> None:
+        """Shrink to the span of some Ritz vectors."""
+        kept = values.shape[1]
+        for stored in (self._basis, self._images):
+            stored[:, :kept] = rotation.mT @ stored[:, : self.dimension]
+        self._projection[:, :kept, :kept] = torch.diag_embed(values)
+        self.dimension = kept
+
+    def _orthonormal(self, vector: Tensor) -> Tensor:
+        """Remove the basis from vectors, shape (replicas, size), until nothing is left to remove.
+
+        A vector that lies in the space is replaced by a random one, as after the breakdown of a Lanczos process.
+        """
+        basis = self._basis[:, : self.dimension]
+        vector = _unit(vector)
+        while True:
+            rest = vector - torch.linalg.vecdot(basis.mT, (basis @ vector.unsqueeze(2)).mT)
+            length = rest.norm(dim=1)
+            lost = length < VANISHED * torch.finfo(rest.dtype).eps
+            if lost.any():
+                random = torch.randn(rest.shape, generator=self._generator, dtype=rest.dtype).to(rest.device)
+                rest = torch.where(lost.unsqueeze(1), random, rest)
+            vector = _unit(rest)
+            if (length > KEPT).all():
+                return vector
+
+
+def _certified(precise: _Many, pairs: Eigenpairs) -> Eigenpairs:
+    """Values and residuals from one more product each."""
+    images = precise.images(pairs.eigenvectors)
+    values = (images * pairs.eigenvectors).sum(2)
+    residuals = (images - values.unsqueeze(2) * pairs.eigenvectors).norm(dim=2)
+    return Eigenpairs(values, pairs.eigenvectors, residuals, pairs.products)
+
+
+def _unit(vector: Tensor) -> Tensor:
+    """Vectors of length one; zero stays zero."""
+    length: Tensor = torch.linalg.vector_norm(vector, dim=1, keepdim=True)
+    return vector / length.clamp_min(torch.finfo(vector.dtype).tiny)
