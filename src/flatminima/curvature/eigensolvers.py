@@ -23,6 +23,8 @@ GUARD = 2
 """Pairs beyond the wanted ones that a rough solve hands on, lest the order of the eigenvalues be another."""
 ROUGH = 1e-2
 BASIS = 32
+SMALL = 64
+"""Operators no larger are diagonalised in the whole space."""
 ROUNDING = 1e3
 """Residuals of so many units in the last place of the largest Ritz value cannot be improved."""
 VANISHED = 1e3
@@ -193,13 +195,25 @@ def _solve(operator: _Single | _Many, rough: _Single | _Many | None, goal: _Goal
     if not 1 <= goal.wanted <= size:
         raise UserError(f"k: {goal.wanted} eigenvalues of an operator of size {size}; expected 1 to {size} in all")
     generator = torch.Generator().manual_seed(seed)
+    if size <= SMALL:
+        return goal.chosen(_diagonalised(operator, goal))
     first = operator if rough is None else rough
-    start = torch.randn(*first.shape[:1], min(BLOCK, size), size, generator=generator, dtype=torch.float64)
+    start = torch.randn(*first.shape[:1], BLOCK, size, generator=generator, dtype=torch.float64)
     if rough is None:
         return goal.chosen(_search(operator, start, BLOCK, goal, generator))
     coarse = replace(goal, tolerance=max(ROUGH, goal.tolerance))
     start = _search(rough, start.to(rough.dtype), BLOCK, coarse, generator).eigenvectors
     return goal.chosen(_search(operator, start.double(), 1, goal, generator))
+
+
+def _diagonalised(operator: _Single | _Many, goal: _Goal) -> Eigenpairs:
+    """All pairs, from products with the unit vectors."""
+    replicas, size = operator.shape
+    matrix = operator.images(torch.eye(size, dtype=torch.float64, device=operator.device).expand(replicas, -1, -1))
+    values, vectors = torch.linalg.eigh((matrix + matrix.mT) / 2)
+    values, vectors = values[:, goal.order(size)], vectors[:, :, goal.order(size)].mT
+    remainders = vectors @ matrix - values.unsqueeze(2) * vectors
+    return Eigenpairs(values, vectors, remainders.norm(dim=2), size)
 
 
 def _search(

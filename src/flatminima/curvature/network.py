@@ -32,7 +32,7 @@ class Network:
         Raises:
             UserError: if there are none, a name is unknown, or layers behave at random or by batch in training mode.
         """
-        _refuse_training(module)
+        refuse_training(module)
         self._module = module
         self._names = _selected(module, names)
         tensors = dict(module.named_parameters()) | dict(module.named_buffers())
@@ -98,7 +98,12 @@ def graph_bytes(build: Callable[[], object], existing: Iterable[Tensor]) -> int:
     return sum(kept.values())
 
 
-def _refuse_training(module: Module) -> None:
+def refuse_training(module: Module) -> None:
+    """Refuse modules with layers that behave at random or by batch.
+
+    Raises:
+        UserError: naming the layer.
+    """
     for name, layer in module.named_modules():
         if layer.training and isinstance(layer, _BatchNorm | _DropoutNd):
             raise UserError(f"model: {type(layer).__name__} {name} is in training mode; call model.eval() first")

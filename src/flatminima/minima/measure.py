@@ -12,13 +12,14 @@ from torch import Tensor
 
 from flatminima.config import Measure
 from flatminima.curvature.eigensolvers import stacked_eigenpairs
+from flatminima.curvature.jacobians import SampleJacobians, top_singular_triplets
 from flatminima.curvature.losses import graph_bytes, losses, moment_loss, sample_losses
 from flatminima.curvature.operators import Loss, StackedHessian
 from flatminima.data.moments import Moments
 from flatminima.data.seeding import sequence
 from flatminima.data.tasks import Samples
 from flatminima.minima.bound import MinimalSharpness, minimal_sharpness
-from flatminima.minima.paths import PathStatistics, band_upper, follow, overlaps, product_norms, top_singular_triplet
+from flatminima.minima.paths import PathStatistics, band_upper, follow, overlaps, product_norms
 from flatminima.networks.stack import Stack
 from flatminima.networks.storage import Networks
 
@@ -233,8 +234,9 @@ def _sampled_paths(stack: Stack, inputs: Tensor) -> Statistics:
 
     A sample whose Jacobian is zero, all units of some layer being off, has no path and is left out.
     """
-    per_sample = [_sample_paths(stack, x.expand(stack.replicas, 1, -1)) for x in inputs]
-    stacked = {name: torch.stack([sample[name] for sample in per_sample]) for name in per_sample[0]}
+    together = max(1, MEMORY // (8 * sum(weight.numel() for weight in stack.weights)))
+    groups = [_sample_paths(stack, x) for x in torch.split(inputs, together)]
+    stacked = {name: torch.cat([group[name] for group in groups], 1).transpose(0, 1) for name in groups[0]}
     dead = stacked["end_to_end_gain"] == 0
     result: Statistics = {}
     for name, values in stacked.items():
@@ -250,21 +252,28 @@ def _sampled_paths(stack: Stack, inputs: Tensor) -> Statistics:
 
 
 def _sample_paths(stack: Stack, inputs: Tensor) -> dict[str, Tensor]:
-    """Path statistics of one sample per replica; the network is linear around it, with layers D_k W_k."""
-    *hidden, _ = stack.layers(inputs)
-    masks = [(h[:, 0] > 0).to(h.dtype).unsqueeze(-1) for h in hidden]
-    matrices = [mask * weight for mask, weight in zip(masks, stack.weights, strict=False)] + [stack.weights[-1]]
-    jacobian = matrices[0]
-    for matrix in matrices[1:]:
-        jacobian = matrix @ jacobian
-    gain, image, direction = top_singular_triplet(jacobian)
+    """Path statistics of some samples, shape (replicas, samples, ...); around each, a network is linear.
+
+    Its layers there are D_k W_k, and its partial products the Jacobians of layer k's output in the input.
+    """
+    start = inputs.repeat(stack.replicas, 1, 1).requires_grad_()
+    outputs = list(stack.layers(start))
+    *partial, whole = [SampleJacobians(start, output, batch=2) for output in outputs]
+    top = top_singular_triplets(whole)
+    gain, image, direction = (
+        part.reshape(*start.shape[:2], *part.shape[1:]) for part in (top.singular_values, top.left, top.right)
+    )
+    masks = [(output.detach() > 0).to(start.dtype).unsqueeze(-1) for output in outputs[:-1]]
+    weights = [weight.unsqueeze(1) for weight in stack.weights]
+    matrices = [mask * weight for mask, weight in zip(masks, weights, strict=False)] + weights[-1:]
     path: PathStatistics = follow(matrices, direction, image, gain)
-    identity = torch.eye(inputs.shape[-1], dtype=inputs.dtype)
+    norms = [top_singular_triplets(jacobians).singular_values.reshape(gain.shape) for jacobians in partial]
+    powers = torch.arange(1, stack.depth) / stack.depth
     return {
         "path_gain": path.gain,
-        "path_residual": path.residual[:, 1:],
+        "path_residual": path.residual[..., 1:],
         "path_cosine": path.cosine,
-        "product_norm": product_norms(matrices, identity, 1.0, gain),
+        "product_norm": torch.stack(norms, -1) / gain.unsqueeze(-1) ** powers if norms else path.cosine,
         "end_to_end_gain": gain,
     }
 
