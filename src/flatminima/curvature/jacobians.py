@@ -148,6 +148,8 @@ def layer_maps(model: Module, inputs: Tensor, layers: Sequence[str]) -> LayerMap
 class Path:
     """How the direction of the largest end-to-end gain goes through a module, for each sample.
 
+    All are NaN for a sample whose Jacobian is zero: it has no path.
+
     Attributes:
         gain: ||J_k v|| / s^{k/m}, shape (samples, m), with J_k the map from the input to the k-th of m maps' ends, and
             (s, u, v) the top singular triplet of all of them; the last is 1.
@@ -172,7 +174,7 @@ def signal_path(maps: LayerMaps, *, tolerance: float = 1e-6, seed: int = 0) -> P
     backward = [maps.between(k, depth).rmatvec(top.left) for k in range(1, depth)]
     gains = torch.stack([image.norm(dim=1) for image in forward], 1)
     layer_gain = top.singular_values.unsqueeze(1) ** (torch.arange(1, depth + 1).to(gains) / depth)
-    cosines = [torch.cosine_similarity(p, g, dim=1) for p, g in zip(forward, backward, strict=False)]
+    cosines = [(p * g).sum(1) / (p.norm(dim=1) * g.norm(dim=1)) for p, g in zip(forward, backward, strict=False)]
     return Path(gains / layer_gain, torch.stack(cosines, 1) if cosines else gains[:, :0])
 
 

@@ -35,7 +35,7 @@ class Samples:
             UserError: if there are no samples, or the loader cannot be read twice.
         """
         batches = _as_batches(data)
-        if iter(batches) is batches:
+        if isinstance(batches, Iterator):
             raise UserError("data: a generator gives its batches only once; pass a list of batches or a DataLoader")
         self._source = batches
         self._digest = torch.zeros(2, dtype=torch.float64)
