@@ -19,9 +19,11 @@ Ends = Literal["top", "bottom", "both"]
 
 BLOCK = 2
 """Columns of a random start: two eigenvalues that are nearly the same then do not hide each other."""
-GUARD = 2
+GUARD = 1
 """Pairs beyond the wanted ones that a rough solve hands on, lest the order of the eigenvalues be another."""
 ROUGH = 1e-2
+NEAREST = 0.05
+"""Smallest gap to a rough eigenvalue that a correction trusts, relative to the largest of them."""
 BASIS = 32
 SMALL = 64
 """Operators no larger are diagonalised in the whole space."""
@@ -194,16 +196,16 @@ def _solve(operator: _Single | _Many, rough: _Single | _Many | None, goal: _Goal
     size = operator.shape[1]
     if not 1 <= goal.wanted <= size:
         raise UserError(f"k: {goal.wanted} eigenvalues of an operator of size {size}; expected 1 to {size} in all")
-    generator = torch.Generator().manual_seed(seed)
     if size <= SMALL:
         return goal.chosen(_diagonalised(operator, goal))
-    first = operator if rough is None else rough
-    start = torch.randn(*first.shape[:1], BLOCK, size, generator=generator, dtype=torch.float64)
+    generator = torch.Generator().manual_seed(seed)
+    start = torch.randn(BLOCK, size, generator=generator, dtype=torch.float64).expand(operator.shape[0], -1, -1)
     if rough is None:
-        return goal.chosen(_search(operator, start, BLOCK, goal, generator))
+        return goal.chosen(_search(operator, start, BLOCK, goal, generator).pairs(goal.wanted))
     coarse = replace(goal, tolerance=max(ROUGH, goal.tolerance))
-    start = _search(rough, start.to(rough.dtype), BLOCK, coarse, generator).eigenvectors
-    return goal.chosen(_search(operator, start.double(), 1, goal, generator))
+    known = _search(rough, start.to(rough.dtype), BLOCK, coarse, generator)
+    start = known.pairs(goal.wanted + GUARD).eigenvectors.double()
+    return goal.chosen(_search(operator, start, 1, goal, generator, known.correction()).pairs(goal.wanted))
 
 
 def _diagonalised(operator: _Single | _Many, goal: _Goal) -> Eigenpairs:
@@ -217,46 +219,65 @@ def _diagonalised(operator: _Single | _Many, goal: _Goal) -> Eigenpairs:
 
 
 def _search(
-    operator: _Single | _Many, start: Tensor, width: int, goal: _Goal, generator: torch.Generator
-) -> Eigenpairs:
+    operator: _Single | _Many,
+    start: Tensor,
+    width: int,
+    goal: _Goal,
+    generator: torch.Generator,
+    correct: "_Correction | None" = None,
+) -> "_Subspace":
     """Rayleigh-Ritz on a space that grows by the residuals of pairs that have not converged, and is restarted.
 
     From a random block as wide as the growth this is block Lanczos with full reorthogonalisation and thick restart
-    (Wu & Simon 2000); from approximate eigenvectors it is Davidson's method without a preconditioner.
-
-    Returns:
-        The wanted pairs first, and the next ones.
+    (Wu & Simon 2000); from approximate eigenvectors and with a correction of the residuals, Davidson's method.
     """
-    space = _Subspace(operator, max(BASIS, 3 * (goal.wanted + GUARD)), start.dtype, generator)
+    space = _Subspace(operator, max(BASIS, 3 * (goal.wanted + GUARD)), goal, start.dtype, generator)
     space.expand(start)
     while True:
-        values, rotation = space.ritz()
-        order = goal.order(space.dimension)
-        values, rotation = values[:, order], rotation[:, :, order]
-        leading = slice(goal.wanted + GUARD)
-        vectors, remainders = space.vectors(values[:, leading], rotation[:, :, leading])
+        values, remainders = space.leading(max(goal.wanted, width))
         residuals = remainders.norm(dim=2)
-        rounding = ROUNDING * torch.finfo(start.dtype).eps * values.abs().amax(1, keepdim=True)
-        converged = residuals <= torch.maximum(goal.tolerance * values[:, leading].abs(), rounding)
+        rounding = ROUNDING * torch.finfo(start.dtype).eps * space.values.abs().amax(1, keepdim=True)
+        converged = residuals <= torch.maximum(goal.tolerance * values.abs(), rounding)
         done = space.dimension >= goal.wanted and bool(converged[:, : goal.wanted].all())
         if done or space.left == 0 or space.products >= goal.max_products:
-            return Eigenpairs(values[:, leading], vectors, residuals, space.products)
+            return space
         columns = min(width, space.left)
         if space.room < columns:
-            space.restart(values[:, : space.dimension // 2], rotation[:, :, : space.dimension // 2])
-        unconverged = converged.int().argsort(dim=1, stable=True)[:, :columns]
-        space.expand(remainders.take_along_dim(unconverged.unsqueeze(2), 1))
+            space.restart()
+        worst = converged.int().argsort(dim=1, stable=True)[:, :columns]
+        growth = remainders.take_along_dim(worst.unsqueeze(2), 1)
+        space.expand(growth if correct is None else correct(growth, values.take_along_dim(worst, 1)))
+
+
+class _Correction:
+    """Davidson's correction (value - H)^-1 r of residuals, with H known roughly on a space and zero elsewhere."""
+
+    def __init__(self, values: Tensor, vectors: Tensor) -> None:
+        self._values, self._vectors = values, vectors
+
+    def __call__(self, remainders: Tensor, values: Tensor) -> Tensor:
+        """Corrected residuals, shape (replicas, columns, size), up to factors."""
+        gaps = values.unsqueeze(2).to(self._values) - self._values.unsqueeze(1)
+        least = NEAREST * self._values.abs().amax(1).reshape(-1, 1, 1)
+        gaps = torch.where(gaps.abs() < least, least.expand_as(gaps), gaps)
+        weights = values.unsqueeze(2).to(gaps) / gaps - 1
+        parts = remainders.to(self._vectors) @ self._vectors.mT
+        return remainders + ((weights * parts) @ self._vectors).to(remainders)
 
 
 class _Subspace:
-    """An orthonormal basis, its images under the operators, and the operators' projections onto it."""
+    """An orthonormal basis, its images under the operators, and the eigenpairs of the projections onto it.
+
+    Attributes:
+        values: Ritz values, shape (replicas, dimension), in the order of the goal.
+    """
 
     def __init__(
-        self, operator: _Single | _Many, capacity: int, dtype: torch.dtype, generator: torch.Generator
+        self, operator: _Single | _Many, capacity: int, goal: _Goal, dtype: torch.dtype, generator: torch.Generator
     ) -> None:
         replicas, size = operator.shape
         self.products = self.dimension = 0
-        self._operator, self._generator = operator, generator
+        self._operator, self._goal, self._generator = operator, goal, generator
         self._basis = torch.empty(replicas, min(capacity, size), size, dtype=dtype, device=operator.device)
         self._images = torch.empty_like(self._basis)
         self._projection = self._basis.new_zeros(replicas, self._basis.shape[1], self._basis.shape[1])
@@ -273,53 +294,60 @@ class _Subspace:
 
     def expand(self, block: Tensor) -> None:
         """Add vectors, shape (replicas, columns, size)."""
-        old = self.dimension
-        for vector in block.unbind(1):
-            self._basis[:, self.dimension] = self._orthonormal(vector.to(self._basis))
-            self.dimension += 1
-        new = slice(old, self.dimension)
+        new = slice(self.dimension, self.dimension + block.shape[1])
+        self._basis[:, new] = self._orthonormal(block.to(self._basis))
         self._images[:, new] = self._operator.images(self._basis[:, new])
-        self.products += block.shape[1]
-        cross = self._basis[:, : self.dimension] @ self._images[:, new].mT
-        self._projection[:, : self.dimension, new] = cross
-        self._projection[:, new, : self.dimension] = cross.mT
+        self.dimension, self.products = new.stop, self.products + block.shape[1]
+        cross = self._basis[:, : new.stop] @ self._images[:, new].mT
+        self._projection[:, : new.stop, new] = cross
+        self._projection[:, new, : new.stop] = cross.mT
         self._projection[:, new, new] = (cross[:, new] + cross[:, new].mT) / 2
+        values, rotation = torch.linalg.eigh(self._projection[:, : new.stop, : new.stop])
+        order = self._goal.order(self.dimension)
+        self.values, self._rotation = values[:, order], rotation[:, :, order].mT
 
-    def ritz(self) -> tuple[Tensor, Tensor]:
-        """Ritz values in ascending order, shape (replicas, dimension), and their coefficients in the columns."""
-        values, rotation = torch.linalg.eigh(self._projection[:, : self.dimension, : self.dimension])
-        return values, rotation
+    def leading(self, count: int) -> tuple[Tensor, Tensor]:
+        """The first Ritz values and their remainders H v - value v, shape (replicas, count, size)."""
+        values = self.values[:, :count]
+        return values, self._rotated(self._images, count) - values.unsqueeze(2) * self._rotated(self._basis, count)
 
-    def vectors(self, values: Tensor, rotation: Tensor) -> tuple[Tensor, Tensor]:
-        """Ritz vectors and the remainders H v - value v, shapes (replicas, pairs, size)."""
-        vectors = rotation.mT @ self._basis[:, : self.dimension]
-        return vectors, rotation.mT @ self._images[:, : self.dimension] - values.unsqueeze(2) * vectors
+    def pairs(self, count: int) -> Eigenpairs:
+        """The first Ritz pairs."""
+        values, remainders = self.leading(count)
+        return Eigenpairs(values, self._rotated(self._basis, count), remainders.norm(dim=2), self.products)
 
-    def restart(self, values: Tensor, rotation: Tensor) -> None:
-        """Shrink to the span of some Ritz vectors."""
-        kept = values.shape[1]
+    def correction(self) -> _Correction:
+        """From all Ritz pairs."""
+        return _Correction(self.values, self._rotated(self._basis, self.dimension))
+
+    def restart(self) -> None:
+        """Shrink to the span of the first half of the Ritz vectors."""
+        kept = self.dimension // 2
         for stored in (self._basis, self._images):
-            stored[:, :kept] = rotation.mT @ stored[:, : self.dimension]
-        self._projection[:, :kept, :kept] = torch.diag_embed(values)
+            stored[:, :kept] = self._rotated(stored, kept)
+        self._projection[:, :kept, :kept] = torch.diag_embed(self.values[:, :kept])
         self.dimension = kept
 
-    def _orthonormal(self, vector: Tensor) -> Tensor:
-        """Remove the basis from vectors, shape (replicas, size), until nothing is left to remove.
+    def _rotated(self, stored: Tensor, count: int) -> Tensor:
+        return torch.bmm(self._rotation[:, :count], stored[:, : self.dimension])
+
+    def _orthonormal(self, block: Tensor) -> Tensor:
+        """Remove the basis from a block of vectors and make it orthonormal, until nothing is left to remove.
 
         A vector that lies in the space is replaced by a random one, as after the breakdown of a Lanczos process.
         """
         basis = self._basis[:, : self.dimension]
-        vector = _unit(vector)
+        block = _unit(block)
         while True:
-            rest = vector - torch.linalg.vecdot(basis.mT, (basis @ vector.unsqueeze(2)).mT)
-            length = rest.norm(dim=1)
-            lost = length < VANISHED * torch.finfo(rest.dtype).eps
+            rest, triangle = torch.linalg.qr((block - (block @ basis.mT) @ basis).mT)
+            lengths = triangle.diagonal(dim1=1, dim2=2).abs()
+            lost = lengths < VANISHED * torch.finfo(block.dtype).eps
+            block = rest.mT
             if lost.any():
-                random = torch.randn(rest.shape, generator=self._generator, dtype=rest.dtype).to(rest.device)
-                rest = torch.where(lost.unsqueeze(1), random, rest)
-            vector = _unit(rest)
-            if (length > KEPT).all():
-                return vector
+                random = torch.randn(block.shape, generator=self._generator, dtype=block.dtype).to(block.device)
+                block = torch.where(lost.unsqueeze(2), _unit(random), block)
+            elif (lengths > KEPT).all():
+                return block
 
 
 def _certified(precise: _Many, pairs: Eigenpairs) -> Eigenpairs:
@@ -332,5 +360,5 @@ def _certified(precise: _Many, pairs: Eigenpairs) -> Eigenpairs:
 
 def _unit(vector: Tensor) -> Tensor:
     """Vectors of length one; zero stays zero."""
-    length: Tensor = torch.linalg.vector_norm(vector, dim=1, keepdim=True)
+    length: Tensor = torch.linalg.vector_norm(vector, dim=-1, keepdim=True)
     return vector / length.clamp_min(torch.finfo(vector.dtype).tiny)
