@@ -5,7 +5,7 @@ CORES ?= all
 
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
-.PHONY: help reproduce paper unlock test lint benchmark readme schema lock clean environment
+.PHONY: help reproduce paper unlock test lint benchmark benchmark-curvature readme schema lock clean environment
 OUTSIDE := $(PATH)
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 unexport PYTHONPATH PYTHONHOME
@@ -15,7 +15,7 @@ LOCKED = { code=$$?; [ -z "$$(ls .snakemake/locks 2> /dev/null)" ] || \
 	echo "If no other run is at work in this folder, the last one was killed: make unlock, then this again" >&2; exit $$code; }
 
 help: ## Print this list
-	@sed -n 's/^\([a-z]*\):.*## /\1|/p' Makefile | while IFS='|' read -r target text; do printf 'make %-10s %s\n' "$$target" "$$text"; done
+	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' Makefile | while IFS='|' read -r target text; do printf 'make %-20s %s\n' "$$target" "$$text"; done
 
 reproduce: environment ## Run every study that needs no download, judge every claim, write the report
 	@snakemake --profile workflow/profiles/default --cores $(CORES) || $(LOCKED)
@@ -37,6 +37,10 @@ lint: environment ## Check style, types, the direction of imports, and the workf
 
 benchmark: environment ## Time the numerical kernels and the workflow, and write docs/benchmarks.md
 	@MALLOC_MMAP_THRESHOLD_=1000000000 MALLOC_TRIM_THRESHOLD_=2000000000 python -m benchmarks
+
+benchmark-curvature: environment ## Compare the curvature engine with other libraries, and write docs/benchmarks-curvature.md
+	@python -c "import curvlinops, pyhessian" 2> /dev/null || python -m pip install --no-build-isolation --editable ".[peers]"
+	@MALLOC_MMAP_THRESHOLD_=1000000000 MALLOC_TRIM_THRESHOLD_=2000000000 python -W ignore -m benchmarks.curvature
 
 readme: environment ## Write the scoreboard of README.md anew
 	flatminima readme

@@ -245,7 +245,7 @@ def _search(
         if space.room < columns:
             space.restart()
         worst = converged.int().argsort(dim=1, stable=True)[:, :columns]
-        growth = remainders.take_along_dim(worst.unsqueeze(2), 1)
+        growth = remainders[torch.arange(len(worst)).unsqueeze(1), worst]
         space.expand(growth if correct is None else correct(growth, values.take_along_dim(worst, 1)))
 
 
@@ -339,15 +339,25 @@ class _Subspace:
         basis = self._basis[:, : self.dimension]
         block = _unit(block)
         while True:
-            rest, triangle = torch.linalg.qr((block - (block @ basis.mT) @ basis).mT)
-            lengths = triangle.diagonal(dim1=1, dim2=2).abs()
+            block, lengths = _gram_schmidt(block - (block @ basis.mT) @ basis)
             lost = lengths < VANISHED * torch.finfo(block.dtype).eps
-            block = rest.mT
             if lost.any():
                 random = torch.randn(block.shape, generator=self._generator, dtype=block.dtype).to(block.device)
                 block = torch.where(lost.unsqueeze(2), _unit(random), block)
             elif (lengths > KEPT).all():
                 return block
+
+
+def _gram_schmidt(block: Tensor) -> tuple[Tensor, Tensor]:
+    """Orthonormal vectors, shape (replicas, columns, size), and the lengths of what was left to normalise."""
+    done: list[Tensor] = []
+    lengths = []
+    for vector in block.unbind(1):
+        for other in done:
+            vector = vector - (vector * other).sum(1, keepdim=True) * other
+        lengths.append(torch.linalg.vector_norm(vector, dim=1))
+        done.append(_unit(vector))
+    return torch.stack(done, 1), torch.stack(lengths, 1)
 
 
 def _certified(precise: _Many, pairs: Eigenpairs) -> Eigenpairs:
