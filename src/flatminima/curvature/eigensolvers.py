@@ -203,9 +203,10 @@ def _solve(operator: _Single | _Many, rough: _Single | _Many | None, goal: _Goal
     if rough is None:
         return goal.chosen(_search(operator, start, BLOCK, goal, generator).pairs(goal.wanted))
     coarse = replace(goal, tolerance=max(ROUGH, goal.tolerance))
-    known = _search(rough, start.to(rough.dtype), BLOCK, coarse, generator)
-    start = known.pairs(goal.wanted + GUARD).eigenvectors.double()
-    return goal.chosen(_search(operator, start, 1, goal, generator, known.correction()).pairs(goal.wanted))
+    start, correct = _search(
+        rough, start.to(torch.promote_types(rough.dtype, torch.float32)), BLOCK, coarse, generator
+    ).handed_on()
+    return goal.chosen(_search(operator, start, 1, goal, generator, correct).pairs(goal.wanted))
 
 
 def _diagonalised(operator: _Single | _Many, goal: _Goal) -> Eigenpairs:
@@ -279,7 +280,7 @@ class _Subspace:
         self.products = self.dimension = 0
         self._operator, self._goal, self._generator = operator, goal, generator
         self._basis = torch.empty(replicas, min(capacity, size), size, dtype=dtype, device=operator.device)
-        self._images = torch.empty_like(self._basis)
+        self._images = torch.empty_like(self._basis, dtype=operator.dtype)
         self._projection = self._basis.new_zeros(replicas, self._basis.shape[1], self._basis.shape[1])
 
     @property
@@ -296,9 +297,10 @@ class _Subspace:
         """Add vectors, shape (replicas, columns, size)."""
         new = slice(self.dimension, self.dimension + block.shape[1])
         self._basis[:, new] = self._orthonormal(block.to(self._basis))
-        self._images[:, new] = self._operator.images(self._basis[:, new])
+        images = self._operator.images(self._basis[:, new])
+        self._images[:, new] = images
         self.dimension, self.products = new.stop, self.products + block.shape[1]
-        cross = self._basis[:, : new.stop] @ self._images[:, new].mT
+        cross = self._basis[:, : new.stop] @ images.mT
         self._projection[:, : new.stop, new] = cross
         self._projection[:, new, : new.stop] = cross.mT
         self._projection[:, new, new] = (cross[:, new] + cross[:, new].mT) / 2
@@ -316,9 +318,10 @@ class _Subspace:
         values, remainders = self.leading(count)
         return Eigenpairs(values, self._rotated(self._basis, count), remainders.norm(dim=2), self.products)
 
-    def correction(self) -> _Correction:
-        """From all Ritz pairs."""
-        return _Correction(self.values, self._rotated(self._basis, self.dimension))
+    def handed_on(self) -> tuple[Tensor, _Correction]:
+        """The leading Ritz vectors as a start for a more exact operator, and a correction by all pairs."""
+        vectors = self._rotated(self._basis, self.dimension)
+        return vectors[:, : self._goal.wanted + GUARD].double(), _Correction(self.values, vectors)
 
     def restart(self) -> None:
         """Shrink to the span of the first half of the Ritz vectors."""
@@ -329,7 +332,7 @@ class _Subspace:
         self.dimension = kept
 
     def _rotated(self, stored: Tensor, count: int) -> Tensor:
-        return torch.bmm(self._rotation[:, :count], stored[:, : self.dimension])
+        return torch.bmm(self._rotation[:, :count].to(stored), stored[:, : self.dimension]).to(self._basis)
 
     def _orthonormal(self, block: Tensor) -> Tensor:
         """Remove the basis from a block of vectors and make it orthonormal, until nothing is left to remove.

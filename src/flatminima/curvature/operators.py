@@ -25,8 +25,8 @@ MEMORY = 1024
 PROBE = 16
 CHUNK_BYTES = 16 * 2**20
 """Of the graph of one chunk: larger ones are no faster, because their tensors leave the processor's cache."""
-WORKING_GRAPHS = 4
-"""A chunk's own graph, and up to three more while the product of a convolutional network is computed."""
+WORKING_GRAPHS = 6
+"""A chunk's own graph, and up to five more while the product of a convolutional network is computed."""
 
 
 class Operator(ABC):
