@@ -5,7 +5,7 @@ CORES ?= all
 
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
-.PHONY: help reproduce paper unlock test lint benchmark readme schema lock clean environment
+.PHONY: help reproduce paper unlock test lint benchmark benchmark-curvature readme schema lock clean environment
 OUTSIDE := $(PATH)
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 unexport PYTHONPATH PYTHONHOME
@@ -15,7 +15,7 @@ LOCKED = { code=$$?; [ -z "$$(ls .snakemake/locks 2> /dev/null)" ] || \
 	echo "If no other run is at work in this folder, the last one was killed: make unlock, then this again" >&2; exit $$code; }
 
 help: ## Print this list
-	@sed -n 's/^\([a-z]*\):.*## /\1|/p' Makefile | while IFS='|' read -r target text; do printf 'make %-10s %s\n' "$$target" "$$text"; done
+	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' Makefile | while IFS='|' read -r target text; do printf 'make %-20s %s\n' "$$target" "$$text"; done
 
 reproduce: environment ## Run every study that needs no download, judge every claim, write the report
 	@snakemake --profile workflow/profiles/default --cores $(CORES) || $(LOCKED)
@@ -38,6 +38,9 @@ lint: environment ## Check style, types, the direction of imports, and the workf
 benchmark: environment ## Time the numerical kernels and the workflow, and write docs/benchmarks.md
 	@MALLOC_MMAP_THRESHOLD_=1000000000 MALLOC_TRIM_THRESHOLD_=2000000000 python -m benchmarks
 
+benchmark-curvature: environment ## Compare the curvature engine with other libraries, and write docs/benchmarks-curvature.md
+	@MALLOC_MMAP_THRESHOLD_=1000000000 MALLOC_TRIM_THRESHOLD_=2000000000 python -W ignore -m benchmarks.curvature
+
 readme: environment ## Write the scoreboard of README.md anew
 	flatminima readme
 
@@ -46,7 +49,7 @@ schema: environment ## Write the JSON schema of config.yaml anew
 
 lock: ## Pin what pyproject.toml asks for; pins that still fit stay, delete requirements.lock to upgrade all
 	$(PYTHON) -m venv --clear .venv/lock && .venv/lock/bin/pip install --quiet uv
-	.venv/lock/bin/uv pip compile --universal --python-version 3.11 --fork-strategy fewest --extra dev \
+	.venv/lock/bin/uv pip compile --universal --python-version 3.11 --fork-strategy fewest --extra dev --extra peers \
 		--no-annotate --custom-compile-command "make lock" --quiet --output-file requirements.lock pyproject.toml
 
 clean: ## Delete results (results/reference stays), logs, and what Snakemake remembers

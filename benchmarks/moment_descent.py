@@ -8,10 +8,11 @@ import torch
 from torch import Tensor
 from torch.optim import SGD
 
-from benchmarks.sweep import configuration, digits, largest_difference, separate, sweep
+from benchmarks.sweep import configuration, digits, largest_difference, sweep
 from benchmarks.timing import Row, Section, interleave
 from flatminima.data.moments import second_moments
 from flatminima.data.tasks import Samples
+from flatminima.networks.modules import as_module
 from flatminima.networks.stack import Stack
 from flatminima.training.descent import MomentProblem, gradient_descent
 
@@ -94,7 +95,7 @@ def _operations(stack: Stack) -> int:
 def _loop(stack: Stack, rates: Tensor, inputs: Tensor, targets: Tensor) -> Weights:
     trained = []
     for replica in range(stack.replicas):
-        network = separate(stack, replica)
+        network = as_module(stack, replica)
         optimiser = SGD(network.parameters(), lr=float(rates[replica]))
         for _ in range(STEPS):
             optimiser.zero_grad()

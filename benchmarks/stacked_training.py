@@ -7,11 +7,12 @@ import torch
 from torch import Tensor
 from torch.optim import SGD
 
-from benchmarks.sweep import configuration, digits, largest_difference, separate, sweep
+from benchmarks.sweep import configuration, digits, largest_difference, sweep
 from benchmarks.timing import Row, Section, interleave
 from flatminima.config import Experiment
 from flatminima.data.moments import second_moments
 from flatminima.networks.initialisations import generators
+from flatminima.networks.modules import as_module
 from flatminima.networks.stack import Stack
 from flatminima.training.sampled import Batches, SampleProblem, stochastic_descent
 
@@ -94,7 +95,7 @@ def _loop(stack: Stack, problem: SampleProblem, rates: Tensor, seeds: int, batch
     copies = stack.replicas // seeds
     trained = []
     for replica in range(stack.replicas):
-        network = separate(stack, replica)
+        network = as_module(stack, replica)
         optimiser = SGD(network.parameters(), lr=float(rates[replica]))
         batches = Batches(problem, batch_size, [_streams(stack, seeds)[replica // copies]])
         for _ in range(steps):

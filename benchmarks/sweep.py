@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from flatminima.config import Config, Experiment, load
 from flatminima.data.moments import Moments
@@ -42,19 +42,6 @@ def sweep(name: str, experiment: Experiment, depth: int, moments: Moments) -> tu
     least = minimal_sharpness(moments.end_to_end_map(), depth, moments.loss_scale * moments.input_moment).value
     rates = np.tile(fractions * 2 / least, seeds)
     return stack.select(torch.arange(seeds).repeat_interleave(len(fractions))), torch.from_numpy(rates)
-
-
-def separate(stack: Stack, replica: int) -> nn.Sequential:
-    """One replica as a PyTorch network."""
-    network = nn.Sequential()
-    for weight in (layer[replica] for layer in stack.weights):
-        if stack.rectified and len(network):
-            network.append(nn.ReLU())
-        layer = nn.Linear(weight.shape[1], weight.shape[0], bias=False, dtype=weight.dtype)
-        with torch.no_grad():
-            layer.weight.copy_(weight)
-        network.append(layer)
-    return network
 
 
 def largest_difference(stacked: Sequence[Tensor], separate: Sequence[Tensor], limit: float) -> float:

@@ -5,9 +5,9 @@ import itertools
 import pytest
 import torch
 
-from flatminima.curvature.hessian import StackedHessian
-from flatminima.curvature.lanczos import top_eigenpair
+from flatminima.curvature.eigensolvers import stacked_eigenpairs
 from flatminima.curvature.losses import moment_loss
+from flatminima.curvature.operators import StackedHessian
 from flatminima.minima.balance import band_upper, product_norms
 from flatminima.minima.bound import minimal_sharpness
 from flatminima.minima.coupling import follow, overlaps
@@ -51,10 +51,9 @@ def hessian(weights, problem):
 
 def sharpness(weights, problem):
     """Top eigenvalues by Lanczos on Hessian-vector products, in the space of the parameters."""
-    operator = hessian(weights, problem)
-    pair = top_eigenpair(operator.matvec, normal(0, *operator.shape), 1e-7, 200)
-    assert (pair.residual <= 1e-6 * pair.value).all()
-    return pair.value
+    pair = stacked_eigenpairs(hessian(weights, problem), tolerance=1e-7)
+    assert (pair.residuals <= 1e-6 * pair.eigenvalues).all()
+    return pair.eigenvalues[:, 0]
 
 
 def least(end_to_end, depth, moment=None):

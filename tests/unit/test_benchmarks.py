@@ -4,11 +4,9 @@ import time
 
 import pytest
 import torch
-from benchmarks.sweep import largest_difference, separate
+from benchmarks.sweep import largest_difference
 from benchmarks.timing import Section, interleave
-from references import DTYPE, layers, normal
-
-from flatminima.networks.stack import Stack
+from references import DTYPE
 
 
 def test_candidates_take_turns_and_the_median_leaves_the_first_run_out(monkeypatch):
@@ -31,16 +29,6 @@ def test_a_section_is_a_markdown_table():
     section = Section("Title", "Text.", [{"run": "cold", "s": 123.456}, {"run": "warm", "s": 0.00123}])
     table = "| run | s |\n| ---: | ---: |\n| cold | 123 |\n| warm | 0.00123 |\n"
     assert section.markdown() == f"## Title\n\nText.\n\n{table}"
-
-
-@pytest.mark.parametrize("rectified", [False, True])
-def test_a_separate_replica_computes_the_formula(rectified):
-    weights, _ = layers(1, 3, [4, 6, 5, 2], False)
-    inputs = normal(2, 7, 4)
-    first, second, third = (layer[2] for layer in weights)
-    hidden = second @ (first @ inputs.T).clamp(min=0 if rectified else -torch.inf)
-    expected = (third @ hidden.clamp(min=0 if rectified else -torch.inf)).T
-    torch.testing.assert_close(separate(Stack(weights, (), rectified), 2)(inputs), expected)
 
 
 def test_different_weights_are_noticed():

@@ -7,7 +7,7 @@ import pytest
 import torch
 from references import DTYPE, layers, normal
 
-from flatminima.minima.coupling import follow, overlaps, top_singular_triplet
+from flatminima.minima.coupling import follow, overlaps
 
 WIDTHS = [4, 6, 5, 3]
 
@@ -89,15 +89,3 @@ def test_overlaps_of_coupled_layers():
 
 def test_overlaps_of_a_single_layer_are_empty():
     assert overlaps(layers(1, 2, [4, 3])[0]).shape == (2, 0, 3, 3)
-
-
-@pytest.mark.parametrize("shape", [(5, 3), (3, 5), (4, 4)])
-def test_top_singular_triplet_against_numpy(shape):
-    matrices = normal(7, 3, *shape)
-    value, left, right = top_singular_triplet(matrices)
-    for k in range(3):
-        _, values, _ = np.linalg.svd(matrices[k])
-        assert value[k].item() == pytest.approx(values[0], rel=1e-12)
-        torch.testing.assert_close(matrices[k] @ right[k], value[k] * left[k], rtol=1e-10, atol=1e-10)
-        torch.testing.assert_close(matrices[k].T @ left[k], value[k] * right[k], rtol=1e-6, atol=1e-6)
-        assert right[k].norm().item() == pytest.approx(1, abs=1e-12)

@@ -10,9 +10,9 @@ import pytest
 from test_figures import synthetic_study
 
 from flatminima.errors import UserError
-from flatminima.figures.tables import TRAINING as TABLES
-from flatminima.figures.tables import render_table
+from flatminima.figures.tables import TRAINING, crosscheck, render_table
 
+TABLES = [name for name in TRAINING if name != "crosscheck"]
 KEY = ["experiment", "depth", "step_fraction"]
 WORST = {
     "path_gain": lambda values: values[np.abs(np.log(values)).argmax()],
@@ -144,3 +144,35 @@ def test_a_measured_study_is_required(folder, tmp_path, measures):
     with pytest.raises(UserError, match="end of training"):
         render_table("balance", tmp_path / "measures.parquet", tmp_path / "balance")
     assert [path.name for path in tmp_path.iterdir()] == ["measures.parquet"]
+
+
+def checked_networks():
+    """Two networks, one with a step size and one of a gradient flow, and a third that was not checked."""
+    base = {"experiment": "linear", "task": "noisy", "depth": 2, "step_size": 0.1, "step_fraction": 0.5, "seed": 0}
+    flow = base | {"experiment": "flow", "step_size": np.nan, "step_fraction": np.nan}
+    values = [
+        (base, "sharpness", 4.0, 0.004),
+        (base, "sharpness_curvlinops", 4.002, 1e-9),
+        (base, "sharpness_pyhessian", 3.0, np.nan),
+        (flow, "sharpness", 2.0, 0.0),
+        (flow, "sharpness_curvlinops", 2.0, 1e-9),
+        (flow, "sharpness_pyhessian", 2.2, np.nan),
+        (base | {"seed": 1}, "sharpness", 5.0, 0.0),
+    ]
+    rows = [key | {"statistic": name, "value": value, "error_bound": bound} for key, name, value, bound in values]
+    return pd.DataFrame(rows).assign(final=True, layer=0)
+
+
+def test_crosscheck_puts_other_libraries_beside_ours():
+    table = crosscheck(checked_networks()).set_index("experiment")
+    assert len(table) == 2
+    linear, flow = table.loc["linear"], table.loc["flow"]
+    assert (linear["sharpness"], linear["residual"], linear["sharpness_pyhessian"]) == (4.0, 0.001, 3.0)
+    assert linear["curvlinops_difference"] == pytest.approx(0.0005)
+    assert linear["pyhessian_difference"] == pytest.approx(0.25)
+    assert (flow["curvlinops_difference"], flow["pyhessian_difference"]) == (0.0, pytest.approx(0.1))
+
+
+def test_crosscheck_asks_for_its_measures():
+    with pytest.raises(UserError, match="run the study's crosscheck first"):
+        crosscheck(checked_networks().query("statistic == 'sharpness'"))

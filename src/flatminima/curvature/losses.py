@@ -6,7 +6,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from flatminima.curvature.hessian import Loss, Parameters
+from flatminima.curvature.network import Parameters
+from flatminima.curvature.operators import Loss
 from flatminima.networks.stack import Stack, end_to_end
 
 

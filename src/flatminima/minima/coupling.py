@@ -78,15 +78,6 @@ def overlaps(weights: Sequence[Tensor]) -> Tensor:
     return result
 
 
-def top_singular_triplet(matrix: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Largest singular value with its left and right vectors, of shapes (...), (..., rows), (..., columns)."""
-    _, vectors = torch.linalg.eigh(matrix.mT @ matrix)
-    right = vectors[..., -1]
-    image = _apply(matrix, right)
-    value = image.norm(dim=-1)
-    return value, _unit(image), right
-
-
 def _apply(matrix: Tensor, vector: Tensor) -> Tensor:
     image: Tensor = torch.linalg.vecdot(matrix, vector.unsqueeze(-2))
     return image

@@ -6,8 +6,6 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from flatminima.curvature.lanczos import Eigenpair, top_eigenpair
-
 
 @dataclass(frozen=True)
 class MinimumHessian:
@@ -78,11 +76,6 @@ class MinimumHessian:
         """Eigenvalues in ascending order, shape (replicas, d_y d_x); all others of the Hessian are zero."""
         values: Tensor = torch.linalg.eigvalsh(self.dense())
         return values
-
-    def top_eigenpair(self, tolerance: float, max_products: int, seed: int = 0) -> Eigenpair:
-        """Sharpness with its residual, by Lanczos from a random start; its cost does not depend on the samples."""
-        start = torch.randn(self.shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
-        return top_eigenpair(self.matvec, start, tolerance, max_products)
 
 
 class MomentHessian:

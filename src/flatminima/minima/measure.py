@@ -1,6 +1,6 @@
 """All statistics of trained networks, as rows of the tidy table."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -11,14 +11,15 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from flatminima.config import Measure
-from flatminima.curvature.hessian import Loss, StackedHessian
-from flatminima.curvature.lanczos import top_eigenpair
+from flatminima.curvature.eigensolvers import stacked_eigenpairs
+from flatminima.curvature.jacobians import SampleJacobians, top_singular_triplets
 from flatminima.curvature.losses import graph_bytes, losses, moment_loss, sample_losses
+from flatminima.curvature.operators import Loss, StackedHessian
 from flatminima.data.moments import Moments
 from flatminima.data.seeding import sequence
 from flatminima.data.tasks import Samples
-from flatminima.minima.balance import band_upper, product_norms
-from flatminima.minima.coupling import PathStatistics, follow, overlaps, top_singular_triplet
+from flatminima.minima.balance import band_upper
+from flatminima.minima.coupling import PathStatistics, follow, overlaps
 from flatminima.minima.hessian import MomentHessian
 from flatminima.minima.linear import LinearProblems, path_statistics
 from flatminima.minima.tidy import QUANTILES, Statistic, Statistics, join, scatter, tidy
@@ -61,6 +62,10 @@ class Problem:
         energy = torch.tensor(self.scale * moments.target_energy, dtype=torch.float64)
         first, second = (torch.from_numpy(self.scale * m) for m in (moments.input_moment, moments.cross_moment))
         return [moment_loss(stack, first, second, energy)]
+
+    def thinned_loss(self, stack: Stack) -> list[Loss]:
+        """From every tenth of the samples."""
+        return self._sample_loss(stack, self.samples.inputs[::10], self.samples.targets[::10])
 
     def test_loss(self, stack: Stack) -> list[Loss]:
         """From the test samples."""
@@ -157,17 +162,17 @@ def _whole(stack: Stack, replicas: pd.DataFrame, problem: Problem) -> Statistics
 
 
 def _curvature(stack: Stack, problem: Problem, settings: Measure, names: Sequence[str]) -> Statistics:
-    hessian = _hessian(stack, problem)
-    product = _single_precision(stack, problem) if _on_samples(stack) else hessian.matvec
-    seed = int(sequence(*names, "lanczos").generate_state(1, np.uint32)[0])
-    start = torch.randn(hessian.shape[1], generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
-    start = start.expand(hessian.shape)
-    pair = top_eigenpair(product, start, settings.tolerance.value, settings.products.value, certify=hessian.matvec)
+    seed = int(sequence(*names, "eigenpairs").generate_state(1, np.uint32)[0])
+    precise = _hessian(stack, problem)
+    operator, rough = _in_single_precision(stack, problem) if _on_samples(stack) else (precise, None)
+    tolerance, most = settings.tolerance.value, settings.products.value
+    top = stacked_eigenpairs(operator, tolerance=tolerance, max_products=most, rough=rough, precise=precise, seed=seed)
+    value, residual = top.eigenvalues[:, 0], top.residuals[:, 0]
     least, gap = problem.linear.least, problem.linear.gap
     return {
-        "sharpness": Statistic(pair.value, pair.residual),
-        "minimal_sharpness": Statistic(least.expand_as(pair.value), gap.expand_as(pair.value)),
-        "sharpness_ratio": Statistic(pair.value / least, pair.residual / least),
+        "sharpness": Statistic(value, residual),
+        "minimal_sharpness": Statistic(least.expand_as(value), gap.expand_as(value)),
+        "sharpness_ratio": Statistic(value / least, residual / least),
     }
 
 
@@ -180,11 +185,12 @@ def _hessian(stack: Stack, problem: Problem) -> StackedHessian | MomentHessian:
     return MomentHessian(stack.weights, first, second)
 
 
-def _single_precision(stack: Stack, problem: Problem) -> Callable[[Tensor], Tensor]:
-    """The Hessian's product in float32: half the time, and the eigenvalue is certified in float64 at the end."""
+def _in_single_precision(stack: Stack, problem: Problem) -> tuple[StackedHessian, StackedHessian | None]:
+    """The Hessian in float32, and on a tenth of the samples where the graph of all of them is too large to be kept."""
     single = stack.with_parameters([p.float() for p in stack.parameters])
-    hessian = StackedHessian(problem.training_loss(single), single.parameters)
-    return lambda vector: hessian.matvec(vector.float()).double()
+    chunks = problem.training_loss(single)
+    rough = StackedHessian(problem.thinned_loss(single), single.parameters) if len(chunks) > 1 else None
+    return StackedHessian(chunks, single.parameters), rough
 
 
 def _on_samples(stack: Stack) -> bool:
@@ -197,8 +203,9 @@ def _sampled_paths(stack: Stack, inputs: Tensor) -> Statistics:
 
     A sample whose Jacobian is zero, all units of some layer being off, has no path and is left out.
     """
-    per_sample = [_sample_paths(stack, x.expand(stack.replicas, 1, -1)) for x in inputs]
-    stacked = {name: torch.stack([sample[name] for sample in per_sample]) for name in per_sample[0]}
+    together = max(1, MEMORY // (8 * sum(weight.numel() for weight in stack.weights)))
+    groups = [_sample_paths(stack, x) for x in torch.split(inputs, together)]
+    stacked = {name: torch.cat([group[name] for group in groups], 1).transpose(0, 1) for name in groups[0]}
     dead = stacked["end_to_end_gain"] == 0
     result: Statistics = {}
     for name, values in stacked.items():
@@ -215,21 +222,28 @@ def _sampled_paths(stack: Stack, inputs: Tensor) -> Statistics:
 
 
 def _sample_paths(stack: Stack, inputs: Tensor) -> dict[str, Tensor]:
-    """Path statistics of one sample per replica; the network is linear around it, with layers D_k W_k."""
-    *hidden, _ = stack.layers(inputs)
-    masks = [(h[:, 0] > 0).to(h.dtype).unsqueeze(-1) for h in hidden]
-    matrices = [mask * weight for mask, weight in zip(masks, stack.weights, strict=False)] + [stack.weights[-1]]
-    jacobian = matrices[0]
-    for matrix in matrices[1:]:
-        jacobian = matrix @ jacobian
-    gain, image, direction = top_singular_triplet(jacobian)
+    """Path statistics of some samples, shape (replicas, samples, ...); around each, a network is linear.
+
+    Its layers there are D_k W_k, and its partial products the Jacobians of layer k's output in the input.
+    """
+    start = inputs.repeat(stack.replicas, 1, 1).requires_grad_()
+    outputs = list(stack.layers(start))
+    *partial, whole = [SampleJacobians(start, output, batch=2) for output in outputs]
+    top = top_singular_triplets(whole)
+    gain, image, direction = (
+        part.reshape(*start.shape[:2], *part.shape[1:]) for part in (top.singular_values, top.left, top.right)
+    )
+    masks = [(output.detach() > 0).to(start.dtype).unsqueeze(-1) for output in outputs[:-1]]
+    weights = [weight.unsqueeze(1) for weight in stack.weights]
+    matrices = [mask * weight for mask, weight in zip(masks, weights, strict=False)] + weights[-1:]
     path: PathStatistics = follow(matrices, direction, image, gain)
-    identity = torch.eye(inputs.shape[-1], dtype=inputs.dtype).expand(len(gain), -1, -1)
+    norms = [top_singular_triplets(jacobians).singular_values.reshape(gain.shape) for jacobians in partial]
+    powers = torch.arange(1, stack.depth) / stack.depth
     return {
         "path_gain": path.gain,
-        "path_residual": path.residual[:, 1:],
+        "path_residual": path.residual[..., 1:],
         "path_cosine": path.cosine,
-        "product_norm": product_norms(matrices, identity, torch.ones_like(gain), gain),
+        "product_norm": torch.stack(norms, -1) / gain.unsqueeze(-1) ** powers if norms else path.cosine,
         "end_to_end_gain": gain,
     }
 

@@ -8,7 +8,7 @@ import pandas as pd
 import torch
 from torch import Generator, Tensor
 
-from flatminima.curvature.lanczos import top_eigenpair
+from flatminima.curvature.eigensolvers import stacked_eigenpairs
 from flatminima.data.seeding import sequence
 from flatminima.minima.coupling import overlaps
 from flatminima.minima.hessian import MinimumHessian, MomentHessian
@@ -53,11 +53,10 @@ def at_minima(weights: Sequence[Tensor], problems: LinearProblems) -> Statistics
 
 
 def near_minima(weights: Sequence[Tensor], problems: LinearProblems) -> Statistics:
-    """All statistics of networks at any point, their sharpness by Lanczos with its residual."""
+    """All statistics of networks at any point, their sharpness with its residual."""
     hessian = MomentHessian(weights, problems.input_moment, problems.end_to_end @ problems.input_moment)
-    start = torch.randn(hessian.shape, generator=Generator().manual_seed(0), dtype=torch.float64)
-    pair = top_eigenpair(hessian.matvec, start, RESIDUAL, PRODUCTS)
-    return _sharpness(pair.value, pair.residual, problems) | _paths(weights, problems)
+    top = stacked_eigenpairs(hessian, tolerance=RESIDUAL, max_products=PRODUCTS)
+    return _sharpness(top.eigenvalues[:, 0], top.residuals[:, 0], problems) | _paths(weights, problems)
 
 
 def _sharpness(value: Tensor, residual: Tensor, problems: LinearProblems) -> Statistics:

@@ -13,8 +13,8 @@ from references import (
     sample_loss,
 )
 
-from flatminima.curvature.hessian import StackedHessian
 from flatminima.curvature.losses import graph_bytes, losses, moment_loss, sample_losses
+from flatminima.curvature.operators import StackedHessian
 from flatminima.networks.stack import Stack
 
 WIDTHS = [3, 5, 4, 2]
