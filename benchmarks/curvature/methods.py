@@ -9,9 +9,8 @@ from torch import Tensor
 
 from benchmarks.curvature.problems import CLASSES, Problem
 from flatminima.curvature.eigensolvers import eigenpairs, stacked_eigenpairs
-from flatminima.curvature.losses import moment_loss
-from flatminima.curvature.operators import Hessian, StackedHessian
-from flatminima.networks.stack import Stack
+from flatminima.curvature.operators import Hessian
+from flatminima.minima.hessian import MomentHessian
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
@@ -47,11 +46,20 @@ def flatminima_cold(problem: Problem, k: int) -> Values:
 
 def second_moments(problem: Problem, k: int) -> Values:
     """Of a linear network, with the computation of the moments."""
-    inputs, targets = problem.inputs, problem.targets
-    scale = 1 / (CLASSES * len(inputs))
-    moment, cross = (scale * (left.T @ inputs).double() for left in (inputs, targets))
-    stack = Stack(tuple(weight.detach().double().unsqueeze(0) for weight in problem.model.parameters()))
-    hessian = StackedHessian([moment_loss(stack, moment, cross, torch.tensor(0.0))], stack.parameters)
+    return from_moments(problem, *moments(problem), k)
+
+
+def moments(problem: Problem) -> tuple[Tensor, Tensor]:
+    """Sx and Syx on the scale of the mean over samples and outputs, float64."""
+    scale = 1 / (CLASSES * len(problem.inputs))
+    first, second = (scale * (left.T @ problem.inputs).double() for left in (problem.inputs, problem.targets))
+    return first, second
+
+
+def from_moments(problem: Problem, input_moment: Tensor, cross_moment: Tensor, k: int) -> Values:
+    """Of a linear network, from second moments that are known."""
+    weights = [weight.detach().double().unsqueeze(0) for weight in problem.model.parameters()]
+    hessian = MomentHessian(weights, input_moment, cross_moment)
     values: Values = stacked_eigenpairs(hessian, k, tolerance=TOLERANCE).eigenvalues[0].tolist()
     return values
 

@@ -81,9 +81,9 @@ class MinimumHessian:
 class MomentHessian:
     """The Hessian of E||W_m...W_1 x - y||^2 anywhere, as one operator on (replicas, size).
 
-    With A_k = W_{k-1}...W_1, P = W_m...W_1, E_m = 2 (P Sx - Syx) and E_{k-1} = W_k' E_k the gradient in W_k is
-    E_k A_k'. A product is its derivative along V, by the same two recursions: about two gradients' worth of small
-    matrix products, whatever the number of samples.
+    With A_k = W_{k-1}...W_1, B_k = W_m...W_{k+1}, P = W_m...W_1 and R = 2 (P Sx - Syx) the gradient in W_k is
+    B_k' R A_k'. A product is its derivative along V, a few small matrix products, whatever the number of samples. They
+    are ordered so that all of them have d_y rows where that is less than the hidden widths, or else hidden ones.
     """
 
     def __init__(self, weights: Sequence[Tensor], input_moment: Tensor, cross_moment: Tensor) -> None:
@@ -95,13 +95,11 @@ class MomentHessian:
             cross_moment: Syx, shape (d_y, d_x) or (replicas, d_y, d_x).
         """
         self._weights = tuple(weights)
-        self._input_moment = input_moment
-        self._before = [weights[0]]
-        for weight in weights[1:]:
-            self._before.append(weight @ self._before[-1])
-        self._after = [2 * (self._before.pop() @ input_moment - cross_moment)]
-        for weight in reversed(weights[1:]):
-            self._after.insert(0, weight.mT @ self._after[0])
+        self._before = _partial_products(weights)
+        slope = 2 * (self._before.pop() @ input_moment - cross_moment)
+        hidden = min((weight.shape[-2] for weight in weights[:-1]), default=0)
+        kind = _ThroughOutputs if slope.shape[-2] < hidden else _ThroughHidden
+        self._factors = kind(self._weights, self._before, slope, input_moment)
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -110,25 +108,76 @@ class MomentHessian:
 
     def gradient(self) -> Tensor:
         """Gradients of the losses, shape (replicas, size)."""
-        later = [e @ a.mT for e, a in zip(self._after[1:], self._before, strict=True)]
-        return _flatten([self._after[0], *later])
+        return _flatten(self._factors.gradient())
 
     def matvec(self, vector: Tensor) -> Tensor:
-        """Products H v, shape (replicas, size); v in the order of the weights, each row by row."""
-        directions = self._unflatten(vector)
+        """Products H v, shape (replicas, size); v in the order of the weights, each row by row.
+
+        They are computed in the weights' dtype and returned in the vector's.
+        """
+        parts = torch.split(vector.to(self._weights[0]), [weight[0].numel() for weight in self._weights], 1)
+        directions = [part.reshape(weight.shape) for part, weight in zip(parts, self._weights, strict=True)]
+        return _flatten(self._factors.product(directions)).to(vector)
+
+
+class _ThroughHidden:
+    """E_k = B_k' R by E_{k-1} = W_k' E_k, and the derivatives of E_k and A_k by the same recursions."""
+
+    def __init__(self, weights: Sequence[Tensor], before: Sequence[Tensor], slope: Tensor, moment: Tensor) -> None:
+        self._weights, self._before, self._moment = weights, before, moment
+        self._after = [slope]
+        for weight in reversed(weights[1:]):
+            self._after.insert(0, weight.mT @ self._after[0])
+
+    def gradient(self) -> list[Tensor]:
+        return [self._after[0], *(e @ a.mT for e, a in zip(self._after[1:], self._before, strict=True))]
+
+    def product(self, directions: Sequence[Tensor]) -> list[Tensor]:
         tangents = [directions[0]]
         for weight, direction, before in zip(self._weights[1:], directions[1:], self._before, strict=True):
             tangents.append(weight @ tangents[-1] + direction @ before)
-        back = 2 * tangents.pop() @ self._input_moment
-        products = []
+        back = 2 * tangents.pop() @ self._moment
+        products: list[Tensor] = []
         for k in range(len(self._weights) - 1, 0, -1):
-            products.append(back @ self._before[k - 1].mT + self._after[k] @ tangents[k - 1].mT)
+            products.insert(0, back @ self._before[k - 1].mT + self._after[k] @ tangents[k - 1].mT)
             back = self._weights[k].mT @ back + directions[k].mT @ self._after[k]
-        return _flatten([back, *reversed(products)])
+        return [back, *products]
 
-    def _unflatten(self, vector: Tensor) -> list[Tensor]:
-        parts = torch.split(vector, [weight[0].numel() for weight in self._weights], 1)
-        return [part.reshape(weight.shape) for part, weight in zip(parts, self._weights, strict=True)]
+
+class _ThroughOutputs:
+    """dB_k' G_k + B_k' (dR A_k' + R dA_k') with G_k = R A_k': R dA_k' and dB_k follow recursions with d_y rows."""
+
+    def __init__(self, weights: Sequence[Tensor], before: Sequence[Tensor], slope: Tensor, moment: Tensor) -> None:
+        self._weights, self._before, self._moment = weights, before, moment
+        self._slopes = [slope, *(slope @ a.mT for a in before)]
+        self._after = [torch.eye(slope.shape[-2], dtype=slope.dtype).expand(len(slope), -1, -1)]
+        for weight in reversed(weights[1:]):
+            self._after.insert(0, self._after[0] @ weight)
+
+    def gradient(self) -> list[Tensor]:
+        return [b.mT @ g for b, g in zip(self._after, self._slopes, strict=True)]
+
+    def product(self, directions: Sequence[Tensor]) -> list[Tensor]:
+        moved = [b @ direction for b, direction in zip(self._after, directions, strict=True)]
+        change = moved[0] + sum(step @ a for step, a in zip(moved[1:], self._before, strict=True))
+        change = 2 * change @ self._moment
+        inner, lagging = [change], self._slopes[0] @ directions[0].mT
+        for k, a in enumerate(self._before, 1):
+            inner.append(change @ a.mT + lagging)
+            lagging = lagging @ self._weights[k].mT + self._slopes[k] @ directions[k].mT
+        outer = [torch.zeros_like(self._after[-1])]
+        for weight, step in zip(reversed(self._weights[1:]), reversed(moved[1:]), strict=True):
+            outer.insert(0, outer[0] @ weight + step)
+        terms = zip(outer, self._slopes, self._after, inner, strict=True)
+        return [db.mT @ g + b.mT @ part for db, g, b, part in terms]
+
+
+def _partial_products(weights: Sequence[Tensor]) -> list[Tensor]:
+    """W_1, W_2 W_1, ..., W_m...W_1."""
+    products = [weights[0]]
+    for weight in weights[1:]:
+        products.append(weight @ products[-1])
+    return products
 
 
 def _flatten(tensors: Sequence[Tensor]) -> Tensor:
