@@ -40,8 +40,8 @@ def failure_probability(steps: int, size: int, error: float, starts: int = 1) ->
     """Bound on the chance that Lanczos from random starts misses the top eigenvalue by a relative error.
 
     The chance that after `steps` steps the largest Ritz value is below lambda_max - error (lambda_max - lambda_min) is
-    at most 1.648 sqrt(size) exp(-sqrt(error) (2 steps - 1)) for a start that is uniform on the sphere (Kuczynski and
-    Wozniakowski 1992, theorem 4.2); independent starts of a block must all fail.
+    at most 1.648 sqrt(size) exp(-sqrt(error) (2 steps - 1)) for a start that is uniform on the sphere (Kuczynski &
+    Wozniakowski 1992); independent starts of a block must all fail.
 
     Args:
         steps: products with each start vector, without restart.
