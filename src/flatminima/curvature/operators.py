@@ -157,16 +157,11 @@ class _Mean(Operator):
         return self._linearise(*self._functions(*chunk))
 
     def _sample_bytes(self, inputs: Tensor, targets: Tensor) -> float:
-        """Bytes of the graph per sample: of twice as many samples, less those of half of them."""
-        half = max(1, len(inputs) // 2)
-        few, many = (
-            graph_bytes(
-                partial(self._build, (torch.cat([inputs[:half]] * copies), torch.cat([targets[:half]] * copies))),
-                self._parameters,
-            )
-            for copies in (1, 2)
-        )
-        return (many - few) / half
+        """Bytes that a second sample adds to the graph of a first."""
+        first = inputs[:1].clone(), targets[:1].clone()
+        second = torch.cat([first[0]] * 2), torch.cat([first[1]] * 2)
+        one, two = (graph_bytes(partial(self._build, batch), self._parameters) for batch in (first, second))
+        return two - one
 
 
 class Hessian(_Mean):

@@ -39,13 +39,14 @@ class Samples:
             raise UserError("data: a generator gives its batches only once; pass a list of batches or a DataLoader")
         self._source = batches
         self._digest = torch.zeros(2, dtype=torch.float64)
-        self.held, self.nbytes = isinstance(batches, list), 0
+        self.held, self.count, self.nbytes = isinstance(batches, list), 0, 0
         kept: list[Batch] = []
-        for batch in _batches(batches):
-            self._digest += _digest(batch[0])
-            self.nbytes += batch[0].nbytes + batch[1].nbytes
-            kept = [*kept, batch] if self.nbytes <= memory and not self.held else []
-        self.count = int(self._digest[0])
+        for inputs, targets in _batches(batches):
+            self.count += len(inputs)
+            self.nbytes += inputs.nbytes + targets.nbytes
+            if not self.held:
+                self._digest += _digest(inputs)
+                kept = [*kept, (inputs, targets)] if self.nbytes <= memory else []
         if not self.count:
             raise UserError("data: no samples; expected at least one batch of (inputs, targets)")
         if kept:

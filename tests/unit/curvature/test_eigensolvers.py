@@ -45,13 +45,14 @@ def wanted(eigenvalues, k, ends):
     return {"top": ordered[::-1][:k], "bottom": ordered[:k], "both": ordered[::-1][:k] + ordered[:k]}[ends]
 
 
-@pytest.mark.parametrize("ends", ["top", "bottom", "both"])
+CASES = [(name, ends) for name in spectra() for ends in ("top", "bottom", "both")]
+OUT_OF_REACH = [("steep", "bottom"), ("steep", "both")]
+
+
+@pytest.mark.parametrize(("name", "ends"), [case for case in CASES if case not in OUT_OF_REACH])
 @pytest.mark.parametrize("k", [1, 2, 7])
-@pytest.mark.parametrize("name", spectra())
-def test_known_spectra(name, k, ends):
+def test_known_spectra(name, ends, k):
     """Algebraic ends, not magnitude; copies of a double eigenvalue are counted."""
-    if name == "steep" and ends != "top":
-        pytest.skip("nine orders of magnitude below the largest: see the next test")
     eigenvalues = spectra()[name].double()
     matrix, _ = with_spectrum(eigenvalues, seed=1)
     pairs = eigenpairs(Dense(matrix), k, ends, tolerance=1e-8)
@@ -64,6 +65,7 @@ def test_known_spectra(name, k, ends):
 
 
 def test_values_that_are_out_of_reach_have_residuals_that_say_so():
+    """The smallest of "steep" are nine orders of magnitude below the largest."""
     eigenvalues = spectra()["steep"].double()
     pairs = eigenpairs(Dense(with_spectrum(eigenvalues, seed=1)[0]), 3, "bottom", max_products=300)
     distance = (eigenvalues.unsqueeze(1) - pairs.eigenvalues).abs().amin(0)
