@@ -198,3 +198,49 @@ def test_moments_of_each_network():
         loss, flat = sample_loss(replica(weights, index), [], *pair)
         torch.testing.assert_close(gradient[index], dense_gradient(loss, flat), rtol=1e-11, atol=1e-11)
         torch.testing.assert_close(matrix[index], dense_hessian(loss, flat), rtol=1e-11, atol=1e-11)
+
+
+def noiseless_moment(seed, size):
+    inputs = normal(seed, 3 * size, size)
+    return inputs.T @ inputs / (3 * size)
+
+
+def multiplied(weights):
+    """W_m ... W_1."""
+    product = weights[0]
+    for weight in weights[1:]:
+        product = weight @ product
+    return product
+
+
+@pytest.mark.parametrize("widths", [[4, 6, 5, 3], [3, 4, 4, 5], [4, 3]])
+def test_leading_direction_is_the_top_of_the_gauss_newton_part(widths):
+    """At noiseless minima that is the whole Hessian; wide and narrow outputs."""
+    weights, _ = layers(8, 2, widths)
+    moment = noiseless_moment(9, widths[0])
+    cross = multiplied(weights) @ moment
+    hessian = MomentHessian(weights, moment, cross)
+    direction = hessian.leading_direction()
+    direction = direction / direction.norm(dim=1, keepdim=True)
+    for k in range(2):
+        inputs = torch.linalg.cholesky(moment).T * widths[0] ** 0.5
+        loss, flat = sample_loss(replica(weights, k), [], inputs, inputs @ multiplied(replica(weights, k)).T)
+        values = torch.linalg.eigvalsh(dense_hessian(loss, flat))
+        quotient = direction[k] @ dense_hessian(loss, flat) @ direction[k]
+        assert quotient <= values[-1] * (1 + 1e-12)
+        assert quotient > 0.99 * values[-1]
+
+
+def test_a_start_saves_products_and_hides_nothing():
+    """The same eigenvalue from a vector that is far off, and fewer products from one that is near."""
+    weights, _ = layers(10, 3, [6, 8, 8, 5])
+    moment = noiseless_moment(11, 6)
+    hessian = MomentHessian(weights, moment, 0.9 * multiplied(weights) @ moment)
+    expected = torch.linalg.eigvalsh(columns_of(hessian))
+    bottom = torch.linalg.eigh(columns_of(hessian)).eigenvectors[:, :, 0].unsqueeze(1)
+    cold = stacked_eigenpairs(hessian, tolerance=1e-8)
+    warm = stacked_eigenpairs(hessian, tolerance=1e-8, near=hessian.leading_direction().unsqueeze(1))
+    misled = stacked_eigenpairs(hessian, tolerance=1e-8, near=bottom)
+    for found in (cold, warm, misled):
+        torch.testing.assert_close(found.eigenvalues[:, 0], expected[:, -1], rtol=1e-9, atol=0)
+    assert warm.products < cold.products

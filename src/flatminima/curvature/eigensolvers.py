@@ -90,6 +90,7 @@ def stacked_eigenpairs(
     max_products: int = 1000,
     rough: Stacked | None = None,
     precise: Stacked | None = None,
+    near: Tensor | None = None,
     seed: int = 0,
 ) -> Eigenpairs:
     """The same for all replicas of a stack at once; they go on together until the last one has converged.
@@ -102,10 +103,11 @@ def stacked_eigenpairs(
         max_products: see there.
         rough: see there.
         precise: the same operators in higher precision, from which values and residuals are computed at the end.
+        near: vectors near the wanted ones to start from, shape (replicas, columns, size); a random one is added.
         seed: see there.
     """
     goal = Goal(k, ends, tolerance, max_products)
-    pairs = _solve(_Many(operator), None if rough is None else _Many(rough), goal, seed)
+    pairs = _solve(_Many(operator), None if rough is None else _Many(rough), goal, seed, near)
     return pairs if precise is None else _certified(_Many(precise), pairs)
 
 
@@ -135,14 +137,18 @@ class _Many:
         return torch.stack([self._operator.matvec(vector) for vector in block.unbind(1)], 1)
 
 
-def _solve(operator: Blocks, rough: Blocks | None, goal: Goal, seed: int) -> Eigenpairs:
+def _solve(operator: Blocks, rough: Blocks | None, goal: Goal, seed: int, near: Tensor | None = None) -> Eigenpairs:
     size = operator.shape[1]
     if not 1 <= goal.wanted <= size:
         raise UserError(f"k: {goal.wanted} eigenvalues of an operator of size {size}; expected 1 to {size} in all")
     if size <= SMALL:
         return goal.chosen(_diagonalised(operator, goal))
     generator = torch.Generator().manual_seed(seed)
-    start = torch.randn(BLOCK, size, generator=generator, dtype=torch.float64).expand(operator.shape[0], -1, -1)
+    columns = BLOCK if near is None else 1
+    start = torch.randn(columns, size, generator=generator, dtype=torch.float64).expand(operator.shape[0], -1, -1)
+    if near is not None:
+        start = torch.cat([near, start], 1)
+        return goal.chosen(_search(operator, start, 1, goal, generator).pairs(goal.wanted))
     if rough is None:
         return goal.chosen(_search(operator, start, BLOCK, goal, generator).pairs(goal.wanted))
     coarse = replace(goal, tolerance=max(ROUGH, goal.tolerance))

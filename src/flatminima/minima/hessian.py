@@ -6,6 +6,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+POWER_STEPS = 12
+
 
 @dataclass(frozen=True)
 class MinimumHessian:
@@ -95,8 +97,9 @@ class MomentHessian:
             cross_moment: Syx, shape (d_y, d_x) or (replicas, d_y, d_x).
         """
         self._weights = tuple(weights)
-        self._before = _partial_products(weights)
-        slope = 2 * (self._before.pop() @ input_moment - cross_moment)
+        self._before, self._moment = _partial_products(weights), input_moment
+        self._signal = self._before.pop() @ input_moment
+        slope = 2 * (self._signal - cross_moment)
         hidden = min((weight.shape[-2] for weight in weights[:-1]), default=0)
         kind = _ThroughOutputs if slope.shape[-2] < hidden else _ThroughHidden
         self._factors = kind(self._weights, self._before, slope, input_moment)
@@ -118,6 +121,23 @@ class MomentHessian:
         parts = torch.split(vector.to(self._weights[0]), [weight[0].numel() for weight in self._weights], 1)
         directions = [part.reshape(weight.shape) for part, weight in zip(parts, self._weights, strict=True)]
         return _flatten(self._factors.product(directions)).to(vector)
+
+    def leading_direction(self) -> Tensor:
+        """The top eigenvector of the Gauss-Newton part 2 J'J, roughly, shape (replicas, size): a start for solvers.
+
+        By power iteration on maps N of shape (d_y, d_x), N <- sum_k B_k B_k' N A_k' A_k Sx, from the network's map.
+        """
+        after = [torch.eye(self._weights[-1].shape[-2], dtype=self._moment.dtype)]
+        for weight in reversed(self._weights[1:]):
+            after.insert(0, after[0] @ weight)
+        signal = self._signal
+        for _ in range(POWER_STEPS):
+            pulled = _pulled(signal, self._before, after)
+            moved = [b @ part for b, part in zip(after, pulled, strict=True)]
+            product = moved[0] + sum(step @ a for step, a in zip(moved[1:], self._before, strict=True))
+            signal = product @ self._moment
+            signal = signal / torch.linalg.matrix_norm(signal, keepdim=True)
+        return _flatten(_pulled(signal, self._before, after))
 
 
 class _ThroughHidden:
@@ -170,6 +190,12 @@ class _ThroughOutputs:
             outer.insert(0, outer[0] @ weight + step)
         terms = zip(outer, self._slopes, self._after, inner, strict=True)
         return [db.mT @ g + b.mT @ part for db, g, b, part in terms]
+
+
+def _pulled(signal: Tensor, before: Sequence[Tensor], after: Sequence[Tensor]) -> list[Tensor]:
+    """B_k' N A_k' for all layers."""
+    parts = [signal, *(signal @ a.mT for a in before)]
+    return [b.mT @ part for b, part in zip(after, parts, strict=True)]
 
 
 def _partial_products(weights: Sequence[Tensor]) -> list[Tensor]:

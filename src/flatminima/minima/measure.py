@@ -163,10 +163,16 @@ def _whole(stack: Stack, replicas: pd.DataFrame, problem: Problem) -> Statistics
 
 def _curvature(stack: Stack, problem: Problem, settings: Measure, names: Sequence[str]) -> Statistics:
     seed = int(sequence(*names, "eigenpairs").generate_state(1, np.uint32)[0])
-    precise = _hessian(stack, problem)
-    operator, rough = _in_single_precision(stack, problem) if _on_samples(stack) else (precise, None)
+    hessian = _hessian(stack, problem)
     tolerance, most = settings.tolerance.value, settings.products.value
-    top = stacked_eigenpairs(operator, tolerance=tolerance, max_products=most, rough=rough, precise=precise, seed=seed)
+    if isinstance(hessian, MomentHessian):
+        near = hessian.leading_direction().unsqueeze(1)
+        top = stacked_eigenpairs(hessian, tolerance=tolerance, max_products=most, near=near, seed=seed)
+    else:
+        single, rough = _in_single_precision(stack, problem)
+        top = stacked_eigenpairs(
+            single, tolerance=tolerance, max_products=most, rough=rough, precise=hessian, seed=seed
+        )
     value, residual = top.eigenvalues[:, 0], top.residuals[:, 0]
     least, gap = problem.linear.least, problem.linear.gap
     return {

@@ -55,7 +55,8 @@ def at_minima(weights: Sequence[Tensor], problems: LinearProblems) -> Statistics
 def near_minima(weights: Sequence[Tensor], problems: LinearProblems) -> Statistics:
     """All statistics of networks at any point, their sharpness with its residual."""
     hessian = MomentHessian(weights, problems.input_moment, problems.end_to_end @ problems.input_moment)
-    top = stacked_eigenpairs(hessian, tolerance=RESIDUAL, max_products=PRODUCTS)
+    near = hessian.leading_direction().unsqueeze(1)
+    top = stacked_eigenpairs(hessian, tolerance=RESIDUAL, max_products=PRODUCTS, near=near)
     return _sharpness(top.eigenvalues[:, 0], top.residuals[:, 0], problems) | _paths(weights, problems)
 
 
