@@ -5,7 +5,7 @@ from pathlib import Path
 
 import torch
 
-from benchmarks.curvature import memory, product, stacked, top
+from benchmarks.curvature import linear, memory, product, stacked, top
 from flatminima.provenance.files import atomic_path
 from flatminima.report.environment import environment
 
@@ -21,7 +21,7 @@ def main() -> None:
     torch.set_num_threads(2)
     versions = environment() | {peer: version(peer) for peer in PEERS}
     sections = [HEADER, "".join(f"- {name}: {value}\n" for name, value in versions.items())]
-    for benchmark in (top, product, memory, stacked):
+    for benchmark in (top, linear, product, memory, stacked):
         sections.append(benchmark.measure().markdown())
         print(sections[-1], flush=True)
     with atomic_path(REPORT) as temporary:
