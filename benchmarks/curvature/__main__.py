@@ -14,6 +14,15 @@ PEERS = ("curvlinops-for-pytorch", "pyhessian")
 HEADER = (
     "# Benchmarks of the curvature engine\n\nMeasured and written by `make benchmark-curvature`, on this machine:\n"
 )
+LIMITS = """## What limits
+
+- *Any network, one eigenvalue.* The time is that of the products, and a product cannot cost less than its
+  multiplications (table of products). The engine needs few of them, because it starts from a tenth of the samples.
+- *Any network, ten eigenvalues.* Ten vectors share one Krylov space, so that all methods need about as many products:
+  what is gained is the cost of each.
+- *Linear networks.* With the moments known, what is left is passing over a few vectors as long as the parameters.
+- *Replicas.* Stacked or not, the arithmetic is the same; what is saved is the overhead of many small operations.
+"""
 
 
 def main() -> None:
@@ -24,6 +33,7 @@ def main() -> None:
     for benchmark in (top, linear, product, memory, stacked):
         sections.append(benchmark.measure().markdown())
         print(sections[-1], flush=True)
+    sections.append(LIMITS)
     with atomic_path(REPORT) as temporary:
         temporary.write_text("\n".join(sections))
 
