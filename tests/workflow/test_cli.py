@@ -10,8 +10,8 @@ import yaml
 from project import ROOT, TINY
 
 COMMANDS = [
-    "data", "bound", "train", "measure", "collect", "figure", "table", "claims", "report",
-    "verdicts", "readme", "schema", "validate",
+    "data", "bound", "train", "measure", "crosscheck", "attack", "construct", "converge", "collect", "figure", "table",
+    "claims", "report", "verdicts", "readme", "schema", "validate",
 ]  # fmt: skip
 
 
@@ -71,16 +71,17 @@ def test_verdicts_without_results_name_the_cure(command, tmp_path):
 def test_verdicts_of_a_run_are_printed_with_the_places_of_its_reports(command, finished):
     ended = command("verdicts", finished.folder / "results")
     assert ended.code == 0
-    verdicts = {}
-    for study in ("digits", "patches"):
+    verdicts: dict[str, dict[str, str]] = {}
+    studies = ("digits", "patches", "theory")
+    for study in studies:
         page = finished.folder / "results" / study / "report" / "index.html"
         assert f"report: {page}" in ended.output.splitlines()
         claims = json.loads((page.parents[1] / "claims.json").read_text())["claims"]
         for claim in claims:
-            verdicts.setdefault(claim["id"], []).append(claim["verdict"])
+            verdicts.setdefault(claim["id"], {})[study] = claim["verdict"]
     for identity, found in verdicts.items():
         line = next(line for line in ended.output.splitlines() if line.startswith(identity))
-        assert re.search(rf" {found[0]} +{found[1]}$", line)
+        assert re.search(" +".join(found.get(study, "–") for study in studies) + "$", line)
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from project import different
 ALL = "study=digits", "study=patches"
 REPORTS = {("report", study) for study in ALL}
 FIGURES = ["sharpness-noisy", "gains", "coupling", "training", "path-cosine", "overview"]
-TABLES = ["sharpness", "balance", "coupling"]
+TABLES = ["sharpness", "balance", "coupling", "crosscheck"]
 
 
 def figures(*names: str, study: str) -> set[tuple[str, str]]:
@@ -70,13 +70,14 @@ def test_a_changed_step_size_runs_its_experiment_and_what_follows(copied):
         ("train", f"{linear}, depth=2"),
         ("train", f"{linear}, depth=3"),
         ("measure", linear),
+        ("crosscheck", "study=digits, task=noisy"),
     }
 
 
 def test_changed_training_code_keeps_the_data(copied):
     copied.edit("src/flatminima/training/run.py", "DIVERGED = 1e3", "DIVERGED = 1e4")
     rules = {rule for rule, _ in copied.planned()}
-    assert rules == {"train", "measure", "converge", "collect", "figure", "table", "claims", "report"}
+    assert rules == {"train", "measure", "crosscheck", "converge", "collect", "figure", "table", "claims", "report"}
 
 
 def test_a_changed_tolerance_of_a_claim_is_judged_again(copied):

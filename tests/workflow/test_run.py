@@ -13,7 +13,7 @@ from project import TINY, Project, different, temporaries
 from flatminima.config import Config, load
 
 FIGURES = ["sharpness-noisy", "gains", "coupling", "training", "path-cosine", "overview"]
-TABLES = ["sharpness", "balance", "coupling"]
+TABLES = ["sharpness", "balance", "coupling", "crosscheck"]
 STUDIES = ["digits", "patches"]
 STAGES = ["data", "train", "measure", "figures", "tables", "claims", "report"]
 CLAIMS = {"digits": ["M1", "M2", "M3", "M4", "M5"], "patches": ["M5"]}
@@ -48,6 +48,7 @@ def training_stages(study: str) -> dict[str, list[str]]:
     experiments = yaml.safe_load(TINY.read_text())["studies"][study]["experiments"]
     shapes = [f"{name}-depth{depth}" for name, run in experiments.items() for depth in run["depths"]["value"]]
     tables = [table + part for table in ("measures", "overlaps") for part in ["", *(f"/{run}" for run in experiments)]]
+    tables.append("measures/crosscheck-noisy")
     return {
         "data": ["data/noisy.safetensors", "data/noisy-moments.safetensors", "data/noisy.sha256"],
         "train": ["bounds/noisy.json"]
@@ -165,7 +166,7 @@ def test_a_second_run_does_nothing(copied):
 def test_a_dry_run_from_nothing_plans_all_and_writes_nothing(project):
     planned = project.planned()
     assert {rule for rule, _ in planned} == {
-        "data", "bound", "train", "measure", "attack", "construct", "converge",
+        "data", "bound", "train", "measure", "crosscheck", "attack", "construct", "converge",
         "collect", "figure", "table", "claims", "report",
     }  # fmt: skip
     networks = sum("/networks/" in file for study in STUDIES for file in outputs(study)["train"])

@@ -19,6 +19,7 @@ from flatminima.networks.modules import as_module
 from flatminima.networks.storage import Networks
 
 COLUMNS = ["layer", "statistic", "value", "error_bound"]
+BATCH = 2500
 EIGSH_TOLERANCE = 1e-8
 POWER_TOLERANCE, POWER_STEPS = 1e-7, 1000
 Batch = tuple[Tensor, Tensor]
@@ -73,7 +74,8 @@ def _curvlinops(model: nn.Module, data: Batch) -> tuple[float, float]:
     """Largest eigenvalue for the squared error averaged over samples and outputs, and its residual."""
     curvlinops = _imported("curvlinops")
     parameters = list(model.parameters())
-    hessian = curvlinops.HessianLinearOperator(model, nn.MSELoss(), parameters, [data], check_deterministic=False)
+    batches = _batches(data)
+    hessian = curvlinops.HessianLinearOperator(model, nn.MSELoss(), parameters, batches, check_deterministic=False)
     operator: LinearOperator = hessian.to_scipy()
     start = np.random.default_rng(0).standard_normal(operator.shape[0])
     values, vectors = eigsh(operator, k=1, which="LA", tol=EIGSH_TOLERANCE, v0=start)
@@ -84,11 +86,14 @@ def _curvlinops(model: nn.Module, data: Batch) -> tuple[float, float]:
 def _pyhessian(model: nn.Module, data: Batch) -> float:
     """The same by power iteration in float32, which is all that PyHessian does."""
     torch.manual_seed(0)
-    hessian = _imported("pyhessian").hessian(
-        model.float(), nn.MSELoss(), data=tuple(t.float() for t in data), cuda=False
-    )
+    batches = _batches((data[0].float(), data[1].float()))
+    hessian = _imported("pyhessian").hessian(model.float(), nn.MSELoss(), dataloader=batches, cuda=False)
     values, _ = hessian.eigenvalues(maxIter=POWER_STEPS, tol=POWER_TOLERANCE)
     return float(values[0])
+
+
+def _batches(data: Batch) -> list[Batch]:
+    return list(zip(torch.split(data[0], BATCH), torch.split(data[1], BATCH), strict=True))
 
 
 def _imported(name: str) -> Any:
