@@ -60,8 +60,8 @@ def from_moments(problem: Problem, input_moment: Tensor, cross_moment: Tensor, k
     """Of a linear network, from second moments that are known."""
     weights = [weight.detach().double().unsqueeze(0) for weight in problem.model.parameters()]
     hessian = MomentHessian(weights, input_moment, cross_moment)
-    near = hessian.leading_direction().unsqueeze(1) if k == 1 else None
-    values: Values = stacked_eigenpairs(hessian, k, tolerance=TOLERANCE, near=near).eigenvalues[0].tolist()
+    found = hessian.top_eigenpair(TOLERANCE) if k == 1 else stacked_eigenpairs(hessian, k, tolerance=TOLERANCE)
+    values: Values = found.eigenvalues[0].tolist()
     return values
 
 

@@ -7,7 +7,8 @@ from references import DTYPE, dense_hessian, layers, path_by_search, sample_loss
 
 from flatminima.minima.linear import LinearProblems
 from flatminima.minima.sampling import Chart, flattest
-from flatminima.minima.theory import at_minima, labels, near_minima, stream, torch_stream, undiverged
+from flatminima.minima.theory import at_minima, labels, near_minima, stream, undiverged
+from flatminima.networks.initialisations import named_generator
 
 
 def problems_of(depth, count=3):
@@ -18,7 +19,7 @@ def problems_of(depth, count=3):
 
 def test_streams_are_fixed_by_all_their_names():
     names = [("theory", "a", 2), ("theory", "a", 3), ("theory", "b", 2), ("other", "a", 2)]
-    for draw in (lambda *n: stream(*n).normal(), lambda *n: torch.randn(1, generator=torch_stream(*n)).item()):
+    for draw in (lambda *n: stream(*n).normal(), lambda *n: torch.randn(1, generator=named_generator(*n)).item()):
         values = [draw(*name) for name in names]
         assert values == [draw(*name) for name in names]
         assert len(set(values)) == 4
@@ -42,7 +43,7 @@ def test_statistics_at_minima(depth):
     minima = flattest(problems, 3)
     if depth > 1:
         chart = Chart.around(minima, 4)
-        minima = chart.weights(chart.draw(0.3, torch_stream("test")))
+        minima = chart.weights(chart.draw(0.3, named_generator("test")))
     statistics = at_minima(minima, problems)
     assert statistics["diverged"].value.tolist() == [0, 0, 0]
     assert ("singular_overlap" in statistics) == (depth > 1)

@@ -11,8 +11,9 @@ from flatminima.config import Condition, Minima
 from flatminima.minima.linear import LinearProblems
 from flatminima.minima.problems import draw_problems
 from flatminima.minima.sampling import Chart, balanced, flattest, of_ratio
-from flatminima.minima.theory import at_minima, labels, stream, torch_stream
+from flatminima.minima.theory import at_minima, labels, stream
 from flatminima.minima.tidy import tidy
+from flatminima.networks.initialisations import named_generator
 from flatminima.training.progress import Progress
 
 
@@ -56,9 +57,10 @@ def _constructions(
     chart = Chart.around(base, condition.hidden)
     index = every.repeat_interleave(settings.draws.value)
     several = chart.select(index)
-    yield "random", np.nan, several.weights(several.draw(settings.scale.value, torch_stream(*names, "random"))), index
+    coordinates = several.draw(settings.scale.value, named_generator(*names, "random"))
+    yield "random", np.nan, several.weights(coordinates), index
     ratios = torch.tensor(settings.ratios.value, dtype=torch.float64)
     index = every.repeat_interleave(len(ratios))
     several, wanted = chart.select(index), ratios.repeat(len(every))
-    rays = several.draw(1.0, torch_stream(*names, "rays"))
+    rays = several.draw(1.0, named_generator(*names, "rays"))
     yield "prescribed", wanted.numpy(), of_ratio(several, problems.select(index), rays, wanted), index

@@ -1,7 +1,7 @@
 """Where gradient descent and gradient flow end on random linear problems."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -12,12 +12,13 @@ from flatminima.config import Convergence
 from flatminima.minima.linear import LinearProblems
 from flatminima.minima.problems import MAPS, log_uniform, positive, square_maps
 from flatminima.minima.sampling import Chart, flattest, of_ratio
-from flatminima.minima.theory import labels, near_minima, stream, torch_stream
+from flatminima.minima.theory import labels, near_minima, stream
 from flatminima.minima.tidy import Statistic, Statistics, scatter, tidy
-from flatminima.networks.initialisations import initialise
+from flatminima.networks.initialisations import initialise, named_generator
 from flatminima.networks.stack import Stack
 from flatminima.networks.symmetries import rescale_layers
-from flatminima.training.descent import MomentProblem, gradient_descent, gradient_flow, loss_and_gradient
+from flatminima.training.descent import MomentProblem, gradient_descent, gradient_flow, gradient_norm, loss_and_gradient
+from flatminima.training.run import Trained
 
 INPUTS = ("white", "coloured")
 CONTROL = "-unbalanced"
@@ -53,16 +54,6 @@ class Runs:
         return MomentProblem(self.problems.input_moment, cross, energy)
 
 
-@dataclass(frozen=True)
-class End:
-    """Where runs ended: weights, steps taken, which diverged, and the norms of their first gradients."""
-
-    weights: Weights
-    steps: Tensor
-    diverged: Tensor
-    first_gradient: Tensor
-
-
 def converge(study: str, start: str, settings: Convergence) -> pd.DataFrame:
     """Train on random square maps of every kind, with white and with other inputs.
 
@@ -89,7 +80,7 @@ def converge(study: str, start: str, settings: Convergence) -> pd.DataFrame:
 def _train(study: str, start: str, depth: int, settings: Convergence) -> Iterator[pd.DataFrame]:
     fractions = [float("nan")] if start == "flow" else settings.step_sizes.value
     runs = _runs(study, start, depth, fractions, settings)
-    random = torch_stream(study, start, depth, "starts")
+    random = named_generator(study, start, depth, "starts")
     if start == "default":
         first: Weights = initialise("pytorch", _widths(runs), [random] * (len(runs.rates) // len(fractions))).weights
         weights = [weight.repeat_interleave(len(fractions), 0) for weight in first]
@@ -99,25 +90,27 @@ def _train(study: str, start: str, depth: int, settings: Convergence) -> Iterato
     job = f"{study} {start} depth {depth}"
     end = _flow(job, weights, runs, settings) if start == "flow" else _descend(job, weights, runs, settings)
     yield _measure(runs.labels, end, runs)
-    stack = Stack(tuple(end.weights))
+    stack = Stack(end.parameters)
     control = rescale_layers(stack, LOG_SCALE, [random] * stack.replicas).weights
     frame = runs.labels.assign(experiment=runs.labels["experiment"] + CONTROL)
-    yield _measure(frame, End(control, end.steps, end.diverged, end.first_gradient), runs)
+    yield _measure(frame, replace(end, parameters=control), runs)
 
 
 def _catapult(study: str, start: str, depth: int, settings: Convergence) -> Iterator[pd.DataFrame]:
     problems = _runs(study, start, depth, settings.growing_steps.value[:1], settings)
-    random = torch_stream(study, start, depth, "starts")
+    random = named_generator(study, start, depth, "starts")
     weights = _sharp(problems, settings, random)
     for fraction in settings.growing_steps.value:
         runs = problems.at(fraction)
         kicked = [_kick(weight, settings.kick.value, random) for weight in weights]
         end = _descend(f"{study} {start} depth {depth} step {fraction:g}", kicked, runs, settings)
-        begun = End(weights, torch.zeros_like(end.steps), _not_finite(weights), end.first_gradient)
+        begun = replace(
+            end, parameters=tuple(weights), steps=torch.zeros_like(end.steps), diverged=_not_finite(weights)
+        )
         names = runs.labels["experiment"].str.replace("catapult", "catapult_start")
         yield _measure(runs.labels.assign(experiment=names), begun, runs)
         yield _measure(runs.labels, end, runs)
-        weights = [torch.where(end.diverged.view(-1, 1, 1), torch.nan, weight) for weight in end.weights]
+        weights = [torch.where(end.diverged.view(-1, 1, 1), torch.nan, weight) for weight in end.parameters]
 
 
 def _runs(study: str, start: str, depth: int, fractions: Sequence[float], settings: Convergence) -> Runs:
@@ -164,31 +157,28 @@ def _not_finite(weights: Weights) -> Tensor:
     return ~finite
 
 
-def _descend(job: str, weights: Weights, runs: Runs, settings: Convergence) -> End:
+def _descend(job: str, weights: Weights, runs: Runs, settings: Convergence) -> Trained:
     steps, tolerance = settings.steps.value, settings.tolerance.value
-    trained = gradient_descent(weights, runs.target, runs.rates, steps=steps, tolerance=tolerance, snapshots=0, job=job)
-    return End(trained.parameters, trained.steps, trained.diverged, trained.gradient_scale)
+    return gradient_descent(weights, runs.target, runs.rates, steps=steps, tolerance=tolerance, snapshots=0, job=job)
 
 
-def _flow(job: str, weights: Weights, runs: Runs, settings: Convergence) -> End:
+def _flow(job: str, weights: Weights, runs: Runs, settings: Convergence) -> Trained:
     duration = settings.flow_time.value * 2 / float(runs.problems.least.min())
-    trained = gradient_flow(weights, runs.target, duration, steps=settings.flow_time.value, snapshots=0, job=job)
-    return End(trained.parameters, trained.steps, trained.diverged, trained.gradient_scale)
+    return gradient_flow(weights, runs.target, duration, steps=settings.flow_time.value, snapshots=0, job=job)
 
 
-def _measure(frame: pd.DataFrame, end: End, runs: Runs) -> pd.DataFrame:
+def _measure(frame: pd.DataFrame, end: Trained, runs: Runs) -> pd.DataFrame:
     alive = torch.nonzero(~end.diverged).squeeze(1)
-    frame = frame.assign(step=end.steps.long().numpy())
+    frame = frame.assign(step=end.steps.numpy())
     diverged: Statistics = {"diverged": Statistic(end.diverged.double())}
     if not len(alive):
         return tidy(frame, diverged)
-    weights, target, problems = [weight[alive] for weight in end.weights], runs.target.select(alive), runs.problems
+    weights, target, problems = [weight[alive] for weight in end.parameters], runs.target.select(alive), runs.problems
     loss, gradient = loss_and_gradient(weights, target)
-    norm = torch.stack([slope.square().sum((1, 2)) for slope in gradient]).sum(0).sqrt()
     statistics: Statistics = {
         "loss": Statistic(loss),
         "excess_loss": Statistic(loss / target.target_energy),
-        "gradient_norm": Statistic(norm / end.first_gradient[alive]),
+        "gradient_norm": Statistic(gradient_norm(gradient) / end.gradient_scale[alive]),
         **near_minima(weights, problems.select(alive)),
     }
     if runs.rates.isfinite().all():

@@ -15,8 +15,10 @@ from flatminima.minima.hessian import MinimumHessian
 from flatminima.minima.linear import LinearProblems
 from flatminima.minima.problems import draw_problems
 from flatminima.minima.sampling import Chart, flattest
-from flatminima.minima.theory import labels, stream, torch_stream, undiverged
+from flatminima.minima.theory import labels, stream, undiverged
 from flatminima.minima.tidy import Statistic, tidy
+from flatminima.networks.initialisations import named_generator
+from flatminima.networks.stack import end_to_end
 from flatminima.training.progress import Progress
 
 LONGEST, SHORTEST = 0.5, 1e-7
@@ -123,7 +125,7 @@ def attack(study: str, name: str, settings: Attack) -> pd.DataFrame:
         problems = problems.select(torch.from_numpy(attempts % len(problems.least)))
         chart = Chart.around(flattest(problems, condition.rank), condition.hidden)
         scale = torch.from_numpy(np.where(near, NEAR, FAR)).unsqueeze(1)
-        start = scale * chart.draw(1.0, torch_stream(*names, "starts"))
+        start = scale * chart.draw(1.0, named_generator(*names, "starts"))
         found = search(STATEMENTS[name], chart, problems, start, settings.steps.value)
         shared = labels(study, len(near), case, task=key, initialisation=np.where(near, "near", "far"), depth=depth)
         shared = shared.assign(optimiser="subgradient")
@@ -193,11 +195,8 @@ def _closer(
 ) -> Approach:
     ratio = sharpness / problems.least
     value = inequality(weights, problems, ratio)
-    product = weights[0]
-    for weight in weights[1:]:
-        product = weight @ product
     mapped = problems.end_to_end @ problems.root
-    defect = torch.linalg.matrix_norm(product @ problems.root - mapped) / torch.linalg.matrix_norm(mapped)
+    defect = torch.linalg.matrix_norm(end_to_end(weights) @ problems.root - mapped) / torch.linalg.matrix_norm(mapped)
     closer = value < best.inequality
     pairs = zip((value, ratio, defect), (best.inequality, best.ratio, best.defect), strict=True)
     return Approach(*(torch.where(closer, new, old) for new, old in pairs))

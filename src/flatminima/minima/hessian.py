@@ -6,6 +6,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from flatminima.curvature.eigensolvers import stacked_eigenpairs
+from flatminima.curvature.subspace import Eigenpairs
+
 POWER_STEPS = 12
 
 
@@ -33,14 +36,10 @@ class MinimumHessian:
             weights: m layers, W_k of shape (replicas, d_k, d_{k-1}).
             root: C with C C' = Sx, shape (d_0, d_0) or (replicas, d_0, d_0).
         """
-        replicas, last = weights[-1].shape[0], weights[-1].shape[1]
-        before = [root.expand(replicas, *root.shape[-2:])]
-        after = [torch.eye(last, dtype=root.dtype).expand(replicas, last, last)]
+        before = [root.expand(len(weights[0]), *root.shape[-2:])]
         for weight in weights[:-1]:
             before.append(weight @ before[-1])
-        for weight in reversed(weights[1:]):
-            after.append(after[-1] @ weight)
-        return cls(tuple(b @ b.mT for b in reversed(after)), tuple(a.mT @ a for a in before))
+        return cls(tuple(b @ b.mT for b in _after(weights)), tuple(a.mT @ a for a in before))
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -127,17 +126,17 @@ class MomentHessian:
 
         By power iteration on maps N of shape (d_y, d_x), N <- sum_k B_k B_k' N A_k' A_k Sx, from the network's map.
         """
-        after = [torch.eye(self._weights[-1].shape[-2], dtype=self._moment.dtype)]
-        for weight in reversed(self._weights[1:]):
-            after.insert(0, after[0] @ weight)
-        signal = self._signal
+        after, signal = _after(self._weights), self._signal
         for _ in range(POWER_STEPS):
             pulled = _pulled(signal, self._before, after)
-            moved = [b @ part for b, part in zip(after, pulled, strict=True)]
-            product = moved[0] + sum(step @ a for step, a in zip(moved[1:], self._before, strict=True))
-            signal = product @ self._moment
+            signal = _pushed(_images(pulled, after), self._before) @ self._moment
             signal = signal / torch.linalg.matrix_norm(signal, keepdim=True)
         return _flatten(_pulled(signal, self._before, after))
+
+    def top_eigenpair(self, tolerance: float, max_products: int = 1000, seed: int = 0) -> Eigenpairs:
+        """Sharpness with its residual and vector, searched from the leading direction and a random one."""
+        near = self.leading_direction().unsqueeze(1)
+        return stacked_eigenpairs(self, tolerance=tolerance, max_products=max_products, near=near, seed=seed)
 
 
 class _ThroughHidden:
@@ -170,17 +169,14 @@ class _ThroughOutputs:
     def __init__(self, weights: Sequence[Tensor], before: Sequence[Tensor], slope: Tensor, moment: Tensor) -> None:
         self._weights, self._before, self._moment = weights, before, moment
         self._slopes = [slope, *(slope @ a.mT for a in before)]
-        self._after = [torch.eye(slope.shape[-2], dtype=slope.dtype).expand(len(slope), -1, -1)]
-        for weight in reversed(weights[1:]):
-            self._after.insert(0, self._after[0] @ weight)
+        self._after = _after(weights)
 
     def gradient(self) -> list[Tensor]:
         return [b.mT @ g for b, g in zip(self._after, self._slopes, strict=True)]
 
     def product(self, directions: Sequence[Tensor]) -> list[Tensor]:
-        moved = [b @ direction for b, direction in zip(self._after, directions, strict=True)]
-        change = moved[0] + sum(step @ a for step, a in zip(moved[1:], self._before, strict=True))
-        change = 2 * change @ self._moment
+        moved = _images(directions, self._after)
+        change = 2 * _pushed(moved, self._before) @ self._moment
         inner, lagging = [change], self._slopes[0] @ directions[0].mT
         for k, a in enumerate(self._before, 1):
             inner.append(change @ a.mT + lagging)
@@ -196,6 +192,26 @@ def _pulled(signal: Tensor, before: Sequence[Tensor], after: Sequence[Tensor]) -
     """B_k' N A_k' for all layers."""
     parts = [signal, *(signal @ a.mT for a in before)]
     return [b.mT @ part for b, part in zip(after, parts, strict=True)]
+
+
+def _images(directions: Sequence[Tensor], after: Sequence[Tensor]) -> list[Tensor]:
+    """B_k V_k for all layers."""
+    return [b @ direction for b, direction in zip(after, directions, strict=True)]
+
+
+def _pushed(images: Sequence[Tensor], before: Sequence[Tensor]) -> Tensor:
+    """The change of the product, sum_k B_k V_k A_k."""
+    change: Tensor = images[0] + sum(image @ a for image, a in zip(images[1:], before, strict=True))
+    return change
+
+
+def _after(weights: Sequence[Tensor]) -> list[Tensor]:
+    """B_1 = W_m...W_2, ..., B_m = I."""
+    last = weights[-1]
+    products = [torch.eye(last.shape[-2], dtype=last.dtype).expand(len(last), -1, -1)]
+    for weight in reversed(weights[1:]):
+        products.insert(0, products[0] @ weight)
+    return products
 
 
 def _partial_products(weights: Sequence[Tensor]) -> list[Tensor]:

@@ -93,6 +93,15 @@ class LinearProblems:
         return images / self.gain.unsqueeze(-1)
 
 
+def sharpness_statistics(value: Tensor, residual: Tensor, problems: LinearProblems) -> Statistics:
+    """Sharpness beside the least of its problem; value and residual of shape (problems,)."""
+    return {
+        "sharpness": Statistic(value, residual),
+        "minimal_sharpness": Statistic(problems.least, problems.gap),
+        "sharpness_ratio": Statistic(value / problems.least, residual / problems.least),
+    }
+
+
 def path_statistics(weights: Sequence[Tensor], problems: LinearProblems) -> Statistics:
     """Balance and coupling along the path of theory.md I3's maximiser.
 

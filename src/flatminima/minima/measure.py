@@ -21,7 +21,7 @@ from flatminima.data.tasks import Samples
 from flatminima.minima.balance import band_upper
 from flatminima.minima.coupling import PathStatistics, follow, overlaps
 from flatminima.minima.hessian import MomentHessian
-from flatminima.minima.linear import LinearProblems, path_statistics
+from flatminima.minima.linear import LinearProblems, path_statistics, sharpness_statistics
 from flatminima.minima.tidy import QUANTILES, Statistic, Statistics, join, scatter, tidy
 from flatminima.networks.stack import Stack
 from flatminima.networks.storage import Networks
@@ -29,6 +29,8 @@ from flatminima.networks.storage import Networks
 OVERLAP_VECTORS = 12
 COLLAPSED = 0.99
 MEMORY = 256 * 2**20
+
+StackHessian = StackedHessian | MomentHessian
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,13 @@ class Problem:
         """Factor of the loss: 1 for the sum over outputs, 1/d_y for the mean."""
         return self.moments.loss_scale
 
+    @property
+    def scaled_moments(self) -> tuple[Tensor, Tensor]:
+        """Sx and Syx times the factor of the loss."""
+        moments = self.moments.input_moment, self.moments.cross_moment
+        first, second = (torch.from_numpy(self.scale * moment) for moment in moments)
+        return first, second
+
     def jacobian_inputs(self, settings: Measure) -> Tensor:
         """Inputs whose Jacobians are taken, shape (samples, d_x)."""
         return torch.from_numpy(self.samples.inputs[: settings.jacobian_samples.value])
@@ -58,10 +67,8 @@ class Problem:
         """From second moments for linear networks without biases, else from samples."""
         if _on_samples(stack):
             return self._sample_loss(stack, self.samples.inputs, self.samples.targets)
-        moments = self.moments
-        energy = torch.tensor(self.scale * moments.target_energy, dtype=torch.float64)
-        first, second = (torch.from_numpy(self.scale * m) for m in (moments.input_moment, moments.cross_moment))
-        return [moment_loss(stack, first, second, energy)]
+        energy = torch.tensor(self.scale * self.moments.target_energy, dtype=torch.float64)
+        return [moment_loss(stack, *self.scaled_moments, energy)]
 
     def thinned_loss(self, stack: Stack) -> list[Loss]:
         """From every tenth of the samples."""
@@ -136,7 +143,8 @@ def _measure_group(networks: Networks, group: Tensor, problem: Problem, settings
     replicas = networks.replicas.iloc[group.numpy()]
     pairs = overlaps(stack.weights)
     names = [str(networks.labels[key]) for key in ("study", "experiment", "depth")]
-    statistics = _whole(stack, replicas, problem) | _curvature(stack, problem, settings, names)
+    hessian = _hessian(stack, problem)
+    statistics = _whole(stack, replicas, problem, hessian) | _curvature(stack, problem, settings, names, hessian)
     if stack.rectified:
         statistics |= _sampled_paths(stack, problem.jacobian_inputs(settings).double())
     else:
@@ -146,9 +154,9 @@ def _measure_group(networks: Networks, group: Tensor, problem: Problem, settings
     return statistics, pairs[..., :OVERLAP_VECTORS, :OVERLAP_VECTORS]
 
 
-def _whole(stack: Stack, replicas: pd.DataFrame, problem: Problem) -> Statistics:
+def _whole(stack: Stack, replicas: pd.DataFrame, problem: Problem, hessian: StackHessian) -> Statistics:
     loss = losses(problem.training_loss(stack), stack)
-    gradient = _hessian(stack, problem).gradient().norm(dim=1)
+    gradient = hessian.gradient().norm(dim=1)
     least = problem.scale * problem.moments.minimal_loss()
     zero = problem.scale * problem.moments.target_energy
     excess = torch.full_like(loss, torch.nan) if stack.rectified else (loss - least) / (zero - least)
@@ -161,34 +169,26 @@ def _whole(stack: Stack, replicas: pd.DataFrame, problem: Problem) -> Statistics
     }
 
 
-def _curvature(stack: Stack, problem: Problem, settings: Measure, names: Sequence[str]) -> Statistics:
+def _curvature(
+    stack: Stack, problem: Problem, settings: Measure, names: Sequence[str], hessian: StackHessian
+) -> Statistics:
     seed = int(sequence(*names, "eigenpairs").generate_state(1, np.uint32)[0])
-    hessian = _hessian(stack, problem)
     tolerance, most = settings.tolerance.value, settings.products.value
     if isinstance(hessian, MomentHessian):
-        near = hessian.leading_direction().unsqueeze(1)
-        top = stacked_eigenpairs(hessian, tolerance=tolerance, max_products=most, near=near, seed=seed)
+        top = hessian.top_eigenpair(tolerance, most, seed)
     else:
         single, rough = _in_single_precision(stack, problem)
         top = stacked_eigenpairs(
             single, tolerance=tolerance, max_products=most, rough=rough, precise=hessian, seed=seed
         )
-    value, residual = top.eigenvalues[:, 0], top.residuals[:, 0]
-    least, gap = problem.linear.least, problem.linear.gap
-    return {
-        "sharpness": Statistic(value, residual),
-        "minimal_sharpness": Statistic(least.expand_as(value), gap.expand_as(value)),
-        "sharpness_ratio": Statistic(value / least, residual / least),
-    }
+    return sharpness_statistics(top.eigenvalues[:, 0], top.residuals[:, 0], problem.linear.expand(stack.replicas))
 
 
-def _hessian(stack: Stack, problem: Problem) -> StackedHessian | MomentHessian:
+def _hessian(stack: Stack, problem: Problem) -> StackHessian:
     """From second moments where they are enough, else from samples."""
     if _on_samples(stack):
         return StackedHessian(problem.training_loss(stack), stack.parameters)
-    moments = problem.moments
-    first, second = (torch.from_numpy(problem.scale * m) for m in (moments.input_moment, moments.cross_moment))
-    return MomentHessian(stack.weights, first, second)
+    return MomentHessian(stack.weights, *problem.scaled_moments)
 
 
 def _in_single_precision(stack: Stack, problem: Problem) -> tuple[StackedHessian, StackedHessian | None]:

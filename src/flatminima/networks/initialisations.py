@@ -52,8 +52,12 @@ def initialise(
 
 def generators(study: str, experiment: str, depth: int, count: int, purpose: str) -> list[Generator]:
     """One random stream per replica, fixed by names: the same whatever else runs."""
-    names = (sequence(study, experiment, depth, replica, purpose) for replica in range(count))
-    return [Generator().manual_seed(int(name.generate_state(1, np.uint64)[0] >> np.uint64(1))) for name in names]
+    return [named_generator(study, experiment, depth, replica, purpose) for replica in range(count)]
+
+
+def named_generator(*names: str | int) -> Generator:
+    """A random stream fixed by names, see `flatminima.data.seeding.sequence`."""
+    return Generator().manual_seed(int(sequence(*names).generate_state(1, np.uint64)[0] >> np.uint64(1)))
 
 
 def _draw(name: str, widths: Sequence[int], generator: Generator) -> list[Tensor]:

@@ -84,7 +84,7 @@ def gradient_descent(
     """
     replicas = len(step_sizes)
     loss, gradient = loss_and_gradient(weights, problem)
-    high_loss, first_norm = torch.maximum(loss, problem.target_energy), _norm(gradient)
+    high_loss, first_norm = torch.maximum(loss, problem.target_energy), gradient_norm(gradient)
     result = [weight.clone() for weight in weights]
     losses = loss.clone()
     stopped_at = torch.full((replicas,), steps)
@@ -110,7 +110,7 @@ def gradient_descent(
         if step in wanted:
             kept.append(Snapshot(step, tuple(whole.clone() for whole in result)))
         if check:
-            done = failed | (_norm(gradient) <= tolerance * first_norm[active])
+            done = failed | (gradient_norm(gradient) <= tolerance * first_norm[active])
             stopped_at[active[done]] = step
             history.append((step, torch.where(diverged, torch.nan, losses)))
             progress.report(step, state(history[-1][1].nanmedian().item(), int(diverged.sum())))
@@ -170,11 +170,12 @@ def gradient_flow(
         parameters=kept[-1].parameters,
         steps=torch.full((replicas,), steps),
         diverged=has_diverged(losses[-1][1], first_loss),
-        gradient_scale=_norm(first_gradient),
+        gradient_scale=gradient_norm(first_gradient),
         snapshots=kept if snapshots else [],
         history=losses,
     )
 
 
-def _norm(gradient: Sequence[Tensor]) -> Tensor:
+def gradient_norm(gradient: Sequence[Tensor]) -> Tensor:
+    """Norm over all layers, shape (replicas,)."""
     return torch.stack([g.square().sum((1, 2)) for g in gradient]).sum(0).sqrt()
