@@ -263,7 +263,69 @@ class TheoryStudy(Strict):
     convergence: Convergence
 
 
-Study = Annotated[TrainingStudy | TheoryStudy, Field(discriminator="kind")]
+class Source(Strict):
+    """Trained networks of another study."""
+
+    study: Name
+    rectified: Name = Field(description="Experiment with ReLU networks, which are rescaled.")
+    linear: Name = Field(description="Experiment with linear networks, whose orbits theory knows.")
+
+
+class Convolutional(Strict):
+    """A small convolutional network for the same task: layers of 3x3 filters, each pooled, and a linear layer."""
+
+    channels: Sourced[Annotated[list[Count], Field(min_length=1)]]
+    step_size: Sourced[PositiveFloat]
+    seeds: Sourced[Count]
+    epochs: Sourced[Count]
+    batch_size: Sourced[Count]
+
+
+class Demonstrations(Strict):
+    """How each theorem of Dinh et al. 2017 is shown (theory.md D1-D7)."""
+
+    seeds: Sourced[Count] = Field(description="Networks of so many seeds, at every step size, are shown.")
+    spread: Sourced[Ratio] = Field(description="Largest factor of random rescalings; its inverse is the smallest.")
+    alphas: Sourced[Annotated[list[PositiveFloat], Field(min_length=1)]] = Field(
+        description="Factors of the first layer; the second is divided by them."
+    )
+    boxes: Sourced[Count] = Field(description="Disjoint boxes around rescaled networks.")
+    box: Sourced[Annotated[float, Field(gt=0, lt=1)]] = Field(
+        description="Half their width, relative to the largest weight of the first layer."
+    )
+    ranges: Sourced[Annotated[list[Ratio], Field(min_length=2)]] = Field(
+        description="Largest weight up to which the volume of a minimum is sampled, in a network of two weights."
+    )
+    draws: Sourced[Count] = Field(description="Samples of each volume.")
+    radii: Sourced[Annotated[list[PositiveFloat], Field(min_length=1)]] = Field(description="Of balls, for sharpness.")
+    ascents: Sourced[Count] = Field(description="Steps of the ascent in a ball.")
+    offsets: Sourced[Annotated[list[PositiveFloat], Field(min_length=1)]] = Field(
+        description="b of eta = (||u||^2 + b)^a u."
+    )
+    exponent: Sourced[Annotated[float, Field(gt=-0.5, allow_inf_nan=False)]] = Field(description="a of the same.")
+
+
+class Orbits(Strict):
+    """How the flattest network of an orbit is found (theory.md B1)."""
+
+    tolerance: Sourced[PositiveFloat] = Field(description="Relative gap between value and lower bound.")
+    products: Sourced[Count] = Field(description="Largest number of Gauss-Newton products spent on it.")
+    spread: Sourced[Ratio] = Field(description="Largest factor of the random rescaling that it must undo.")
+    landscape: Sourced[Annotated[int, Field(ge=3)]] = Field(description="Points along each axis of a landscape.")
+
+
+class RescalingStudy(Strict):
+    """Rescalings of trained networks that leave their functions unchanged, and the flattest network of each orbit."""
+
+    kind: Literal["rescaling"]
+    title: str
+    source: Source
+    convolutional: Convolutional
+    demonstrations: Demonstrations
+    orbits: Orbits
+
+
+Study = Annotated[TrainingStudy | TheoryStudy | RescalingStudy, Field(discriminator="kind")]
 
 
 class StudySettings(Strict):
@@ -285,6 +347,24 @@ class Config(Strict):
             if name not in self.studies:
                 raise ValueError(f"embedded names {name!r}: {nearest(name, self.studies)}")
         return self
+
+    @model_validator(mode="after")
+    def _sources_exist(self) -> Self:
+        trained = {name: study for name, study in self.studies.items() if isinstance(study, TrainingStudy)}
+        for name, study in self.studies.items():
+            if isinstance(study, RescalingStudy):
+                _check_source(f"studies.{name}.source", study.source, trained)
+        return self
+
+
+def _check_source(key: str, source: Source, trained: Mapping[str, TrainingStudy]) -> None:
+    if source.study not in trained:
+        raise ValueError(f"{key}.study is {source.study!r}: {nearest(source.study, trained)}")
+    experiments = trained[source.study].experiments
+    for role, families in {"rectified": ("relu",), "linear": ("linear", "residual_linear")}.items():
+        fitting = [name for name, experiment in experiments.items() if experiment.family in families]
+        if (name := getattr(source, role)) not in fitting:
+            raise ValueError(f"{key}.{role} is {name!r}: {nearest(name, fitting)}")
 
 
 def nearest(word: str, allowed: Mapping[str, Any] | Sequence[str]) -> str:

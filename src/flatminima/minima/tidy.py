@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor
+
+from flatminima.provenance.tables import long_table
 
 QUANTILES = {"": 0.5, "_q05": 0.05, "_q25": 0.25, "_q75": 0.75, "_q95": 0.95}
 FIRST_LAYER = {f"path_residual{suffix}": 2 for suffix in QUANTILES}
@@ -65,19 +66,5 @@ def tidy(labels: pd.DataFrame, statistics: Statistics) -> pd.DataFrame:
     Returns:
         The columns of `labels`, layer (0 for whole networks), statistic, value, error_bound (NaN for none).
     """
-    return pd.concat([_rows(labels, name, statistic) for name, statistic in statistics.items()], ignore_index=True)
-
-
-def _rows(labels: pd.DataFrame, name: str, statistic: Statistic) -> pd.DataFrame:
-    values = statistic.value.reshape(len(labels), -1)
-    layers = values.shape[1]
-    bounds = torch.full_like(values, torch.nan)
-    if statistic.error_bound is not None:
-        bounds = statistic.error_bound.reshape(len(labels), -1)
-    first = 0 if statistic.value.dim() == 1 else FIRST_LAYER.get(name, 1)
-    return labels.loc[labels.index.repeat(layers)].assign(
-        layer=np.tile(np.arange(first, first + layers), len(labels)),
-        statistic=name,
-        value=values.flatten().numpy(),
-        error_bound=bounds.flatten().numpy(),
-    )
+    bounds = {name: s.error_bound.numpy() for name, s in statistics.items() if s.error_bound is not None}
+    return long_table(labels, {name: s.value.numpy() for name, s in statistics.items()}, bounds, FIRST_LAYER)

@@ -1,0 +1,253 @@
+"""The least top eigenvalue of a sum of scaled rank-one matrices: the convex problem behind an orbit's flattest network.
+
+min over h of lambda_max(S(h)), S(h) = sum_q exp(-2 (E h)_q) a_q a_q'. For every unit u, u' S(h) u is a sum of
+exponentials of linear functions of h, so its logarithm is convex; the largest of convex functions is convex.
+"""
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from itertools import pairwise
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.linalg import LinAlgError, cho_factor, cho_solve, cholesky, eigvalsh, solve_triangular
+from scipy.sparse import csr_array, vstack
+
+from flatminima.errors import UserError
+
+Array = NDArray[np.float64]
+
+GROWTH = 8.0
+"""Of the barrier's weight from one centre to the next."""
+CENTRED = 1e-2
+"""Newton decrement at which a centre is near enough for the next."""
+ARMIJO, SHRINK = 0.1, 0.5
+STEPS = 400
+LONGEST = 2.0
+"""Largest change of a log-scale in one step."""
+RIDGE = 1e-12
+SLACK = 1e-14
+
+
+@dataclass(frozen=True)
+class Edges:
+    """Which log-scales each term's exponent is a difference of: term q is an edge from a node to a node.
+
+    Attributes:
+        source: shape (terms,); a term's exponent is h[target] - h[source], with h = 0 at the fixed node n.
+        target: see source.
+        size: number n of free nodes.
+    """
+
+    source: NDArray[np.int64]
+    target: NDArray[np.int64]
+    size: int
+
+    @cached_property
+    def incidence(self) -> csr_array:
+        """E, shape (terms, n)."""
+        terms = np.arange(len(self.source))
+        both = csr_array(
+            (np.repeat([1.0, -1.0], len(terms)), (np.tile(terms, 2), np.concatenate([self.target, self.source]))),
+            shape=(len(terms), self.size + 1),
+        )
+        return both[:, : self.size]
+
+    @cached_property
+    def slopes(self) -> csr_array:
+        """Derivatives in (h, t) of the logarithms of the terms exp(-2 (E h)_q - t), shape (n + 1, terms)."""
+        return csr_array(vstack([-2 * self.incidence.T, -np.ones((1, len(self.source)))]))
+
+    @cached_property
+    def _squares(self) -> csr_array:
+        """Products of two entries of each column of `slopes`, shape ((n + 1)^2, terms)."""
+        return _squares(self.slopes)
+
+    def gram(self, weights: Array) -> Array:
+        """Sum over terms of weight times s s', with s the columns of `slopes`, shape (n + 1, n + 1)."""
+        gram: Array = (self._squares @ weights).reshape(self.size + 1, self.size + 1)
+        return gram
+
+
+@dataclass(frozen=True)
+class ScaledSum:
+    """S(h) = sum_q exp(-2 (E h)_q) a_q a_q'.
+
+    Attributes:
+        columns: a_q, shape (dimension, terms).
+        edges: the exponents.
+    """
+
+    columns: Array
+    edges: Edges
+
+    def at(self, scales: Array) -> Array:
+        """S(h), shape (dimension, dimension)."""
+        scaled = self.scaled(scales)
+        return scaled @ scaled.T
+
+    def scaled(self, scales: Array) -> Array:
+        """The columns exp(-(E h)_q) a_q."""
+        return self.columns * np.exp(-(self.edges.incidence @ scales))
+
+    def compressed(self) -> Self:
+        """The same function of h with few terms: those of one exponent are replaced by a square root of their sum."""
+        pairs = np.stack([self.edges.source, self.edges.target])
+        distinct, of = np.unique(pairs, axis=1, return_inverse=True)
+        dimension, terms = self.columns.shape
+        if distinct.shape[1] * dimension >= terms:
+            return self
+        roots = [_root(self.columns[:, of == index]) for index in range(distinct.shape[1])]
+        source, target = np.repeat(distinct, dimension, axis=1)
+        return replace(self, columns=np.concatenate(roots, 1), edges=Edges(source, target, self.edges.size))
+
+
+@dataclass(frozen=True)
+class LeastSum:
+    """A minimum of lambda_max(S(h)).
+
+    Attributes:
+        scales: h.
+        value: lambda_max(S(h)).
+        lower_bound: no h gives less.
+    """
+
+    scales: Array
+    value: float
+    lower_bound: float
+
+
+def least_sum(problem: ScaledSum, tolerance: float, start: Array, gap: float = 0.5) -> LeastSum:
+    """Minimise lambda_max(S(h)) by a barrier method (Boyd & Vandenberghe 2004, chapter 11).
+
+    It minimises weight * t - logdet(I - exp(-t) S(h)) over (h, t) by Newton steps, for growing weights. At each centre
+    Z = (I - exp(-t) S)^-1 gives a lower bound, see `flow_bound`.
+
+    Args:
+        problem: the sum.
+        tolerance: of the logarithmic gap between value and lower bound.
+        start: h to start from, shape (n,).
+        gap: what the logarithmic gap may be there.
+
+    Raises:
+        UserError: if the gap is not reached, with what was.
+    """
+    weight = len(problem.columns) / gap
+    point = np.append(start, np.log(_top(problem.at(start))) + gap)
+    best = LeastSum(start, np.inf, 0.0)
+    for _ in range(STEPS):
+        step = _newton_step(problem, point, weight)
+        point = step.point
+        if step.decrement > CENTRED:
+            continue
+        best = _better(best, _bounded(problem, point))
+        if best.value <= best.lower_bound * np.exp(tolerance):
+            return best
+        weight *= GROWTH
+    raise UserError(
+        f"rescaling: the least top eigenvalue is between {best.lower_bound:.8g} and {best.value:.8g} after {STEPS} "
+        f"steps; expected a relative gap of {tolerance:.1e}: allow a larger one"
+    )
+
+
+def flow_bound(masses: Array, flow: Array, edges: Edges) -> float:
+    """A lower bound of sum_q c_q exp(-2 (E h)_q) over all h, by weighted arithmetic and geometric means.
+
+    For a flow f >= 0 with sum f = 1 that is conserved at every node, E' f = 0, the sum is at least
+    prod_q (c_q / f_q)^f_q whatever h; at the minimum f_q proportional to the terms attains it.
+
+    Args:
+        masses: c_q >= 0, shape (terms,).
+        flow: nearly conserved; it is corrected to conserve.
+        edges: the exponents.
+
+    Returns:
+        The bound, 0 if the flow cannot be corrected.
+    """
+    flow = flow / flow.sum()
+    laplacian = edges.gram(flow)[:-1, :-1] / 4
+    laplacian[np.diag_indices_from(laplacian)] += RIDGE * flow.max()
+    imbalance = edges.slopes[:-1] @ flow / -2
+    flow = flow * (1 - edges.incidence @ np.linalg.solve(laplacian, imbalance))
+    if flow.min() < 0:
+        return 0.0
+    flow = flow / flow.sum()
+    used = flow > 0
+    return float(np.exp(flow[used] @ np.log(masses[used] / flow[used])))
+
+
+@dataclass(frozen=True)
+class _Step:
+    point: Array
+    decrement: float
+
+
+def _newton_step(problem: ScaledSum, point: Array, weight: float) -> _Step:
+    """One damped Newton step of the barrier function in (h, t), and the decrement before it."""
+    value, scaled = _barrier(problem, point, weight)
+    slopes = problem.edges.slopes
+    masses = np.square(scaled).sum(0)
+    gradient = slopes @ masses
+    gradient[-1] += weight
+    moments = np.concatenate([slopes @ (row * scaled).T for row in scaled], axis=1)
+    hessian = problem.edges.gram(masses) + moments @ moments.T
+    hessian[np.diag_indices_from(hessian)] += RIDGE * hessian.diagonal().max()
+    direction = -cho_solve(cho_factor(hessian), gradient)
+    slope = float(gradient @ direction)
+    length = min(1.0, LONGEST / np.abs(direction).max())
+    while length > SLACK:
+        candidate = point + length * direction
+        trial, _ = _barrier(problem, candidate, weight)
+        if trial <= value + ARMIJO * length * slope + SLACK * abs(value):
+            return _Step(candidate, -slope)
+        length *= SHRINK
+    return _Step(point, 0.0)
+
+
+def _barrier(problem: ScaledSum, point: Array, weight: float) -> tuple[float, Array]:
+    """weight * t - logdet(I - exp(-t) S(h)), infinite outside its domain, and the columns of (I - S)^-1/2 S^1/2."""
+    scaled = problem.scaled(point[:-1]) * np.exp(-point[-1] / 2)
+    try:
+        factor = cholesky(np.eye(len(scaled)) - scaled @ scaled.T, lower=True)
+    except LinAlgError:
+        return np.inf, scaled
+    return weight * point[-1] - 2 * np.log(np.diag(factor)).sum(), solve_triangular(factor, scaled, lower=True)
+
+
+def _bounded(problem: ScaledSum, point: Array) -> LeastSum:
+    """Value and lower bound at a centre of the barrier function."""
+    _, scaled = _barrier(problem, point, 0.0)
+    flow = np.square(scaled).sum(0)
+    share = len(problem.columns) + flow.sum()
+    exponents = problem.edges.incidence @ point[:-1]
+    masses = flow * np.exp(2 * exponents + point[-1]) / share
+    return LeastSum(point[:-1], _top(problem.at(point[:-1])), flow_bound(masses, flow, problem.edges))
+
+
+def _better(first: LeastSum, second: LeastSum) -> LeastSum:
+    least = min(first, second, key=lambda found: found.value)
+    return replace(least, lower_bound=max(first.lower_bound, second.lower_bound))
+
+
+def _squares(columns: csr_array) -> csr_array:
+    """Kronecker square of every column of a sparse matrix: shape (rows, terms) to (rows^2, terms)."""
+    rows, terms = columns.shape
+    by_term = columns.tocsc()
+    counts = np.diff(by_term.indptr)
+    first = np.repeat(np.arange(by_term.nnz), np.repeat(counts, counts))
+    second = np.concatenate([np.tile(np.arange(a, b), b - a) for a, b in pairwise(by_term.indptr)])
+    entries = by_term.data[first] * by_term.data[second]
+    places = by_term.indices[first].astype(np.int64) * rows + by_term.indices[second]
+    return csr_array((entries, (places, np.repeat(np.arange(terms), counts**2))), shape=(rows**2, terms))
+
+
+def _top(matrix: Array) -> float:
+    return float(eigvalsh(matrix)[-1])
+
+
+def _root(columns: Array) -> Array:
+    """A square matrix with the same R R'."""
+    values, vectors = np.linalg.eigh(columns @ columns.T)
+    root: Array = vectors * np.sqrt(values.clip(min=0))
+    return root

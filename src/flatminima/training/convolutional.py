@@ -1,0 +1,62 @@
+"""Training of small convolutional networks by plain PyTorch."""
+
+import torch
+from torch import Tensor, nn
+from torch.optim import SGD
+from torch.utils.data import DataLoader, TensorDataset
+
+from flatminima.config import Convolutional
+from flatminima.data.tasks import Samples
+from flatminima.networks.convolutional import Shape, square
+from flatminima.networks.initialisations import named_generator
+from flatminima.training.progress import Progress, state
+
+
+def squared_error(outputs: Tensor, targets: Tensor) -> Tensor:
+    """Squared error, summed over outputs and averaged over samples."""
+    return (outputs - targets).square().flatten(1).sum(1).mean()
+
+
+def train_convolutional(study: str, settings: Convolutional, samples: Samples) -> tuple[list[nn.Sequential], Shape]:
+    """Train one network per seed by SGD on the squared error.
+
+    Args:
+        study: the study's name, part of every seed.
+        settings: shape and training.
+        samples: of the task.
+
+    Raises:
+        UserError: if the images are not square or do not fit the layers.
+    """
+    channels = tuple(settings.channels.value)
+    side = square(samples.inputs.shape[1], len(channels), "convolutional.channels")
+    shape = Shape(side, channels, samples.targets.shape[1])
+    data = TensorDataset(shape.images(torch.from_numpy(samples.inputs)), torch.from_numpy(samples.targets))
+    seeds = settings.seeds.value
+    return [_train(f"{study} convolutional seed {seed}", study, seed, shape, settings, data) for seed in range(seeds)], shape
+
+
+def _train(
+    job: str, study: str, seed: int, shape: Shape, settings: Convolutional, data: TensorDataset
+) -> nn.Sequential:
+    torch.manual_seed(named_generator(study, "convolutional", seed, "weights").initial_seed())
+    network = shape.network()
+    batches = DataLoader(
+        data,
+        settings.batch_size.value,
+        shuffle=True,
+        drop_last=True,
+        generator=named_generator(study, "convolutional", seed, "batches"),
+    )
+    optimiser = SGD(network.parameters(), settings.step_size.value)
+    epochs = settings.epochs.value
+    progress, loss = Progress(job, epochs), torch.tensor(0.0)
+    for epoch in range(epochs):
+        for inputs, targets in batches:
+            optimiser.zero_grad()
+            loss = squared_error(network(inputs), targets)
+            loss.backward()
+            optimiser.step()
+        progress.report(epoch, state(float(loss.detach()), 0))
+    progress.finish(epochs, state(float(loss.detach()), 0))
+    return network
