@@ -7,7 +7,7 @@ from xml.etree import ElementTree
 import numpy as np
 import pandas as pd
 import pytest
-from test_figures import synthetic_study
+from synthetic import synthetic_study
 
 from flatminima.errors import UserError
 from flatminima.figures.tables import TRAINING, crosscheck, render_table

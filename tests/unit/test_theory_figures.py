@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 from matplotlib.text import Text
-from test_figures import synthetic_study
+from synthetic import synthetic_study
 from theory_study import small_theory
 
 from flatminima.errors import EmptyFigureError, UserError

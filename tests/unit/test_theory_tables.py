@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from test_figures import synthetic_study
+from synthetic import synthetic_study
 from test_theory_figures import CONDITIONS, DEPTHS, GAP, SEEDS, STATEMENTS, STEPS, synthetic_theory
 from theory_study import small_theory
 
