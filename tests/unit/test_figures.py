@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from drawing import assert_legible
 from matplotlib.figure import Figure
-from matplotlib.text import Text
 from synthetic import SEEDS, STARTS, SWEPT, WIDTH, synthetic_study
 
 from flatminima.errors import UserError
@@ -223,21 +223,7 @@ def test_overview_repeats_the_other_figures(study, drawn):
 
 @pytest.mark.parametrize("name", FIGURES)
 def test_text_is_large_enough_and_on_the_page(drawn, name):
-    figure, _ = drawn[name]
-    figure.draw_without_rendering()
-    assert figure.get_size_inches()[0] <= 7.1
-    inside = figure.bbox.padded(1.0)
-    texts = [text for text in figure.findobj(Text) if text.get_visible() and text.get_text().strip()]
-    assert min(text.get_fontsize() for text in texts) >= 8
-    ticks = {
-        label
-        for panel in figure.axes
-        for axis in (panel.xaxis, panel.yaxis)
-        for label in axis.get_ticklabels(which="both")
-    }
-    for text in set(texts) - ticks:
-        corners = text.get_window_extent().corners()
-        assert all(inside.contains(*corner) for corner in corners), text.get_text()
+    assert_legible(drawn[name][0])
 
 
 @pytest.mark.parametrize("name", FIGURES)

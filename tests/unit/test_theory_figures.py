@@ -7,8 +7,8 @@ import sys
 import numpy as np
 import pandas as pd
 import pytest
+from drawing import assert_legible
 from matplotlib.figure import Figure
-from matplotlib.text import Text
 from synthetic import synthetic_study
 from theory_study import small_theory
 
@@ -291,14 +291,7 @@ def test_overview_leaves_out_panels_without_data(study):
 
 @pytest.mark.parametrize("name", THEORY)
 def test_text_is_large_enough_and_on_the_page(drawn, name):
-    figure, _ = drawn[name]
-    figure.draw_without_rendering()
-    assert figure.get_size_inches()[0] <= 7.1
-    inside = figure.bbox.padded(1.0)
-    texts = [text for text in figure.findobj(Text) if text.get_visible() and text.get_text().strip()]
-    assert min(text.get_fontsize() for text in texts) >= 8
-    for text in [figure._suptitle, *(entry for legend in figure.legends for entry in legend.get_texts())]:
-        assert all(inside.contains(*corner) for corner in text.get_window_extent().corners()), text.get_text()
+    assert_legible(drawn[name][0])
 
 
 @pytest.mark.parametrize("name", THEORY)
