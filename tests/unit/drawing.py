@@ -1,7 +1,25 @@
-"""What every figure must meet: text that can be read, on the page."""
+"""What every figure must meet: text that can be read, on the page, and the same bytes in every process."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
 
 from matplotlib.figure import Figure
 from matplotlib.text import Text
+
+RENDER = """
+import sys
+from pathlib import Path
+import flatminima.figures.tables
+from flatminima.figures.render import render
+study, output = map(Path, sys.argv[1:3])
+overlaps = study / "overlaps.parquet"
+for name in sys.argv[3:]:
+    render(name, study / "measures.parquet", overlaps if overlaps.exists() else None, output / name)
+assert "torch" not in sys.modules
+"""
 
 
 def assert_legible(figure: Figure) -> None:
@@ -20,3 +38,13 @@ def assert_legible(figure: Figure) -> None:
     for text in set(texts) - ticks:
         corners = text.get_window_extent().corners()
         assert all(inside.contains(*corner) for corner in corners), text.get_text()
+
+
+def assert_same_bytes(study: Path, names: Sequence[str]) -> None:
+    """Two processes that hash strings differently draw the same files of the tables in a folder, without torch."""
+    for seed in ("1", "2"):
+        environment = os.environ | {"PYTHONHASHSEED": seed}
+        subprocess.run([sys.executable, "-c", RENDER, study, study / seed, *names], check=True, env=environment)
+    first, second = ({path.name: path.read_bytes() for path in (study / seed).iterdir()} for seed in ("1", "2"))
+    assert set(first) == set(second) == {f"{name}.{kind}" for name in names for kind in ("svg", "pdf", "png", "csv")}
+    assert [name for name in first if first[name] != second[name]] == []

@@ -1,14 +1,11 @@
 """Figures hold exactly the values of the measures, and are the same bytes every time."""
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
-from drawing import assert_legible
+from drawing import assert_legible, assert_same_bytes
 from matplotlib.figure import Figure
 from synthetic import SEEDS, STARTS, SWEPT, WIDTH, synthetic_study
 
@@ -277,30 +274,11 @@ def test_a_missing_table_is_named(tmp_path):
         render("gains", tmp_path / "measures.parquet", tmp_path / "overlaps.parquet", tmp_path / "gains")
 
 
-RENDER_ALL = """
-import sys
-from pathlib import Path
-from flatminima.figures.render import TRAINING as FIGURES, render
-from flatminima.figures.tables import TABLES
-study, output = map(Path, sys.argv[1:])
-for name in [*FIGURES, "sharpness-mild"]:
-    render(name, study / "measures.parquet", study / "overlaps.parquet", output / name)
-assert TABLES and "torch" not in sys.modules
-"""
-
-
 def test_two_processes_write_the_same_bytes(tmp_path):
     measures, overlaps = synthetic_study(depths=(2, 3))
     measures.to_parquet(tmp_path / "measures.parquet")
     overlaps.to_parquet(tmp_path / "overlaps.parquet")
-    for run in ("1", "2"):
-        environment = os.environ | {"PYTHONHASHSEED": run}
-        subprocess.run([sys.executable, "-c", RENDER_ALL, tmp_path, tmp_path / run], check=True, env=environment)
-    names = {f"{name}.{suffix}" for name in [*FIGURES, "sharpness-mild"] for suffix in ("svg", "pdf", "png", "csv")}
-    for run in ("1", "2"):
-        assert {path.name for path in (tmp_path / run).iterdir()} == names
-    differing = [name for name in names if (tmp_path / "1" / name).read_bytes() != (tmp_path / "2" / name).read_bytes()]
-    assert differing == []
+    assert_same_bytes(tmp_path, [*FIGURES, "sharpness-mild"])
 
 
 def test_the_csv_is_the_table_drawn_in_full_precision(study, drawn, tmp_path):

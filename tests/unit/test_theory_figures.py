@@ -1,13 +1,9 @@
 """Figures of a theory study hold the values of its measures and say in their titles what these amount to."""
 
-import os
-import subprocess
-import sys
-
 import numpy as np
 import pandas as pd
 import pytest
-from drawing import assert_legible
+from drawing import assert_legible, assert_same_bytes
 from matplotlib.figure import Figure
 from synthetic import synthetic_study
 from theory_study import small_theory
@@ -352,22 +348,6 @@ def test_one_task_alone(study, name, task):
     assert set(plotted[column]) == {task.removesuffix("_white")}
 
 
-RENDER = """
-import sys
-from pathlib import Path
-from flatminima.figures.render import THEORY, render
-study, output = map(Path, sys.argv[1:])
-for name in THEORY:
-    render(name, study / "measures.parquet", None, output / name)
-assert "torch" not in sys.modules
-"""
-
-
 def test_two_processes_write_the_same_bytes(study, tmp_path):
     study.to_parquet(tmp_path / "measures.parquet")
-    for seed in ("1", "2"):
-        environment = os.environ | {"PYTHONHASHSEED": seed}
-        subprocess.run([sys.executable, "-c", RENDER, tmp_path, tmp_path / seed], check=True, env=environment)
-    names = {f"{name}.{suffix}" for name in THEORY for suffix in ("svg", "pdf", "png", "csv")}
-    assert {path.name for path in (tmp_path / "1").iterdir()} == names
-    assert [n for n in names if (tmp_path / "1" / n).read_bytes() != (tmp_path / "2" / n).read_bytes()] == []
+    assert_same_bytes(tmp_path, list(THEORY))
