@@ -8,6 +8,8 @@ from scipy.optimize import minimize
 from torch.nn import functional
 
 DTYPE = torch.float64
+KINK = np.diag([0.5, 3, 0.1]), np.diag([4, 1, 0.1])
+"""T and Sx whose maximiser mixes the eigenvectors of (c, t) = (4, 0.5) and (1, 3): neither form alone is largest."""
 
 torch.set_num_threads(1)  # the tests' tensors are so small that more threads only wait for each other
 
@@ -18,6 +20,17 @@ def generator(seed):
 
 def normal(seed, *shape):
     return torch.randn(shape, generator=generator(seed), dtype=DTYPE)
+
+
+def orthogonal(rng, size):
+    """A random orthogonal matrix."""
+    return np.linalg.qr(rng.standard_normal((size, size)))[0]
+
+
+def covariance(rng, size, condition):
+    """An Sx with random eigenvectors, its eigenvalues spread evenly in their logarithm from 1 down to 1 / condition."""
+    basis = orthogonal(rng, size)
+    return basis * np.geomspace(1, 1 / condition, size) @ basis.T
 
 
 def layers(seed, replicas, widths, bias=False):
@@ -89,9 +102,9 @@ def moments_of(inputs, targets):
     return inputs.T @ inputs / count, targets.T @ inputs / count, targets.square().sum() / count
 
 
-def square_root(covariance):
+def square_root(moment):
     """The symmetric C with C C' = Sx."""
-    values, vectors = np.linalg.eigh(covariance)
+    values, vectors = np.linalg.eigh(moment)
     return (vectors * np.sqrt(np.clip(values, 0, None))) @ vectors.T
 
 
@@ -112,10 +125,9 @@ def spectrum_at_minimum(weights, moment):
     return np.linalg.eigvalsh(2 * sum(np.kron(b @ b.T, root.T @ a.T @ a @ root) for a, b in pairs))
 
 
-def path_by_search(end_to_end, depth, covariance, starts=20, seed=0):
+def path_by_search(end_to_end, depth, moment, starts=20, seed=0):
     """theory.md I3 by many searches over the sphere: 2 m max_p (||Cp||^2 ||TCp||^{2(m-1)})^{1/m}, and C p."""
-    values, vectors = np.linalg.eigh(covariance)
-    root = (vectors * np.sqrt(np.clip(values, 0, None))) @ vectors.T
+    root = square_root(moment)
     first, second = root @ root, root @ end_to_end.T @ end_to_end @ root
     powers = (1 / depth, 1 - 1 / depth)
 

@@ -6,23 +6,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from references import path_by_search, sharpness_by_descent
+from references import KINK, covariance, orthogonal, path_by_search, sharpness_by_descent
 
 from flatminima.minima.bound import minimal_sharpness
 
 GAP = 1e-10
-KINK = np.diag([0.5, 3, 0.1]), np.diag([4, 1, 0.1])
-"""T and Sx whose maximiser mixes the eigenvectors of (c, t) = (4, 0.5) and (1, 3): neither form alone is largest."""
-
-
-def orthogonal(rng, size):
-    return np.linalg.qr(rng.standard_normal((size, size)))[0]
-
-
-def covariance(rng, size, condition):
-    """Eigenvalues spread evenly in their logarithm."""
-    basis = orthogonal(rng, size)
-    return basis * np.geomspace(1, 1 / condition, size) @ basis.T
 
 
 def assert_certified(bound, end_to_end, depth, moment):

@@ -5,7 +5,7 @@ import pytest
 import torch
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from references import DTYPE, generator, partial_products, path_by_search, spectrum_at_minimum, square_root
+from references import DTYPE, covariance, generator, partial_products, path_by_search, spectrum_at_minimum, square_root
 
 from flatminima.config import Attack, Condition
 from flatminima.minima.falsification import (
@@ -23,15 +23,6 @@ from flatminima.minima.sampling import Chart, flattest
 
 ROUNDING = 1e-9
 TRUE = [bound_inequality, path_inequality, band_inequality]
-
-
-def orthogonal(rng, size):
-    return np.linalg.qr(rng.standard_normal((size, size)))[0]
-
-
-def covariance(rng, size, condition):
-    basis = orthogonal(rng, size)
-    return basis * np.geomspace(1, 1 / condition, size) @ basis.T
 
 
 def hand_made(seed, depth, condition=5.0):

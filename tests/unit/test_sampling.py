@@ -9,8 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from references import (
     DTYPE,
+    KINK,
+    covariance,
     dense_hessian,
     generator,
+    orthogonal,
     path_by_search,
     sample_loss,
     sharpness_by_descent,
@@ -20,18 +23,6 @@ from scipy.linalg import polar
 
 from flatminima.minima.linear import LinearProblems
 from flatminima.minima.sampling import Chart, balanced, flattest, of_ratio, sharpness
-
-KINK = np.diag([0.5, 3, 0.1]), np.diag([4, 1, 0.1])
-
-
-def orthogonal(rng, size):
-    return np.linalg.qr(rng.standard_normal((size, size)))[0]
-
-
-def covariance(rng, size, condition):
-    """Eigenvalues spread evenly in their logarithm."""
-    basis = orthogonal(rng, size)
-    return basis * np.geomspace(1, 1 / condition, size) @ basis.T
 
 
 def map_of(rng, outputs, inputs, rank):

@@ -7,12 +7,14 @@ from xml.etree import ElementTree
 import numpy as np
 import pandas as pd
 import pytest
-from test_figures import synthetic_study
+from synthetic import synthetic_study
 
 from flatminima.errors import UserError
-from flatminima.figures.tables import TRAINING, crosscheck, render_table
+from flatminima.figures import training_tables
+from flatminima.figures.tables import render_table
+from flatminima.figures.training_tables import crosscheck
 
-TABLES = [name for name in TRAINING if name != "crosscheck"]
+TABLES = [name for name in training_tables.TABLES if name != "crosscheck"]
 KEY = ["experiment", "depth", "step_fraction"]
 WORST = {
     "path_gain": lambda values: values[np.abs(np.log(values)).argmax()],

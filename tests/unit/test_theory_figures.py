@@ -1,15 +1,11 @@
 """Figures of a theory study hold the values of its measures and say in their titles what these amount to."""
 
-import os
-import subprocess
-import sys
-
 import numpy as np
 import pandas as pd
 import pytest
+from drawing import assert_legible, assert_same_bytes
 from matplotlib.figure import Figure
-from matplotlib.text import Text
-from test_figures import synthetic_study
+from synthetic import synthetic_study
 from theory_study import small_theory
 
 from flatminima.errors import EmptyFigureError, UserError
@@ -291,14 +287,7 @@ def test_overview_leaves_out_panels_without_data(study):
 
 @pytest.mark.parametrize("name", THEORY)
 def test_text_is_large_enough_and_on_the_page(drawn, name):
-    figure, _ = drawn[name]
-    figure.draw_without_rendering()
-    assert figure.get_size_inches()[0] <= 7.1
-    inside = figure.bbox.padded(1.0)
-    texts = [text for text in figure.findobj(Text) if text.get_visible() and text.get_text().strip()]
-    assert min(text.get_fontsize() for text in texts) >= 8
-    for text in [figure._suptitle, *(entry for legend in figure.legends for entry in legend.get_texts())]:
-        assert all(inside.contains(*corner) for corner in text.get_window_extent().corners()), text.get_text()
+    assert_legible(drawn[name][0])
 
 
 @pytest.mark.parametrize("name", THEORY)
@@ -359,22 +348,6 @@ def test_one_task_alone(study, name, task):
     assert set(plotted[column]) == {task.removesuffix("_white")}
 
 
-RENDER = """
-import sys
-from pathlib import Path
-from flatminima.figures.render import THEORY, render
-study, output = map(Path, sys.argv[1:])
-for name in THEORY:
-    render(name, study / "measures.parquet", None, output / name)
-assert "torch" not in sys.modules
-"""
-
-
 def test_two_processes_write_the_same_bytes(study, tmp_path):
     study.to_parquet(tmp_path / "measures.parquet")
-    for seed in ("1", "2"):
-        environment = os.environ | {"PYTHONHASHSEED": seed}
-        subprocess.run([sys.executable, "-c", RENDER, tmp_path, tmp_path / seed], check=True, env=environment)
-    names = {f"{name}.{suffix}" for name in THEORY for suffix in ("svg", "pdf", "png", "csv")}
-    assert {path.name for path in (tmp_path / "1").iterdir()} == names
-    assert [n for n in names if (tmp_path / "1" / n).read_bytes() != (tmp_path / "2" / n).read_bytes()] == []
+    assert_same_bytes(tmp_path, list(THEORY))

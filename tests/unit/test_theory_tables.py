@@ -3,12 +3,14 @@
 import numpy as np
 import pandas as pd
 import pytest
-from test_figures import synthetic_study
+from synthetic import synthetic_study
 from test_theory_figures import CONDITIONS, DEPTHS, GAP, SEEDS, STATEMENTS, STEPS, synthetic_theory
 from theory_study import small_theory
 
 from flatminima.errors import UserError
-from flatminima.figures.tables import HEADINGS, THEORY, readable, render_table
+from flatminima.figures.table_files import HEADINGS, readable
+from flatminima.figures.tables import render_table
+from flatminima.figures.theory_tables import TABLES
 
 
 @pytest.fixture(scope="module")
@@ -17,7 +19,7 @@ def study() -> pd.DataFrame:
 
 
 def test_falsification_has_a_row_per_statement_and_condition(study):
-    table = THEORY["falsification"](study).set_index(["statement", "condition"])
+    table = TABLES["falsification"](study).set_index(["statement", "condition"])
     attempts = len(DEPTHS) * SEEDS
     assert len(table) == len(STATEMENTS) * len(CONDITIONS)
     assert (table["attempts"] == attempts).all()
@@ -32,12 +34,12 @@ def test_a_violation_beyond_rounding_is_counted(study):
     for value, count in ((1 - 2e-9, 1), (1 - 0.5e-9, 0)):
         chosen = study["experiment"].eq("attack_white") & study["task"].eq("wide") & study["seed"].eq(3)
         chosen &= study["statistic"].eq("inequality_ratio") & study["depth"].eq(2)
-        table = THEORY["falsification"](study.assign(value=study["value"].mask(chosen, value)))
+        table = TABLES["falsification"](study.assign(value=study["value"].mask(chosen, value)))
         assert table.set_index(["statement", "condition"]).loc[("attack_white", "wide"), "violations"] == count
 
 
 def test_constructed_summarises_every_construction(study):
-    table = THEORY["constructed"](study)
+    table = TABLES["constructed"](study)
     assert table["minima"].sum() == 3 * 2 * len(DEPTHS) * SEEDS + 6
     assert table["certificate_gap"].to_numpy() == pytest.approx(GAP)
     random = table.query("construction == 'random' and inputs == 'white' and depth == 2").iloc[0]
@@ -50,7 +52,7 @@ def test_constructed_summarises_every_construction(study):
 
 
 def test_convergence_counts_diverged_and_reached_runs(study):
-    table = THEORY["convergence"](study)
+    table = TABLES["convergence"](study)
     key = ["start", "map", "inputs", "depth", "step"]
     assert not table.duplicated(key).any()
     assert table["runs"].sum() == 2 * 2 * len(DEPTHS) * SEEDS * (2 * len(STEPS) + 1) + 4 * SEEDS
@@ -66,14 +68,14 @@ def test_convergence_counts_diverged_and_reached_runs(study):
 
 
 def test_convergence_leaves_controls_and_starts_out(study):
-    table = THEORY["convergence"](study)
+    table = TABLES["convergence"](study)
     assert set(table["start"]) == {"residual", "default", "flow", "catapult"}
     assert table["sharpness_ratio_high"].max() == pytest.approx(9)
 
 
-@pytest.mark.parametrize("name", THEORY)
+@pytest.mark.parametrize("name", TABLES)
 def test_every_column_has_a_heading(study, name):
-    table = THEORY[name](study)
+    table = TABLES[name](study)
     shown = readable(table)
     assert list(shown.columns) == [
         HEADINGS[column.removesuffix("_median")] for column in table if not column.endswith(("_low", "_high"))
@@ -82,12 +84,12 @@ def test_every_column_has_a_heading(study, name):
 
 
 def test_equal_numbers_are_shown_once(study):
-    shown = readable(THEORY["constructed"](study)).set_index(["Construction", "Inputs", "Depth"])
+    shown = readable(TABLES["constructed"](study)).set_index(["Construction", "Inputs", "Depth"])
     assert shown.loc[("balanced", "coloured", "2"), "Relative to minimum"] == "1.25"
     assert shown.loc[("random", "white", "2"), "Relative to minimum"] == "3 [2.865, 3.135]"
 
 
-@pytest.mark.parametrize("name", THEORY)
+@pytest.mark.parametrize("name", TABLES)
 def test_tables_of_computed_minima(name, tmp_path):
     small_theory([2]).to_parquet(tmp_path / "measures.parquet")
     render_table(name, tmp_path / "measures.parquet", tmp_path / name)
@@ -97,7 +99,7 @@ def test_tables_of_computed_minima(name, tmp_path):
     assert (tmp_path / f"{name}.tex").read_text().count(r"\\") >= len(written) + 1
 
 
-@pytest.mark.parametrize("name", THEORY)
+@pytest.mark.parametrize("name", TABLES)
 def test_a_training_study_has_no_such_table(name):
     with pytest.raises(UserError, match="kind theory"):
-        THEORY[name](synthetic_study(depths=(2,))[0])
+        TABLES[name](synthetic_study(depths=(2,))[0])

@@ -9,6 +9,7 @@ import pytest
 from flatminima.claims.ledger import Ledger
 from flatminima.claims.verdicts import judge
 
+WORDS = {"id": "M1", "paper": "p", "title": "t", "statement": "s", "scope": "c", "figures": ["training"]}
 FLAT = {"statistic": "sharpness_ratio", "at_most": 1.05}
 
 
@@ -38,9 +39,8 @@ def criterion(**changes):
 
 def verdict_on(measures, *criteria, controls=None):
     """The judgement of one claim, as JSON would hold it."""
-    claim = {"id": "M1", "paper": "p", "title": "t", "statement": "s", "scope": "c", "figures": ["training"]}
-    claim["criteria"] = list(criteria) or [criterion()]
-    claim["control"] = {"description": "unbalanced", "experiments": controls or {"linear": ["linear-unbalanced"]}}
+    control = {"description": "unbalanced", "experiments": controls or {"linear": ["linear-unbalanced"]}}
+    claim = WORDS | {"criteria": list(criteria) or [criterion()], "control": control}
     judged = judge(Ledger.model_validate({"claims": [claim]}), measures)
     return json.loads(json.dumps(judged[0], allow_nan=False)) if judged else None
 
@@ -57,14 +57,7 @@ def test_reproduced_where_every_case_holds_and_the_control_fails():
     assert judged["verdict"] == "REPRODUCED"
     assert judged["reason"] == "1 of 1 cases hold"
     assert judged["control"]["fails"] is True
-    assert {key: judged[key] for key in ("id", "paper", "title", "statement", "scope", "figures")} == {
-        "id": "M1",
-        "paper": "p",
-        "title": "t",
-        "statement": "s",
-        "scope": "c",
-        "figures": ["training"],
-    }
+    assert {key: judged[key] for key in WORDS} == WORDS
 
 
 def test_not_reproduced_where_every_case_fails():

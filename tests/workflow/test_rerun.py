@@ -46,6 +46,12 @@ def test_a_changed_figure_is_drawn_again_with_the_page_alone(copied, finished):
     assert copied.planned("digits") == set()
 
 
+def test_a_changed_table_of_theory_leaves_tables_of_training(copied):
+    copied.edit("src/flatminima/figures/theory_tables.py", 'how="left"', 'how="inner"')
+    tables = {("table", f"study=theory, name={name}") for name in ("falsification", "constructed", "convergence")}
+    assert copied.planned() == tables | {("report", "study=theory")}
+
+
 @pytest.mark.parametrize(
     ("file", "old", "new"),
     [

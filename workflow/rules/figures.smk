@@ -48,7 +48,7 @@ rule table:
         multiext("results/{study}/tables/{name}", ".csv", ".tex"),
     params:
         prefix="results/{study}/tables/{name}",
-        code=code_digest("flatminima.figures.tables"),
+        code=lambda w: code_digest(f"flatminima.figures.{study(w).kind}_tables", "flatminima.figures.table_files"),
     log:
         "logs/{study}/tables/{name}.log",
     benchmark:

@@ -29,12 +29,8 @@ def least_sharpness(measures: pd.DataFrame, _overlaps: pd.DataFrame) -> tuple[Fi
         EmptyFigureError: if there is no constructed minimum.
     """
     plotted = minima(measures)
-    kinds = theory_selection.inputs_of(plotted)
     page = style.figure(3.8, message(plotted))
-    axes = page.subplots(1, len(kinds), squeeze=False, sharey=True)[0]
-    for panel, inputs in zip(axes, kinds, strict=True):
-        draw(panel, plotted[plotted["inputs"] == inputs])
-        panel.set_title(theory_selection.INPUTS[inputs])
+    axes = style.panels(page, plotted, "inputs", theory_selection.INPUTS, draw)
     axes[0].set_ylabel(style.SHARPNESS)
     style.legend_below(page, axes, columns=2, last=[MINIMUM])
     return page, plotted

@@ -22,12 +22,8 @@ def random_minima(measures: pd.DataFrame, _overlaps: pd.DataFrame) -> tuple[Figu
         EmptyFigureError: if there is no random minimum.
     """
     plotted = shares(measures)
-    kinds = theory_selection.inputs_of(plotted)
     page = style.figure(3.4, message(plotted))
-    axes = page.subplots(1, len(kinds), squeeze=False, sharex=True, sharey=True)[0]
-    for panel, inputs in zip(axes, kinds, strict=True):
-        _draw(panel, plotted[plotted["inputs"] == inputs])
-        panel.set(title=theory_selection.INPUTS[inputs], xlabel=style.RATIO)
+    axes = style.panels(page, plotted, "inputs", theory_selection.INPUTS, _draw)
     axes[0].set_ylabel("share of random minima")
     style.legend_below(page, axes, columns=3, last=[BOUND])
     return page, plotted
@@ -66,5 +62,5 @@ def _draw(panel: Axes, rows: pd.DataFrame) -> None:
         look = style.LINES[place % len(style.LINES)]
         panel.plot(ratio, share, drawstyle="steps-post", color=colour, ls=look, label=f"depth {depth}")
     panel.axvline(1, color="0.3", lw=1, ls=style.DASHDOT, label=BOUND)
-    panel.set(xscale="log", ylim=(-0.02, 1.02))
+    panel.set(xlabel=style.RATIO, xscale="log", ylim=(-0.02, 1.02))
     style.plain_log(panel.xaxis)

@@ -1,7 +1,7 @@
 """How every figure looks: sizes for a 180 mm page, colours that survive colour blindness and grey print, labels."""
 
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import matplotlib as mpl
@@ -101,6 +101,26 @@ def figure(height: float, title: str) -> Figure:
 def note(text: str) -> Figure:
     """A figure of words alone: why there is nothing to see."""
     return figure(0.8, textwrap.fill(text, 90))
+
+
+def panels(
+    page: Figure, rows: pd.DataFrame, by: str, titles: Mapping[str, str], draw: Callable[[Axes, pd.DataFrame], None]
+) -> list[Axes]:
+    """Panels side by side with common axes, drawn and titled: one for each value of column `by` that any row has.
+
+    Args:
+        page: an empty figure.
+        rows: what to draw.
+        by: the column.
+        titles: its values in the order of the panels, and the panels' titles.
+        draw: draws the rows of a panel.
+    """
+    groups = {value: group for value in titles if not (group := rows[rows[by] == value]).empty}
+    axes = list(page.subplots(1, len(groups), squeeze=False, sharex=True, sharey=True)[0])
+    for panel, (value, group) in zip(axes, groups.items(), strict=True):
+        draw(panel, group)
+        panel.set_title(titles[value])
+    return axes
 
 
 def legend_below(page: Figure, axes: Sequence[Axes], columns: int, last: Sequence[str] = ()) -> None:

@@ -45,12 +45,8 @@ def witnesses(measures: pd.DataFrame, _overlaps: pd.DataFrame) -> tuple[Figure, 
         EmptyFigureError: if there is no minimum of prescribed sharpness.
     """
     plotted = distances(measures)
-    kinds = theory_selection.inputs_of(plotted)
     page = style.figure(4.2, message(plotted))
-    axes = page.subplots(1, len(kinds), squeeze=False, sharey=True)[0]
-    for panel, inputs in zip(axes, kinds, strict=True):
-        _draw(panel, plotted[plotted["inputs"] == inputs])
-        panel.set(title=theory_selection.INPUTS[inputs], xlabel="sharpness / minimum − 1")
+    axes = style.panels(page, plotted, "inputs", theory_selection.INPUTS, _draw)
     axes[0].set_ylabel("distance from a flattest minimum's value\n(worst layer)")
     style.legend_below(page, axes, columns=3)
     return page, plotted
@@ -95,4 +91,4 @@ def _draw(panel: Axes, rows: pd.DataFrame) -> None:
         shown = selection.quantiles(rows[rows["statistic"] == name], ["excess"], "distance")
         panel.fill_between(shown["excess"], shown["low"], shown["high"], color=witness.look["color"], alpha=0.13, lw=0)
         panel.plot(shown["excess"], shown["median"], label=witness.label, **witness.look)
-    panel.set(xscale="log", yscale="log")
+    panel.set(xlabel="sharpness / minimum − 1", xscale="log", yscale="log")

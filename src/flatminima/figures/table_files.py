@@ -1,0 +1,96 @@
+"""Writing the files of a table."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from flatminima.provenance.files import atomic_path
+
+HEADINGS = {
+    "experiment": "Experiment",
+    "task": "Task",
+    "depth": "Depth",
+    "step_size": "Step size",
+    "step_fraction": "Configured step",
+    "networks": "Networks",
+    "diverged": "Diverged",
+    "sharpness": "Sharpness",
+    "sharpness_ratio": "Relative to minimum",
+    "excess_loss": "Excess loss",
+    "loss": "Loss",
+    "path_gain": "Path gain",
+    "product_norm": "Largest gain",
+    "path_cosine": "Path cosine",
+    "path_residual": "Path residual",
+    "singular_overlap": "Singular overlap",
+    "residual": "Relative residual",
+    "sharpness_curvlinops": "curvlinops",
+    "curvlinops_difference": "Difference (curvlinops)",
+    "sharpness_pyhessian": "PyHessian",
+    "pyhessian_difference": "Difference (PyHessian)",
+    "statement": "Statement",
+    "condition": "Condition",
+    "attempts": "Attempts",
+    "violations": "Violations",
+    "closest_approach": "Closest approach",
+    "planted_violations": "Violations of control",
+    "construction": "Construction",
+    "inputs": "Inputs",
+    "prescribed_excess": "Prescribed excess",
+    "minima": "Minima",
+    "certificate_gap": "Certificate gap",
+    "start": "Start",
+    "map": "Map",
+    "step": "Step",
+    "runs": "Runs",
+    "reached": "At a minimum",
+}
+
+
+def save(name: str, table: pd.DataFrame, output: Path) -> None:
+    """Write a table as CSV in full precision, and rounded as an HTML fragment and a LaTeX longtable (booktabs).
+
+    Args:
+        name: what the table is called.
+        table: its columns have names of HEADINGS, or such a name with _median, _low or _high.
+        output: the files' path without suffix.
+
+    Raises:
+        UserError: if a file cannot be written.
+    """
+    shown = readable(table)
+    texts = {
+        "csv": table.to_csv(index=False, lineterminator="\n"),
+        "html": shown.to_html(index=False, border=0, justify="right", classes=["measures", f"measures-{name}"]),
+        "tex": shown.style.hide(axis="index")
+        .format(escape="latex")
+        .format_index(escape="latex", axis="columns")
+        .to_latex(hrules=True, environment="longtable", column_format="ll" + "r" * (shown.shape[1] - 2)),
+    }
+    for suffix, text in texts.items():
+        with atomic_path(output.with_name(f"{output.name}.{suffix}")) as temporary:
+            temporary.write_text(text, encoding="utf-8")
+
+
+def readable(table: pd.DataFrame) -> pd.DataFrame:
+    """The table for people: four significant digits, a median and its interval in one cell, a dash for no value."""
+    shown = pd.DataFrame(index=table.index)
+    for column in table.columns:
+        statistic, _, part = column.rpartition("_")
+        if part == "median" and statistic in HEADINGS:
+            low, high = table[f"{statistic}_low"], table[f"{statistic}_high"]
+            shown[HEADINGS[statistic]] = [_cell(*values) for values in zip(table[column], low, high, strict=True)]
+        elif column in HEADINGS:
+            shown[HEADINGS[column]] = table[column].map(_number)
+    return shown
+
+
+def _cell(median: float, low: float, high: float) -> str:
+    text, *interval = map(_number, (median, low, high))
+    return text if interval == [text, text] else f"{text} [{', '.join(interval)}]"
+
+
+def _number(value: object) -> str:
+    if isinstance(value, float):
+        return "–" if pd.isna(value) else f"{value:.4g}"
+    return str(value)

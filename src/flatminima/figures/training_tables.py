@@ -1,0 +1,71 @@
+"""Tables of a training study: its networks by experiment, depth and step size, and the check by other libraries."""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+
+import pandas as pd
+
+from flatminima.errors import UserError
+from flatminima.figures import selection
+
+PEERS = ("curvlinops", "pyhessian")
+INTERVAL = ("median", "low", "high")
+
+
+def summarise(measures: pd.DataFrame, statistics: Sequence[str]) -> pd.DataFrame:
+    """Final networks by experiment, depth and step size; statistics of layers are those of the worst layer.
+
+    Args:
+        measures: the long table measures.parquet.
+        statistics: names of WHOLE or BADNESS of flatminima.figures.selection.
+
+    Returns:
+        Columns experiment, task, depth, step_size, step_fraction, networks (all of them), diverged (how many), and for
+        each statistic its median and 5-95 % interval over the networks that did not diverge:
+        <statistic>_median, _low, _high.
+
+    Raises:
+        UserError: if no network was measured at the end of training.
+    """
+    rows = selection.final(selection.networks(measures))
+    if rows.empty:
+        raise UserError("the measures hold no network at the end of training; run the study's experiments first")
+    by = ["experiment", "task", "depth", "step_size", "step_fraction"]
+    groups = rows.groupby(by, dropna=False)
+    table = groups.agg(networks=("seed", "size"), diverged=("diverged", "sum")).reset_index()
+    for statistic in statistics:
+        spread = selection.quantiles(rows, by, statistic)
+        table = table.merge(spread.rename(columns={part: f"{statistic}_{part}" for part in INTERVAL}), on=by)
+    return table
+
+
+def crosscheck(measures: pd.DataFrame) -> pd.DataFrame:
+    """Sharpness of some networks by our engine and by other libraries.
+
+    Returns:
+        Columns experiment, task, depth, step_size, step_fraction, seed, sharpness, residual (relative), and for each of
+        PEERS the value and its difference from ours, relative.
+
+    Raises:
+        UserError: if no network was checked.
+    """
+    key = ["experiment", "task", "depth", "step_size", "step_fraction", "seed"]
+    rows = measures[measures["final"]]
+    ours = rows.loc[rows["statistic"] == "sharpness", [*key, "value", "error_bound"]]
+    checked = selection.pivot(rows, [f"sharpness_{peer}" for peer in PEERS], key)
+    table = ours.merge(checked, on=key, validate="one_to_one").rename(columns={"value": "sharpness"})
+    table["residual"] = table.pop("error_bound") / table["sharpness"]
+    for peer in PEERS:
+        table[f"{peer}_difference"] = (table[f"sharpness_{peer}"] / table["sharpness"] - 1).abs()
+    if table.empty:
+        raise UserError("the measures hold no network checked by other libraries; run the study's crosscheck first")
+    compared = [side for peer in PEERS for side in (f"sharpness_{peer}", f"{peer}_difference")]
+    return table[[*key, "sharpness", "residual", *compared]]
+
+
+TABLES: dict[str, Callable[[pd.DataFrame], pd.DataFrame]] = {
+    "sharpness": partial(summarise, statistics=("sharpness", "sharpness_ratio", "excess_loss", "loss")),
+    "balance": partial(summarise, statistics=("path_gain", "product_norm")),
+    "coupling": partial(summarise, statistics=("path_cosine", "path_residual", "singular_overlap")),
+    "crosscheck": crosscheck,
+}

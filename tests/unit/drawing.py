@@ -1,0 +1,50 @@
+"""What every figure must meet: text that can be read, on the page, and the same bytes in every process."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from matplotlib.figure import Figure
+from matplotlib.text import Text
+
+RENDER = """
+import sys
+from pathlib import Path
+import flatminima.figures.tables
+from flatminima.figures.render import render
+study, output = map(Path, sys.argv[1:3])
+overlaps = study / "overlaps.parquet"
+for name in sys.argv[3:]:
+    render(name, study / "measures.parquet", overlaps if overlaps.exists() else None, output / name)
+assert "torch" not in sys.modules
+"""
+
+
+def assert_legible(figure: Figure) -> None:
+    """Text is 8 points or more, the page 7.1 inches wide or less, and no text but labels of ticks leaves it."""
+    figure.draw_without_rendering()
+    assert figure.get_size_inches()[0] <= 7.1
+    inside = figure.bbox.padded(1.0)
+    texts = [text for text in figure.findobj(Text) if text.get_visible() and text.get_text().strip()]
+    assert min(text.get_fontsize() for text in texts) >= 8
+    ticks = {
+        label
+        for panel in figure.axes
+        for axis in (panel.xaxis, panel.yaxis)
+        for label in axis.get_ticklabels(which="both")
+    }
+    for text in set(texts) - ticks:
+        corners = text.get_window_extent().corners()
+        assert all(inside.contains(*corner) for corner in corners), text.get_text()
+
+
+def assert_same_bytes(study: Path, names: Sequence[str]) -> None:
+    """Two processes that hash strings differently draw the same files of the tables in a folder, without torch."""
+    for seed in ("1", "2"):
+        environment = os.environ | {"PYTHONHASHSEED": seed}
+        subprocess.run([sys.executable, "-c", RENDER, study, study / seed, *names], check=True, env=environment)
+    first, second = ({path.name: path.read_bytes() for path in (study / seed).iterdir()} for seed in ("1", "2"))
+    assert set(first) == set(second) == {f"{name}.{kind}" for name in names for kind in ("svg", "pdf", "png", "csv")}
+    assert [name for name in first if first[name] != second[name]] == []
