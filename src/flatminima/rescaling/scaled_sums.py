@@ -18,15 +18,17 @@ from flatminima.errors import UserError
 
 Array = NDArray[np.float64]
 
-GROWTH = 8.0
+GROWTH = 20.0
 """Of the barrier's weight from one centre to the next."""
-CENTRED = 1e-2
+CENTRED = 0.3
 """Newton decrement at which a centre is near enough for the next."""
 ARMIJO, SHRINK = 0.1, 0.5
 STEPS = 400
 LONGEST = 2.0
 """Largest change of a log-scale in one step."""
 RIDGE = 1e-12
+CORRECTIONS = 10
+TINY = 1e-300
 SLACK = 1e-14
 
 
@@ -144,7 +146,8 @@ def least_sum(problem: ScaledSum, tolerance: float, start: Array, gap: float = 0
         best = _better(best, _bounded(problem, point))
         if best.value <= best.lower_bound * np.exp(tolerance):
             return best
-        weight *= GROWTH
+        if len(problem.columns) / weight > tolerance / 4:
+            weight *= GROWTH
     raise UserError(
         f"rescaling: the least top eigenvalue is between {best.lower_bound:.8g} and {best.value:.8g} after {STEPS} "
         f"steps; expected a relative gap of {tolerance:.1e}: allow a larger one"
@@ -165,12 +168,15 @@ def flow_bound(masses: Array, flow: Array, edges: Edges) -> float:
     Returns:
         The bound, 0 if the flow cannot be corrected.
     """
-    flow = flow / flow.sum()
-    laplacian = edges.gram(flow)[:-1, :-1] / 4
-    laplacian[np.diag_indices_from(laplacian)] += RIDGE * flow.max()
-    imbalance = edges.slopes[:-1] @ flow / -2
-    flow = flow * (1 - edges.incidence @ np.linalg.solve(laplacian, imbalance))
-    if flow.min() < 0:
+    for _ in range(CORRECTIONS):
+        laplacian = edges.gram(flow)[:-1, :-1] / 4
+        laplacian[np.diag_indices_from(laplacian)] += RIDGE * laplacian.diagonal() + TINY
+        imbalance = edges.slopes[:-1] @ flow / -2
+        flow = flow * (1 - edges.incidence @ np.linalg.solve(laplacian, imbalance))
+        if flow.min() >= 0:
+            break
+        flow = flow.clip(min=0)
+    else:
         return 0.0
     flow = flow / flow.sum()
     used = flow > 0
@@ -190,7 +196,8 @@ def _newton_step(problem: ScaledSum, point: Array, weight: float) -> _Step:
     masses = np.square(scaled).sum(0)
     gradient = slopes @ masses
     gradient[-1] += weight
-    moments = np.concatenate([slopes @ (row * scaled).T for row in scaled], axis=1)
+    first, second = np.triu_indices(len(scaled))
+    moments = slopes @ (scaled[first] * scaled[second]).T * np.where(first == second, 1.0, 2**0.5)
     hessian = problem.edges.gram(masses) + moments @ moments.T
     hessian[np.diag_indices_from(hessian)] += RIDGE * hessian.diagonal().max()
     direction = -cho_solve(cho_factor(hessian), gradient)
@@ -206,7 +213,7 @@ def _newton_step(problem: ScaledSum, point: Array, weight: float) -> _Step:
 
 
 def _barrier(problem: ScaledSum, point: Array, weight: float) -> tuple[float, Array]:
-    """weight * t - logdet(I - exp(-t) S(h)), infinite outside its domain, and the columns of (I - S)^-1/2 S^1/2."""
+    """The barrier function, infinite outside its domain, and the columns of (I - S)^-1/2 S^1/2."""
     scaled = problem.scaled(point[:-1]) * np.exp(-point[-1] / 2)
     try:
         factor = cholesky(np.eye(len(scaled)) - scaled @ scaled.T, lower=True)

@@ -33,7 +33,9 @@ def train_convolutional(study: str, settings: Convolutional, samples: Samples) -
     shape = Shape(side, channels, samples.targets.shape[1])
     data = TensorDataset(shape.images(torch.from_numpy(samples.inputs)), torch.from_numpy(samples.targets))
     seeds = settings.seeds.value
-    return [_train(f"{study} convolutional seed {seed}", study, seed, shape, settings, data) for seed in range(seeds)], shape
+    return [
+        _train(f"{study} convolutional seed {seed}", study, seed, shape, settings, data) for seed in range(seeds)
+    ], shape
 
 
 def _train(
