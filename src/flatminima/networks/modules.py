@@ -1,7 +1,7 @@
-"""Stacked networks as PyTorch modules, the form in which other libraries take them."""
+"""PyTorch modules: stacked networks in the form in which other libraries take them, and residual blocks."""
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from flatminima.networks.stack import Stack
 
@@ -20,3 +20,17 @@ def as_module(stack: Stack, replica: int) -> nn.Sequential:
                 layer.bias.copy_(stack.biases[k][replica])
         network.append(layer)
     return network
+
+
+class Residual(nn.Module):
+    """A residual block x + body(x)."""
+
+    def __init__(self, body: nn.Module) -> None:
+        """Set up the block around a body whose outputs have the shape of its inputs."""
+        super().__init__()
+        self.body = body
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Outputs, of the shape of the inputs."""
+        outputs: Tensor = inputs + self.body(inputs)
+        return outputs
