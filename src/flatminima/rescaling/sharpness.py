@@ -1,0 +1,180 @@
+"""Sharpness as the largest loss near a minimum: epsilon-sharpness in a ball, and Keskar et al.'s in a box."""
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.optimize import minimize
+from torch import Generator, Tensor, nn
+
+from flatminima.curvature.network import MeanLoss
+from flatminima.curvature.operators import Hessian
+from flatminima.curvature.samples import Batch
+from flatminima.errors import UserError
+from flatminima.rescaling.flatness import top_eigenpair
+from flatminima.rescaling.landscape import Landscape
+
+OPTIONS = {"ftol": 1e-14, "gtol": 1e-12, "maxcor": 20}
+"""Of L-BFGS-B: it goes on for as long as it rises."""
+
+
+@dataclass(frozen=True)
+class Sharpness:
+    """What a search found of the largest relative increase (L(theta') - L(theta)) / (1 + L(theta)) of the loss.
+
+    Attributes:
+        lower_bound: the largest increase that was found; the true maximum may be larger. As a fraction.
+        quadratic: lambda_max radius^2 / (2 (1 + L)), what it would be for a quadratic loss of these curvatures at a
+            minimum, in a Euclidean ball; not a bound.
+        point: the parameters theta' that were found, flattened, shape (P,).
+    """
+
+    lower_bound: float
+    quadratic: float
+    point: Tensor
+
+    @property
+    def percent(self) -> float:
+        """The lower bound in the unit of Keskar et al. 2017."""
+        return 100 * self.lower_bound
+
+
+def epsilon_sharpness(
+    model: nn.Module,
+    loss: MeanLoss,
+    data: Batch,
+    radius: float,
+    restarts: int,
+    steps: int,
+    generator: Generator,
+    extra: Sequence[Tensor] = (),
+) -> Sharpness:
+    """Search for max (L(theta') - L(theta)) / (1 + L(theta)) over ||theta' - theta||_2 <= radius (theory.md section 2).
+
+    A loss that is convex in the weights of a linear last layer is largest on the sphere, so theta' = theta + radius
+    u / ||u|| and L-BFGS goes up in u: from both ends of the top eigenvector, random points and further points. It ends
+    at or above the loss of every start: a lower bound in any case.
+
+    Args:
+        model: the network; everything is computed in float64.
+        loss: maps (outputs, targets) to the mean over samples, at least zero.
+        data: all inputs and targets.
+        radius: epsilon, in the unit of the parameters.
+        restarts: random starts.
+        steps: iterations of L-BFGS from each start.
+        generator: of the random starts.
+        extra: further starts theta' other than theta, flattened, shape (P,), projected onto the sphere; those in the
+            ball count as they are, too.
+
+    Raises:
+        UserError: if the radius is not positive, or the top eigenvalue is not defined or not found.
+    """
+    _check_radius(radius)
+    landscape = Landscape(model, loss, data)
+    centre = landscape.point
+    value, _, vector = top_eigenpair(Hessian(landscape.model, loss, landscape.data))
+
+    def on_sphere(free: Tensor) -> Tensor:
+        point: Tensor = centre + radius / free.norm() * free
+        return point
+
+    def value_and_gradient(free: Tensor) -> tuple[float, Tensor]:
+        length, unit = free.norm(), free / free.norm()
+        value, gradient = landscape.value_and_gradient(on_sphere(free))
+        return value, radius / length * (gradient - (gradient @ unit) * unit)
+
+    starts = [vector, -vector, *_normal(len(centre), restarts, generator), *(point - centre for point in extra)]
+    points = [on_sphere(_climb(value_and_gradient, start / start.norm(), steps)) for start in starts]
+    inside = [point for point in extra if (point - centre).norm() <= radius]
+    return _best(landscape, [*points, *inside], value * radius**2 / 2)
+
+
+def box_sharpness(
+    model: nn.Module,
+    loss: MeanLoss,
+    data: Batch,
+    radius: float,
+    restarts: int,
+    steps: int,
+    generator: Generator,
+    extra: Sequence[Tensor] = (),
+) -> Sharpness:
+    """Search for the same maximum over |theta'_i - theta_i| <= radius (|theta_i| + 1) (Keskar et al. 2017, metric 2.1).
+
+    By L-BFGS-B as theirs, in the full space, from the corners of the box towards which the top eigenvector points,
+    random points and further points. The result is a lower bound; `percent` has their unit.
+
+    Args:
+        model: this and the other arguments as for `epsilon_sharpness`.
+        loss: see there.
+        data: see there.
+        radius: epsilon, relative to |theta_i| + 1.
+        restarts: random starts, uniform in the box.
+        steps: iterations of L-BFGS-B from each start.
+        generator: see there.
+        extra: see there; outside the box they are clipped to it.
+
+    Raises:
+        UserError: as `epsilon_sharpness`.
+    """
+    _check_radius(radius)
+    landscape = Landscape(model, loss, data)
+    centre = landscape.point
+    sides = radius * (centre.abs() + 1)
+    value, _, vector = top_eigenpair(Hessian(landscape.model, loss, landscape.data))
+    corners = [vector.sign(), -vector.sign()]
+    uniform = [2 * torch.rand(len(centre), generator=generator, dtype=torch.float64) - 1 for _ in range(restarts)]
+    starts = [centre + sides * direction for direction in [*corners, *uniform]]
+    box = centre - sides, centre + sides
+    clipped = [torch.clamp(start, *box) for start in [*starts, *extra]]
+    points = [_climb(landscape.value_and_gradient, start, steps, box) for start in clipped]
+    return _best(landscape, points, value * radius**2 / 2)
+
+
+def best_constant_loss(targets: Tensor) -> float:
+    """Loss of the best constant function, for squared errors summed over outputs: the targets' total variance (D6).
+
+    Args:
+        targets: shape (samples, d_y).
+    """
+    return float((targets.double() - targets.double().mean(0)).square().sum(1).mean())
+
+
+def _check_radius(radius: float) -> None:
+    if not 0 < radius < float("inf"):
+        raise UserError(f"radius: is {radius}; expected a positive number")
+
+
+def _normal(size: int, count: int, generator: Generator) -> Iterator[Tensor]:
+    return (torch.randn(size, generator=generator, dtype=torch.float64) for _ in range(count))
+
+
+def _climb(
+    function: Callable[[Tensor], tuple[float, Tensor]],
+    start: Tensor,
+    steps: int,
+    box: tuple[Tensor, Tensor] | None = None,
+) -> Tensor:
+    """The highest point that L-BFGS-B meets, from values and gradients; never below its start."""
+    highest = -math.inf, start
+
+    def descent(array: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+        nonlocal highest
+        point = torch.from_numpy(array.copy())
+        value, gradient = function(point)
+        if value > highest[0]:
+            highest = value, point
+        return -value, -gradient.numpy()
+
+    bounds = None if box is None else torch.stack(box, 1).numpy()
+    minimize(descent, start.numpy(), jac=True, method="L-BFGS-B", bounds=bounds, options=OPTIONS | {"maxiter": steps})
+    return highest[1]
+
+
+def _best(landscape: Landscape, points: Sequence[Tensor], rise: float) -> Sharpness:
+    here = landscape.value(landscape.point)
+    value, point = max(((landscape.value(p), p) for p in [landscape.point, *points]), key=lambda pair: pair[0])
+    return Sharpness((value - here) / (1 + here), rise / (1 + here), point)
