@@ -10,15 +10,13 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 from torch import Generator, Tensor, nn
 
-from flatminima.curvature.eigensolvers import eigenpairs
 from flatminima.curvature.network import MeanLoss
 from flatminima.curvature.operators import Hessian
 from flatminima.curvature.samples import Batch
 from flatminima.errors import UserError
+from flatminima.rescaling.flatness import top_eigenpair
 from flatminima.rescaling.landscape import Landscape
 
-TOLERANCE = 1e-6
-"""Of the top eigenvalue, relative."""
 OPTIONS = {"ftol": 1e-14, "gtol": 1e-12, "maxcor": 20}
 """Of L-BFGS-B: it goes on for as long as it rises."""
 
@@ -77,7 +75,7 @@ def epsilon_sharpness(
     _check_radius(radius)
     landscape = Landscape(model, loss, data)
     centre = landscape.point
-    value, vector = _top(landscape, loss)
+    value, _, vector = top_eigenpair(Hessian(landscape.model, loss, landscape.data))
 
     def on_sphere(free: Tensor) -> Tensor:
         point: Tensor = centre + radius / free.norm() * free
@@ -126,7 +124,7 @@ def box_sharpness(
     landscape = Landscape(model, loss, data)
     centre = landscape.point
     sides = radius * (centre.abs() + 1)
-    value, vector = _top(landscape, loss)
+    value, _, vector = top_eigenpair(Hessian(landscape.model, loss, landscape.data))
     corners = [vector.sign(), -vector.sign()]
     uniform = [2 * torch.rand(len(centre), generator=generator, dtype=torch.float64) - 1 for _ in range(restarts)]
     starts = [centre + sides * direction for direction in [*corners, *uniform]]
@@ -148,15 +146,6 @@ def best_constant_loss(targets: Tensor) -> float:
 def _check_radius(radius: float) -> None:
     if not 0 < radius < float("inf"):
         raise UserError(f"radius: is {radius}; expected a positive number")
-
-
-def _top(landscape: Landscape, loss: MeanLoss) -> tuple[float, Tensor]:
-    """Largest eigenvalue of the Hessian and its vector."""
-    pairs = eigenpairs(Hessian(landscape.model, loss, landscape.data), tolerance=TOLERANCE)
-    value, residual = float(pairs.eigenvalues[0]), float(pairs.residuals[0])
-    if residual > 10 * TOLERANCE * abs(value):
-        raise UserError(f"model: its top eigenvalue {value:g} has residual {residual:g}; check the parameters")
-    return value, pairs.eigenvectors[0]
 
 
 def _normal(size: int, count: int, generator: Generator) -> Iterator[Tensor]:

@@ -1,0 +1,183 @@
+"""Volumes and curvatures against closed forms and dense Hessians, and theory.md's laws of growth."""
+
+import math
+
+import pytest
+import torch
+from curvature.modules import dense_hessian
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from references import DTYPE, generator, normal
+from rescalable import inputs_of, perceptron, residual, seeded, squared
+from scipy.integrate import quad
+from torch import nn
+
+from flatminima.curvature.operators import GaussNewton, Hessian
+from flatminima.errors import UserError
+from flatminima.rescaling.flatness import curvature, disjoint_boxes, rectified_area, sublevel_area
+from flatminima.rescaling.maps import Rescaling, two_layer
+
+
+def problem(widths=(3, 4, 3), seed=1, bias=False):
+    model = seeded(perceptron(widths, bias=bias), seed)
+    inputs = inputs_of(model, seed, samples=60)
+    return model, (inputs, model(inputs).detach() + 0.1 * normal(seed + 5, 60, widths[-1]))
+
+
+def test_boxes_of_equal_volume_and_loss_are_disjoint():
+    """D2 with n_1 = n_2: every copy is as large, and its loss is the same to rounding."""
+    model, data = problem()
+    boxes = disjoint_boxes(model, squared, data, (1, 2), 1e-2, 12, 20, generator(1))
+    largest = float(model[0].weight.abs().max())
+    assert boxes.alpha == pytest.approx(2 * (largest + 1e-2) / (largest - 1e-2), rel=1e-14)
+    assert boxes.disjoint
+    assert (boxes.multiplied, boxes.divided) == (12, 12)
+    assert abs(boxes.log_volume_step) <= 1e-12
+    assert boxes.loss_error <= 1e-12
+    gaps = boxes.intervals[1:, 0] - boxes.intervals[:-1, 1]
+    torch.testing.assert_close(gaps, torch.full_like(gaps, math.log(2)), rtol=1e-12, atol=0)
+
+
+@pytest.mark.parametrize(("widths", "bias", "step"), [((5, 4, 2), False, 20 - 8), ((2, 3, 4), True, 6 + 3 - 12)])
+def test_volumes_change_by_the_numbers_of_parameters(widths, bias, step):
+    """|det J(T_alpha)| = alpha^(n1 - n2), here by the determinant of a Jacobian; biases count with layer 1."""
+    model, data = problem(widths, bias=bias)
+    boxes = disjoint_boxes(model, squared, data, (1, 2), 0.05, 3, 5, generator(2))
+    assert boxes.multiplied - boxes.divided == step
+    assert boxes.log_volume_step == pytest.approx(step * math.log(boxes.alpha), rel=1e-12)
+    group = Rescaling(model, "layers")
+
+    def image(point):
+        return torch.exp(group.exponents(two_layer(group, 1, 2, boxes.alpha))) * point
+
+    jacobian = torch.autograd.functional.jacobian(image, torch.zeros(len(group.incidence[0]), dtype=DTYPE))
+    assert boxes.log_volume_step == pytest.approx(float(torch.logdet(jacobian)), rel=1e-12)
+
+
+def test_boxes_that_meet_are_told():
+    """The control: an interval that starts within the first image meets it."""
+    model, data = problem()
+    boxes = disjoint_boxes(model, squared, data, (1, 2), 1e-2, 2, 2, generator(1))
+    middle = boxes.intervals[:1].mean(1, keepdim=True)
+    crowded = type(boxes)(
+        **{**vars(boxes), "intervals": torch.cat([boxes.intervals, middle + torch.tensor([0.0, 9.0])])}
+    )
+    assert boxes.disjoint
+    assert not crowded.disjoint
+
+
+def test_the_excess_of_a_box_is_that_of_its_highest_point():
+    model, data = problem()
+    small, large = (disjoint_boxes(model, squared, data, (1, 2), r, 1, 50, generator(3)).excess for r in (1e-3, 0.1))
+    assert 0 < small < large
+
+
+SPAN = torch.linspace(-2, 2, 24, dtype=DTYPE)
+
+
+@pytest.mark.parametrize("bound", [2.0, 10.0, 1e3, 1e6])
+def test_the_rectifiers_area_grows_like_a_logarithm(bound):
+    """Monte Carlo against integrals of the interval of t_2 over t_1, and against 4 sqrt(eps / m) log R."""
+    excess = 0.09
+    estimate = sublevel_area(torch.relu, SPAN, excess, bound, 40_000, generator(4))
+    second = float(SPAN.clamp_min(0).square().mean())
+    width = math.sqrt(excess / second)
+    integral = sum(quad(lambda t: 2 * width / t, a, b)[0] for a, b in [(1 / bound, 1), (1, bound)])
+    assert rectified_area(SPAN, excess, bound) == pytest.approx(integral, rel=1e-6)
+    assert rectified_area(SPAN, excess, bound) == pytest.approx(4 * width * math.log(bound), rel=1e-12)
+    assert abs(estimate.value - integral) <= 4 * estimate.standard_error
+    assert estimate.standard_error <= 0.02 * integral
+
+
+def test_a_level_above_the_loss_of_zero():
+    """Beyond eps = m the strip of t_2 ends at zero: its width is 1 + sqrt(eps / m)."""
+    second = float(SPAN.clamp_min(0).square().mean())
+    estimate = sublevel_area(torch.relu, SPAN, 4 * second, 10.0, 40_000, generator(5))
+    assert rectified_area(SPAN, 4 * second, 10.0) == pytest.approx(3 * 2 * math.log(10))
+    assert abs(estimate.value - 3 * 2 * math.log(10)) <= 4 * estimate.standard_error + 1e-9
+
+
+def tanh_area(excess, bound):
+    """By quadrature: for each t_1, the roots of a quadratic in t_2."""
+    targets = torch.tanh(SPAN)
+
+    def width(log_first):
+        hidden = torch.tanh(math.exp(log_first) * SPAN)
+        a, b = float(hidden.square().mean()), float((hidden * targets).mean())
+        rest = b * b - a * (float(targets.square().mean()) - excess)
+        return math.exp(log_first) * 2 * math.sqrt(max(rest, 0)) / a
+
+    return quad(width, -math.log(bound), math.log(bound), limit=500, points=[0.0])[0]
+
+
+def test_the_area_of_the_hyperbolic_tangent_stays_bounded():
+    """The control of D2: without homogeneity the set is bounded, and its area the same for all large R."""
+    excess = 0.001
+    areas = [sublevel_area(torch.tanh, SPAN, excess, bound, 200_000, generator(6)) for bound in (10.0, 1e3, 1e6)]
+    expected = tanh_area(excess, 10.0)
+    assert tanh_area(excess, 1e3) == pytest.approx(expected, rel=1e-3)
+    for area in areas:
+        assert abs(area.value - expected) <= 4 * area.standard_error
+        assert area.standard_error <= 0.1 * expected
+
+
+@settings(max_examples=10)
+@given(st.integers(0, 1000))
+def test_curvature_against_dense_hessians(seed):
+    model, data = problem(seed=seed, bias=True)
+    reference = dense_hessian(model, squared, *data)
+    found = curvature(Hessian(model, squared, data))
+    assert found.spectral_norm == pytest.approx(float(torch.linalg.matrix_norm(reference, 2)), rel=1e-6)
+    trace = float(reference.trace())
+    assert abs(found.trace.value - trace) <= 5 * found.trace.standard_error + 1e-9 * abs(trace)
+
+
+def test_a_spectral_norm_may_be_that_of_a_negative_eigenvalue():
+    """At zero weights the Hessian of a product of two weights is indefinite: +-2 E[x y]."""
+    model = nn.Sequential(nn.Linear(1, 1, bias=False), nn.Linear(1, 1, bias=False)).double()
+    with torch.no_grad():
+        model[0].weight.fill_(0.0), model[1].weight.fill_(0.1)
+    data = torch.ones(2, 1, dtype=DTYPE), torch.full((2, 1), 10.0, dtype=DTYPE)
+    values = torch.linalg.eigvalsh(dense_hessian(model, squared, *data))
+    assert curvature(Hessian(model, squared, data)).spectral_norm == pytest.approx(float(values.abs().max()))
+
+
+@pytest.mark.parametrize("build", [lambda: perceptron([4, 6, 3]), residual])
+def test_laws_of_growth(build):
+    """D4: the norm grows as alpha^-2 and alpha^2; the trace is tr_1 / alpha^2 + tr_2 alpha^2 + what is not rescaled."""
+    model = seeded(build(), 9)
+    inputs = inputs_of(model, 9, samples=50)
+    data = inputs, model(inputs).detach()
+    group = Rescaling(model, "layers")
+
+    def at(alpha):
+        return curvature(GaussNewton(group.apply(model, two_layer(group, 1, len(group.layers), alpha)), squared, data))
+
+    sharp, sharper = at(1e-2), at(1e-3)
+    assert sharper.spectral_norm / sharp.spectral_norm == pytest.approx(100, rel=1e-3)
+    assert at(1e4).spectral_norm / at(1e3).spectral_norm == pytest.approx(100, rel=1e-3)
+    assert sharper.spectral_norm > 1e3 * at(1.0).spectral_norm
+
+
+def test_the_trace_is_least_where_the_layers_balance():
+    """D4 without biases: 2 sqrt(tr_1 tr_2) at alpha = (tr_1 / tr_2)^(1/4)."""
+    model, data = problem((4, 3, 3))
+    diagonal = dense_hessian(model, squared, *data).diagonal()
+    first, second = float(diagonal[:12].sum()), float(diagonal[12:].sum())
+    best = (first / second) ** 0.25
+    group = Rescaling(model, "layers")
+    traces = []
+    for alpha in (0.8 * best, best, 1.25 * best):
+        hessian = Hessian(group.apply(model, two_layer(group, 1, 2, alpha)), squared, data)
+        traces.append(curvature(hessian).trace.value)
+        assert traces[-1] == pytest.approx(first / alpha**2 + second * alpha**2, rel=1e-9)
+    assert traces[1] == pytest.approx(2 * math.sqrt(first * second), rel=1e-9)
+    assert traces[1] < min(traces[0], traces[2])
+
+
+def test_refusals():
+    model, data = problem()
+    with pytest.raises(UserError, match=r"radius: is 100.0; expected between 0 and \|\|theta_1\|\|_inf"):
+        disjoint_boxes(model, squared, data, (1, 2), 100.0, 2, 2, generator(1))
+    with pytest.raises(UserError, match="bound: is 1; expected a finite number above 1"):
+        sublevel_area(torch.relu, SPAN, 0.1, 1, 10, generator(1))
