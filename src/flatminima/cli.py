@@ -14,10 +14,13 @@ from flatminima.config import (
     Attack,
     Config,
     Convergence,
+    Convolutional,
     DataSettings,
+    Demonstrations,
     Experiment,
     Measure,
     Minima,
+    Orbits,
     StudySettings,
     load,
     parse,
@@ -182,6 +185,77 @@ def converge(study: StudyName, start: str, settings: Settings, output: Output) -
 
 
 @app.command()
+def convolve(study: StudyName, settings: Settings, samples: Input, networks: Output) -> None:
+    """Train the convolutional networks of a rescaling study."""
+    from flatminima.data.storage import load_samples
+    from flatminima.networks.convolutional import save
+    from flatminima.training.convolutional import train_convolutional
+
+    _flush_denormals()
+    values = parse(Convolutional, _json(settings), "convolutional")
+    trained, shape, labels = train_convolutional(study, values, load_samples(samples))
+    save(trained, shape, labels, networks)
+
+
+@app.command()
+def orbit(study: StudyName, settings: Settings, samples: Input, networks: Path, output: Output) -> None:
+    """Find the flattest network in the rescaling orbit of every network of a file."""
+    from flatminima.data.storage import load_samples
+    from flatminima.rescaling.invariants import measure_orbits
+    from flatminima.rescaling.subjects import load as load_subjects
+
+    subjects = load_subjects(networks, load_samples(samples))
+    _write_table(output, measure_orbits(study, subjects, parse(Orbits, _json(settings), "orbits")))
+
+
+@app.command()
+def linear_orbit(
+    study: StudyName, settings: Settings, moments: Input, bounds: Input, networks: Inputs, output: Output
+) -> None:
+    """Find the flattest network in the orbits of linear networks, and compare it with theory's minimum."""
+    from flatminima.data.storage import load_moments
+    from flatminima.networks.storage import load as load_networks
+    from flatminima.rescaling.invariants import measure_linear_orbits
+    from flatminima.rescaling.subjects import linear
+
+    least = {int(depth): values["minimal_sharpness"] for depth, values in _read_json(bounds).items()}
+    known = load_moments(moments)
+    subjects = [subject for path in networks for subject in linear(load_networks(path), known)]
+    _write_table(output, measure_linear_orbits(study, subjects, least, parse(Orbits, _json(settings), "orbits")))
+
+
+@app.command()
+def rescale(
+    study: StudyName,
+    demonstrations: Settings,
+    orbits: Settings,
+    samples: Input,
+    networks: Path,
+    measures: Output,
+    curves: Output,
+) -> None:
+    """Show the theorems of Dinh et al. 2017 on networks of a file."""
+    from flatminima.data.storage import load_samples
+    from flatminima.rescaling.theorems import show_theorems
+    from flatminima.rescaling.subjects import load as load_subjects
+
+    settings = parse(Demonstrations, _json(demonstrations), "demonstrations"), parse(Orbits, _json(orbits), "orbits")
+    tables = show_theorems(study, load_subjects(networks, load_samples(samples)), *settings)
+    for table, path in zip(tables, (measures, curves), strict=True):
+        _write_table(path, table)
+
+
+@app.command()
+def volume(study: StudyName, settings: Settings, measures: Output, curves: Output) -> None:
+    """Sample the volume of a minimum of two weights."""
+    from flatminima.rescaling.coordinates import volumes
+
+    tables = volumes(study, parse(Demonstrations, _json(settings), "demonstrations"))
+    for table, path in zip(tables, (measures, curves), strict=True):
+        _write_table(path, table)
+
+
+@app.command()
 def collect(tables: Inputs, output: Output) -> None:
     """Put the tables of all shapes into one."""
     import pandas as pd
@@ -196,12 +270,12 @@ def figure(
     name: str,
     measures: Input,
     output: Output,
-    overlaps: Annotated[Path | None, typer.Option(help="Overlaps of singular vectors, where a study has them.")] = None,
+    details: Annotated[Path | None, typer.Option(help="The study's other table: overlaps, or curves.")] = None,
 ) -> None:
     """Draw one figure as svg, pdf and png, with the csv of what it shows; `output` has no suffix."""
     from flatminima.figures.render import render
 
-    render(name, measures, overlaps, output)
+    render(name, measures, details, output)
 
 
 @app.command()

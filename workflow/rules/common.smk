@@ -20,15 +20,28 @@ THEORY_FIGURES = [
     "step-size",
     "catapult",
 ]
-FIGURES = ["sharpness", *TRAINING_FIGURES, *THEORY_FIGURES]
+RESCALING_FIGURES = [
+    "rescaling-overview",
+    "alpha",
+    "volume",
+    "spectrum",
+    "balls",
+    "coordinates",
+    "landscape",
+    "orbits",
+]
+FIGURES = ["sharpness", *TRAINING_FIGURES, *THEORY_FIGURES, *RESCALING_FIGURES]
 TABLES = {
     "training": ["sharpness", "balance", "coupling", "crosscheck"],
     "theory": ["falsification", "constructed", "convergence"],
+    "rescaling": ["orbits", "theorems"],
 }
 STAGES = {
     "training": ["data", "train", "measure", "figures", "tables", "claims", "report"],
     "theory": ["measure", "figures", "tables", "claims", "report"],
+    "rescaling": ["train", "measure", "figures", "tables", "claims", "report"],
 }
+DETAILS = {"training": ["overlaps"], "theory": [], "rescaling": ["curves"]}
 
 try:
     CONFIG = schema.parse(schema.Config, config, "config.yaml")
@@ -92,8 +105,8 @@ def depths(name, task):
 def figures(name):
     """All figures of a study; the one of training needs snapshots."""
     values = CONFIG.studies[name]
-    if values.kind == "theory":
-        return THEORY_FIGURES
+    if values.kind != "training":
+        return {"theory": THEORY_FIGURES, "rescaling": RESCALING_FIGURES}[values.kind]
     kept = any(run.snapshots.value for run in values.experiments.values())
     every = [f"sharpness-{task}" for task in values.tasks] + TRAINING_FIGURES
     return [figure for figure in every if kept or figure != "training"]
@@ -102,11 +115,29 @@ def figures(name):
 def parts(name, table):
     """The parts of a table of a study, which are measured apart."""
     values = CONFIG.studies[name]
-    if values.kind == "training":
-        used = sorted({run.task for run in values.experiments.values()})
-        checks = [f"crosscheck-{task}" for task in used] if table == "measures" else []
-        return [*values.experiments, *checks]
-    return [*values.statements.value, "minima", *values.starts.value]
+    if values.kind == "theory":
+        return [*values.statements.value, "minima", *values.starts.value]
+    if values.kind == "rescaling":
+        every = [f"theorems-{shape}" for shape in rescaled_shapes(name)] + ["volume"]
+        orbits = [f"orbit-{shape}" for shape in [*rescaled_shapes(name), "linear"]]
+        return every + orbits if table == "measures" else every
+    used = sorted({run.task for run in values.experiments.values()})
+    checks = [f"crosscheck-{task}" for task in used] if table == "measures" else []
+    return [*values.experiments, *checks]
+
+
+def rescaled_shapes(name):
+    """The shapes of the networks that a study rescales."""
+    source = CONFIG.studies[name].source
+    depths = CONFIG.studies[source.study].experiments[source.rectified].depths.value
+    return [*(f"depth{depth}" for depth in depths), "convolutional"]
+
+
+def networks(name):
+    """All network files that a study trains."""
+    if CONFIG.studies[name].kind == "rescaling":
+        return ["networks/convolutional.safetensors"]
+    return [f"networks/{run}-depth{depth}.safetensors" for run, depth in shapes(name)]
 
 
 def figure_module(name):
@@ -119,8 +150,8 @@ def stage(kind, names):
     """The files that a stage makes for some studies."""
     files = {
         "data": lambda name: [f"data/{task}.sha256" for task in CONFIG.studies[name].tasks],
-        "train": lambda name: [f"networks/{run}-depth{depth}.safetensors" for run, depth in shapes(name)],
-        "measure": lambda name: ["measures.parquet"] + ["overlaps.parquet"] * (CONFIG.studies[name].kind == "training"),
+        "train": networks,
+        "measure": lambda name: [f"{table}.parquet" for table in ["measures", *DETAILS[CONFIG.studies[name].kind]]],
         "figures": lambda name: [f"figures/{figure}.svg" for figure in figures(name)],
         "tables": lambda name: [f"tables/{table}.html" for table in TABLES[CONFIG.studies[name].kind]],
         "claims": lambda name: ["claims.json"],

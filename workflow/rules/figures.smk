@@ -2,7 +2,7 @@ rule figure:
     """One figure, and the data it shows."""
     input:
         measures="results/{study}/measures.parquet",
-        overlaps=lambda w: [f"results/{w.study}/overlaps.parquet"] if study(w).kind == "training" else [],
+        details=lambda w: [f"results/{w.study}/{table}.parquet" for table in DETAILS[study(w).kind]],
     output:
         report(
             "results/{study}/figures/{name}.svg",
@@ -12,7 +12,7 @@ rule figure:
         ),
         multiext("results/{study}/figures/{name}", ".pdf", ".png", ".csv"),
     params:
-        overlaps=lambda w, input: [f"--overlaps={path}" for path in input.overlaps],
+        details=lambda w, input: [f"--details={path}" for path in input.details],
         prefix="results/{study}/figures/{name}",
         code=lambda w: code_digest(figure_module(w.name), "flatminima.figures.files"),
     log:
@@ -28,7 +28,7 @@ rule figure:
     shell:
         r"""
         flatminima figure \
-            --measures {input.measures:q} {params.overlaps:q} \
+            --measures {input.measures:q} {params.details:q} \
             --output {params.prefix:q} \
             {wildcards.name:q} 2>&1 | tee {log:q} >&2
         """

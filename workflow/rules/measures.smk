@@ -82,7 +82,7 @@ rule collect:
     benchmark:
         "logs/{study}/collect/{table}.tsv"
     wildcard_constraints:
-        table="measures|overlaps",
+        table="measures|overlaps|curves",
     threads: 1
     resources:
         mem_mb=2000,

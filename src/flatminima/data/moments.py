@@ -61,3 +61,12 @@ def second_moments(samples: Samples) -> Moments:
         cross_moment = mean_product(samples.targets, samples.inputs)
     energies = np.einsum("ij,ij->i", samples.targets, samples.targets, dtype=np.float64)
     return Moments(input_moment, cross_moment, float(energies.mean()), samples.loss, len(samples.targets))
+
+
+def equivalent_samples(moments: Moments) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Samples with the same second moments Sx and Syx, as many as inputs: (d_x, d_x) inputs and (d_x, d_y) targets.
+
+    Gradients and Hessians of linear networks are the same on them as on the data.
+    """
+    whitening, scale = inverse_power(moments.input_moment, 0.5), np.sqrt(len(moments.input_moment))
+    return scale * moments.input_moment @ whitening, scale * whitening @ moments.cross_moment.T

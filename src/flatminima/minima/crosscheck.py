@@ -10,9 +10,8 @@ import torch
 from scipy.sparse.linalg import LinearOperator, eigsh
 from torch import Tensor, nn
 
-from flatminima.data.moments import Moments
+from flatminima.data.moments import Moments, equivalent_samples
 from flatminima.data.tasks import Samples
-from flatminima.data.whitening import inverse_power
 from flatminima.errors import UserError
 from flatminima.minima.tidy import Statistic, tidy
 from flatminima.networks.modules import as_module
@@ -64,9 +63,7 @@ def _data(networks: Networks, samples: Samples, moments: Moments) -> Batch:
     stack = networks.stack
     if stack.rectified or stack.biases:
         return torch.from_numpy(samples.inputs).double(), torch.from_numpy(samples.targets).double()
-    whitening, scale = inverse_power(moments.input_moment, 0.5), np.sqrt(len(moments.input_moment))
-    inputs = scale * moments.input_moment @ whitening
-    targets = scale * whitening @ moments.cross_moment.T
+    inputs, targets = equivalent_samples(moments)
     return torch.from_numpy(inputs), torch.from_numpy(targets)
 
 

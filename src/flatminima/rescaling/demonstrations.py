@@ -8,19 +8,19 @@ from collections.abc import Sequence
 
 import pandas as pd
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from flatminima.config import Demonstrations
 from flatminima.curvature.spectrum import trace
 from flatminima.networks.initialisations import named_generator
 from flatminima.rescaling.flatness import disjoint_boxes
-from flatminima.rescaling.invariants import KINDS, random_scales, top
+from flatminima.rescaling.invariants import KINDS, random_scales
 from flatminima.rescaling.maps import Rescaling, layer_scales, two_layer
 from flatminima.rescaling.sharpness import best_constant_loss, epsilon_sharpness
-from flatminima.rescaling.subjects import Subject, curve, rows
+from flatminima.rescaling.subjects import TANH, Subject, curve, rows
 from flatminima.training.convolutional import squared_error
 
-TANH, TRAINED = "-tanh", "-trained"
+TRAINED = "-trained"
 POINTS = 4
 """In the first box, at which losses are compared with their images."""
 RESTARTS = 2
@@ -50,11 +50,11 @@ def unchanged(study: str, subject: Subject, settings: Demonstrations) -> pd.Data
 
 def infinite_volume(study: str, subject: Subject, settings: Demonstrations) -> pd.DataFrame:
     """D2: disjoint boxes, each at least as large as the one before, with the same losses."""
-    first, second = subject.model[0].weight.detach(), Rescaling(subject.model, "layers").layers[1].weights
-    order = (1, 2) if first.numel() >= second.stop - second.start else (2, 1)
     group = Rescaling(subject.model, "layers")
-    weights = torch.cat([p.detach().flatten() for p in subject.model.parameters()])[group.layers[order[0] - 1].weights]
-    radius, copies = settings.box.value * float(weights.abs().max()), settings.boxes.value
+    first, second = (layer.weights.stop - layer.weights.start for layer in group.layers[:2])
+    order = (1, 2) if first >= second else (2, 1)
+    largest = float(subject.parameters[group.layers[order[0] - 1].weights].abs().max())
+    radius, copies = settings.box.value * largest, settings.boxes.value
     generator = named_generator(study, "boxes", *subject.names)
     found = disjoint_boxes(subject.model, squared_error, subject.data, order, radius, copies, POINTS, generator)
     values = {
@@ -78,18 +78,18 @@ def two_layers(study: str, subject: Subject, alphas: Sequence[float]) -> pd.Data
     log sharpness against |log alpha|, outwards from alpha.
     """
     group = Rescaling(subject.model, "layers")
-    start = top(subject.hessian), trace(subject.hessian, products=TRACE_PRODUCTS).value
+    start = trace(subject.hessian, products=TRACE_PRODUCTS).value
     tables = []
     for alpha in alphas:
         scales = two_layer(group, 1, 2, alpha)
         rescaled = subject.with_model(group.apply(subject.model, scales))
-        sharpness = top(rescaled.hessian)
+        sharpness = rescaled.sharpness
         values = {
             **_changes(subject, rescaled),
             **_law_errors(subject, rescaled, group.exponents(scales)),
             "sharpness": sharpness,
-            "sharpness_growth": sharpness / start[0],
-            "trace_growth": trace(rescaled.hessian, products=TRACE_PRODUCTS).value / start[1],
+            "sharpness_growth": sharpness / subject.sharpness,
+            "trace_growth": trace(rescaled.hessian, products=TRACE_PRODUCTS).value / start,
             "growth_exponent": _growth_exponent(subject, group, alpha, sharpness),
         }
         tanh = subject.with_tanh()
@@ -132,17 +132,17 @@ def many_directions(study: str, subject: Subject) -> tuple[pd.DataFrame, pd.Data
     return pd.concat(tables), pd.concat(drawn)
 
 
-def balls(study: str, subject: Subject, settings: Demonstrations) -> pd.DataFrame:
+def balls(study: str, subject: Subject, radii: Sequence[float], settings: Demonstrations) -> pd.DataFrame:
     """D6: epsilon-sharpness before and after alpha = epsilon / ||theta_1||, with epsilon as the column step_fraction.
 
     Statistics are epsilon_sharpness, a lower bound, quadratic_sharpness, and constant_sharpness: what the loss of the
     best constant function amounts to.
     """
     group = Rescaling(subject.model, "layers")
-    first = torch.cat([p.detach().flatten() for p in subject.model[0].parameters()])
+    first = subject.parameters[: group.layers[0].biases.stop]
     constant = (best_constant_loss(subject.data[1]) - subject.loss) / (1 + subject.loss)
     tables = []
-    for radius in settings.radii.value:
+    for radius in radii:
         model = group.apply(subject.model, two_layer(group, 1, 2, radius / float(first.norm())))
         for suffix, network in (("", subject.with_model(model)), (TRAINED, subject)):
             found = epsilon_sharpness(
@@ -153,7 +153,7 @@ def balls(study: str, subject: Subject, settings: Demonstrations) -> pd.DataFram
                 RESTARTS,
                 settings.ascents.value,
                 named_generator(study, "balls", *subject.names),
-                extra=[_without_first_layer(network.model)],
+                extra=[_without_first_layer(network, group)],
             )
             values = {
                 **_changes(subject, network),
@@ -192,8 +192,8 @@ def _law_errors(before: Subject, after: Subject, exponents: Tensor) -> dict[str,
 
 def _growth_exponent(subject: Subject, group: Rescaling, alpha: float, sharpness: float) -> float:
     further = alpha * (FURTHER if alpha >= 1 else 1 / FURTHER)
-    beyond = top(subject.with_model(group.apply(subject.model, two_layer(group, 1, 2, further))).hessian)
-    return math.log(beyond / sharpness) / math.log(FURTHER)
+    beyond = subject.with_model(group.apply(subject.model, two_layer(group, 1, 2, further)))
+    return math.log(beyond.sharpness / sharpness) / math.log(FURTHER)
 
 
 def _compensated(group: Rescaling, beta: float) -> list[float]:
@@ -204,8 +204,8 @@ def _compensated(group: Rescaling, beta: float) -> list[float]:
     return factors
 
 
-def _without_first_layer(model: nn.Module) -> Tensor:
-    """The flattened parameters with those of the first layer set to zero."""
-    first, *others = model.children()
-    zeros = [torch.zeros_like(p).flatten() for p in first.parameters()]
-    return torch.cat([*zeros, *(p.detach().flatten() for layer in others for p in layer.parameters())])
+def _without_first_layer(subject: Subject, group: Rescaling) -> Tensor:
+    """The flattened parameters, with those of the first layer set to zero."""
+    point = subject.parameters.clone()
+    point[: group.layers[0].biases.stop] = 0
+    return point

@@ -1,46 +1,35 @@
 """The flattest network of every orbit, measured on trained networks, and what an attack does to it (theory.md B1)."""
 
+import math
+from collections.abc import Sequence
 from functools import partial
 
-import numpy as np
 import pandas as pd
 import torch
+from numpy.typing import ArrayLike
 from torch import Generator, Tensor
 
 from flatminima.config import Orbits
-from flatminima.curvature.diagonal import gauss_newton_diagonal
 from flatminima.curvature.eigensolvers import eigenpairs
-from flatminima.curvature.operators import Operator
-from flatminima.errors import UserError
 from flatminima.networks.initialisations import named_generator
-from flatminima.rescaling.maps import Kind, Rescaling
+from flatminima.rescaling.maps import Rescaling
 from flatminima.rescaling.orbit import Rescaled, flattest, least_trace
-from flatminima.rescaling.subjects import Subject, rows
-from flatminima.training.convolutional import squared_error
+from flatminima.rescaling.subjects import Subject, curve, rows, top
+from flatminima.rescaling.tracing import Kind
+from flatminima.training.progress import Progress
 
 KINDS: tuple[Kind, ...] = ("layers", "units")
-RESIDUAL = 1e-6
-"""Relative residual of top eigenvalues: their relative errors are about its square."""
-PRODUCTS = 2000
 UNMINIMISED = "-unminimised"
+PLANE = 2
+ROUGH = 1e-3
+"""Relative residual in a landscape."""
+REACH = 1.5
+"""Of a landscape, in decades on either side of the minimum."""
 
 
 def random_scales(group: Rescaling, spread: float, generator: Generator) -> Tensor:
     """Log-scales, uniform between the logarithms of 1/spread and spread, shape (n,)."""
-    return np.log(spread) * (2 * torch.rand(group.size, generator=generator, dtype=torch.float64) - 1)
-
-
-def top(operator: Operator) -> float:
-    """The largest eigenvalue.
-
-    Raises:
-        UserError: if its residual stays too large.
-    """
-    pairs = eigenpairs(operator, tolerance=RESIDUAL, max_products=PRODUCTS)
-    value, residual = float(pairs.eigenvalues[0]), float(pairs.residuals[0])
-    if residual > 10 * RESIDUAL * abs(value):
-        raise UserError(f"model: its top eigenvalue {value:g} has residual {residual:g}; check its parameters")
-    return value
+    return math.log(spread) * (2 * torch.rand(group.size, generator=generator, dtype=torch.float64) - 1)
 
 
 def orbits(study: str, subject: Subject, settings: Orbits) -> pd.DataFrame:
@@ -61,11 +50,11 @@ def _orbit(study: str, subject: Subject, kind: Kind, settings: Orbits) -> pd.Dat
     scales = random_scales(group, settings.spread.value, named_generator(study, "attack", kind, *subject.names))
     attacked = subject.with_model(group.apply(subject.model, scales))
     least, again = minimise(subject.gauss_newton, group), minimise(attacked.gauss_newton, group)
-    before, after = top(subject.gauss_newton), top(attacked.gauss_newton)
+    before, after = subject.gauss_newton_sharpness, attacked.gauss_newton_sharpness
     exponents = group.exponents(least.scales)
-    values = {
+    values: dict[str, ArrayLike] = {
         "test_error": subject.test_error,
-        "sharpness": top(subject.hessian),
+        "sharpness": subject.sharpness,
         "gauss_newton_sharpness": before,
         "orbit_minimum": least.value,
         "orbit_gap": least.gap,
@@ -74,13 +63,76 @@ def _orbit(study: str, subject: Subject, kind: Kind, settings: Orbits) -> pd.Dat
         "orbit_change": abs(again.value / least.value - 1),
         "products": least.products,
         "gain": [float(exponents[layer.weights].mean().exp()) for layer in group.layers],
-        **_traces(subject, group),
+        "trace": float(subject.diagonal.sum()),
+        "least_trace": least_trace(subject.diagonal, group).value,
     }
     name = f"orbit_{kind}{subject.suffix}"
     fixed = {"orbit_change": abs(after / before - 1)}
     return pd.concat([rows(study, subject, name, values), rows(study, subject, name + UNMINIMISED, fixed)])
 
 
-def _traces(subject: Subject, group: Rescaling) -> dict[str, float]:
-    diagonal = gauss_newton_diagonal(subject.model, squared_error, *subject.data)
-    return {"trace": float(diagonal.sum()), "least_trace": least_trace(diagonal, group).value}
+def unlearned(study: str, subject: Subject) -> pd.DataFrame:
+    """Rows of a network that diverged or did not learn: counted, and not measured."""
+    names = [f"orbit_{kind}{subject.suffix}" for kind in KINDS]
+    return pd.concat([rows(study, subject, name, {"diverged": 1.0}) for name in names])
+
+
+def landscape(study: str, subject: Subject, settings: Orbits) -> pd.DataFrame:
+    """Curve `landscape`: the Gauss-Newton sharpness over the two log-scales of a network of three layers.
+
+    The axes are log h_1 and log h_2 to base 10, centred on the flattest network; nothing for other depths.
+    """
+    group = Rescaling(subject.model, "layers")
+    if group.size != PLANE:
+        return pd.DataFrame()
+    least = flattest(subject.gauss_newton, group, tolerance=settings.tolerance.value)
+    reach = torch.linspace(-REACH, REACH, settings.landscape.value, dtype=torch.float64)
+    offsets = torch.cartesian_prod(reach, reach)
+    values = []
+    for offset in offsets:
+        scales = least.scales + math.log(10) * offset
+        rescaled = Rescaled(subject.gauss_newton, torch.exp(-group.exponents(scales)))
+        values.append(float(eigenpairs(rescaled, tolerance=ROUGH).eigenvalues[0]))
+    decades = offsets + least.scales / math.log(10)
+    return curve(study, subject, "landscape", decades[:, 0], values, decades[:, 1])
+
+
+def linear_orbits(study: str, subject: Subject, least: float, settings: Orbits) -> pd.DataFrame:
+    """Tidy rows of a linear network whose layers were rescaled at random: its orbit's minimum against theory's.
+
+    Experiment `orbit_linear` has statistic orbit_ratio = orbit minimum / minimal sharpness of all linear networks of
+    that depth (theory.md I3); in the control `orbit_linear-unminimised` it is that of the rescaled network.
+
+    Args:
+        study: its name.
+        subject: a linear network.
+        least: the minimal sharpness.
+        settings: tolerance and spread.
+    """
+    group = Rescaling(subject.model, "layers")
+    scales = random_scales(group, settings.spread.value, named_generator(study, "linear", *subject.names))
+    attacked = subject.with_model(group.apply(subject.model, scales))
+    found = flattest(attacked.gauss_newton, group, tolerance=settings.tolerance.value)
+    values = {"orbit_minimum": found.value, "orbit_gap": found.gap, "orbit_ratio": found.value / least}
+    control = {"orbit_ratio": attacked.gauss_newton_sharpness / least}
+    name = "orbit_linear"
+    return pd.concat([rows(study, subject, name, values), rows(study, subject, name + UNMINIMISED, control)])
+
+
+def measure_orbits(study: str, subjects: Sequence[Subject], settings: Orbits) -> pd.DataFrame:
+    """Tidy rows of the orbits of all networks (theory.md B1)."""
+    progress, tables = Progress(f"{study} orbits", len(subjects)), []
+    for done, subject in enumerate(subjects, 1):
+        tables.append(orbits(study, subject, settings) if subject.learned else unlearned(study, subject))
+        progress.report(done, "networks")
+    progress.finish(len(subjects), "networks")
+    return pd.concat(tables, ignore_index=True)
+
+
+def measure_linear_orbits(
+    study: str, subjects: Sequence[Subject], least: dict[int, float], settings: Orbits
+) -> pd.DataFrame:
+    """Tidy rows of the orbits of linear networks, against their minimal sharpness by depth."""
+    learned = [subject for subject in subjects if subject.learned]
+    tables = [linear_orbits(study, subject, least[int(subject.labels["depth"])], settings) for subject in learned]
+    return pd.concat(tables, ignore_index=True)

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, replace
 from functools import cached_property
+from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
@@ -12,11 +13,14 @@ import torch
 from numpy.typing import ArrayLike
 from torch import Tensor, nn
 
-from flatminima.curvature.operators import GaussNewton, Hessian
+from flatminima.curvature.diagonal import gauss_newton_diagonal
+from flatminima.curvature.eigensolvers import eigenpairs
+from flatminima.curvature.operators import GaussNewton, Hessian, Operator
 from flatminima.curvature.samples import Batch
-from flatminima.data.tasks import Samples
+from flatminima.data.moments import Moments, equivalent_samples
+from flatminima.data.tasks import Loss, Samples
 from flatminima.errors import UserError
-from flatminima.networks import convolutional
+from flatminima.networks import convolutional, storage
 from flatminima.networks.modules import as_module
 from flatminima.networks.storage import Networks
 from flatminima.provenance.tables import long_table
@@ -25,6 +29,12 @@ from flatminima.training.convolutional import squared_error
 
 COLLAPSED = 0.99
 """Of the best constant function's loss: a network that does no better has not learned anything."""
+RESIDUAL = 1e-6
+"""Relative residual of top eigenvalues: their relative errors are about its square."""
+PRODUCTS = 2000
+CONVOLUTIONAL = "convolutional"
+TANH = "-tanh"
+"""Ending of experiments whose networks have lost their homogeneity."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +66,26 @@ class Subject:
         return GaussNewton(self.model, squared_error, self.data)
 
     @cached_property
+    def sharpness(self) -> float:
+        """The Hessian's largest eigenvalue."""
+        return top(self.hessian)
+
+    @cached_property
+    def gauss_newton_sharpness(self) -> float:
+        """The Gauss-Newton matrix's largest eigenvalue."""
+        return top(self.gauss_newton)
+
+    @cached_property
+    def diagonal(self) -> Tensor:
+        """Of the Gauss-Newton matrix, shape (P,)."""
+        return gauss_newton_diagonal(self.model, squared_error, *self.data)
+
+    @cached_property
+    def parameters(self) -> Tensor:
+        """Flattened, shape (P,)."""
+        return torch.cat([parameter.detach().flatten() for parameter in self.model.parameters()])
+
+    @cached_property
     def loss(self) -> float:
         """On the training data."""
         return self._loss(self.data)
@@ -67,7 +97,7 @@ class Subject:
 
     @cached_property
     def test_error(self) -> float:
-        """Fraction of the test images that are misread; without classes, the loss relative to that of predicting zero."""
+        """Fraction of test images that are misread; without classes, loss relative to that of predicting zero."""
         if not self.classes:
             return self.test_loss / float(self.test[1].square().sum(1).mean())
         return float((self.outputs.argmax(1) != self.test[1].argmax(1)).double().mean())
@@ -82,7 +112,7 @@ class Subject:
     @property
     def suffix(self) -> str:
         """Of the names of experiments: empty, but for convolutional networks."""
-        return "_convolutional" if self.labels["family"] == "convolutional" else ""
+        return f"_{CONVOLUTIONAL}" if self.labels["family"] == CONVOLUTIONAL else ""
 
     @property
     def names(self) -> tuple[str, int, int]:
@@ -111,18 +141,48 @@ class Subject:
             return float(squared_error(self.model(batch[0]), batch[1]))
 
 
+def top(operator: Operator) -> float:
+    """The largest eigenvalue.
+
+    Raises:
+        UserError: if its residual stays too large.
+    """
+    pairs = eigenpairs(operator, tolerance=RESIDUAL, max_products=PRODUCTS)
+    value, residual = float(pairs.eigenvalues[0]), float(pairs.residuals[0])
+    if residual > 10 * RESIDUAL * abs(value):
+        raise UserError(f"model: its top eigenvalue {value:g} has residual {residual:g}; check its parameters")
+    return value
+
+
+def load(path: Path, samples: Samples) -> list[Subject]:
+    """The final networks of a file, fully connected or convolutional, whether they learned or not.
+
+    Raises:
+        UserError: if the file cannot be read, or the loss of the task is not the sum over outputs.
+    """
+    if path.stem == CONVOLUTIONAL:
+        return convolutions(*convolutional.load(path), samples)
+    return fully_connected(storage.load(path), samples)
+
+
 def fully_connected(networks: Networks, samples: Samples) -> list[Subject]:
     """The final networks of a file, whether they learned or not.
 
     Raises:
         UserError: if the loss of their task is not the sum over outputs.
     """
-    final = networks.replicas[networks.replicas["final"]]
-    stack, (data, test), classes = networks.stack.double(), _batches(samples), samples.noise_draw == "none"
-    return [
-        Subject(as_module(stack, index), data, test, classes, {**networks.labels, **_labels(row), "replica": index})
-        for index, row in zip(final.index.tolist(), final.to_dict("records"), strict=True)
-    ]
+    return _replicas(networks, *_batches(samples), classes=samples.noise_draw == "none")
+
+
+def linear(networks: Networks, moments: Moments) -> list[Subject]:
+    """The final linear networks of a file, with d_x samples that have the second moments of their task.
+
+    Raises:
+        UserError: if the loss of their task is not the sum over outputs.
+    """
+    _check_loss(moments.loss)
+    inputs, targets = (torch.from_numpy(array) for array in equivalent_samples(moments))
+    return _replicas(networks, (inputs, targets), (inputs, targets), classes=False)
 
 
 def convolutions(
@@ -155,16 +215,27 @@ def curve(study: str, subject: Subject, name: str, x: ArrayLike, value: ArrayLik
     """Rows of the table of curves: study, experiment (the curve's name), depth, seed, x, y and value."""
     columns = {"study": study, "experiment": name + subject.suffix, "depth": subject.labels["depth"]}
     columns["seed"] = subject.labels["replica"]
-    return pd.DataFrame({"x": np.asarray(x, float), "y": y, "value": np.asarray(value, float)}).assign(**columns)
+    return pd.DataFrame({"x": np.asarray(x, float), "y": y, "value": np.asarray(value, float)}).assign(
+        error_bound=np.nan, **columns
+    )
 
 
-def _labels(row: dict[str, Any]) -> dict[str, Any]:
-    return {key: row[key] for key in ("seed", "step_size", "step_fraction")}
+def _replicas(networks: Networks, data: Batch, test: Batch, *, classes: bool) -> list[Subject]:
+    final = networks.replicas[networks.replicas["final"]]
+    stack = networks.stack.double()
+    return [
+        Subject(as_module(stack, index), data, test, classes, {**networks.labels, **row, "replica": index})
+        for index, row in zip(final.index.tolist(), final.to_dict("records"), strict=True)
+    ]
 
 
 def _batches(samples: Samples) -> tuple[Batch, Batch]:
-    if samples.loss != "sum":
-        raise UserError(f"loss: is the {samples.loss} over outputs; rescaling expects a task with loss: sum")
+    _check_loss(samples.loss)
     tensors = (samples.inputs, samples.targets, samples.test_inputs, samples.test_targets)
     inputs, targets, test_inputs, test_targets = (torch.from_numpy(array).double() for array in tensors)
     return (inputs, targets), (test_inputs, test_targets)
+
+
+def _check_loss(loss: Loss) -> None:
+    if loss != "sum":
+        raise UserError(f"loss: is the {loss} over outputs; rescaling expects a task with loss: sum")

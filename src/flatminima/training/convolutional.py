@@ -17,13 +17,18 @@ def squared_error(outputs: Tensor, targets: Tensor) -> Tensor:
     return (outputs - targets).square().flatten(1).sum(1).mean()
 
 
-def train_convolutional(study: str, settings: Convolutional, samples: Samples) -> tuple[list[nn.Sequential], Shape]:
+def train_convolutional(
+    study: str, settings: Convolutional, samples: Samples
+) -> tuple[list[nn.Sequential], Shape, dict[str, str | float]]:
     """Train one network per seed by SGD on the squared error.
 
     Args:
         study: the study's name, part of every seed.
         settings: shape and training.
         samples: of the task.
+
+    Returns:
+        The networks, their shape, and their labels in the tidy table.
 
     Raises:
         UserError: if the images are not square or do not fit the layers.
@@ -38,9 +43,7 @@ def train_convolutional(study: str, settings: Convolutional, samples: Samples) -
     ], shape
 
 
-def _train(
-    job: str, study: str, seed: int, shape: Shape, settings: Convolutional, data: TensorDataset
-) -> nn.Sequential:
+def _train(study: str, seed: int, shape: Shape, settings: Convolutional, data: TensorDataset) -> nn.Sequential:
     torch.manual_seed(named_generator(study, "convolutional", seed, "weights").initial_seed())
     network = shape.network()
     batches = DataLoader(
@@ -52,7 +55,7 @@ def _train(
     )
     optimiser = SGD(network.parameters(), settings.step_size.value)
     epochs = settings.epochs.value
-    progress, loss = Progress(job, epochs), torch.tensor(0.0)
+    progress, loss = Progress(f"{study} convolutional seed {seed}", epochs), torch.tensor(0.0)
     for epoch in range(epochs):
         for inputs, targets in batches:
             optimiser.zero_grad()

@@ -1,0 +1,122 @@
+"""Networks in other coordinates (theory.md D7), and the volume of a minimum of two weights (D2), as tidy rows."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import ArrayLike
+from torch import nn
+
+from flatminima.config import Demonstrations
+from flatminima.curvature.eigensolvers import eigenpairs
+from flatminima.curvature.operators import Hessian
+from flatminima.networks.initialisations import named_generator
+from flatminima.provenance.tables import long_table
+from flatminima.rescaling.flatness import rectified_area, sublevel_area
+from flatminima.rescaling.landscape import Landscape
+from flatminima.rescaling.reparametrise import direction_names, radial, radial_map, rotated, weight_normalised
+from flatminima.rescaling.subjects import RESIDUAL, TANH, Subject, curve, rows, top
+from flatminima.training.convolutional import squared_error
+
+ROTATED = "-rotated"
+SPAN = 0.3
+"""Half the length of the line along which the loss is drawn, in the weights' own coordinates."""
+STATIONS = 61
+EXCESS = 1e-3
+"""Excess of the loss below which volumes are measured."""
+INPUTS = 32
+
+
+def reparametrised(study: str, subject: Subject, offsets: Sequence[float], settings: Demonstrations) -> pd.DataFrame:
+    """D7: curvature of the same function in radial coordinates and under weight normalisation.
+
+    Column step_fraction holds the offset b, or the factor of v for weight normalisation, which is b to the power a.
+    Statistic curvature_error is the relative error of the law b^{-2a}, curvature_growth the sharpness relative to the
+    trained network's (for weight normalisation, to that with factor one). The control `-rotated` turns the coordinates.
+    """
+    power = settings.exponent.value
+    rotation = subject.with_model(rotated(subject.model, named_generator(study, "rotation", *subject.names)))
+    turned = rotation.sharpness / subject.sharpness
+    unscaled = _sharpness_of_directions(weight_normalised(subject.model, 1.0), subject)
+    tables = []
+    for offset in offsets:
+        round_ = subject.with_model(radial(subject.model, power, offset))
+        normalised = subject.with_model(weight_normalised(subject.model, offset**power))
+        growths = {
+            "radial": (round_, round_.sharpness / subject.sharpness),
+            "weight_normalised": (normalised, _sharpness_of_directions(normalised.model, subject) / unscaled),
+        }
+        for name, (network, growth) in growths.items():
+            for control, other, found in (("", network, growth), (ROTATED, rotation, turned)):
+                values = {
+                    "function_change": float(
+                        (other.outputs - subject.outputs).abs().max() / subject.outputs.abs().max()
+                    ),
+                    "curvature_growth": found,
+                    "curvature_error": abs(found / offset ** (-2 * power) - 1),
+                }
+                label = f"{name}{subject.suffix}{control}"
+                tables.append(rows(study, subject, label, values, step_fraction=offset))
+    return pd.concat(tables)
+
+
+def loss_lines(study: str, subject: Subject, settings: Demonstrations) -> pd.DataFrame:
+    """Curve `radial_loss`: the loss along the top eigenvector of the Hessian, over x = eta, for offsets y = b.
+
+    In curve `trained_loss` x is the displacement u itself.
+    """
+    vector = eigenpairs(subject.hessian, tolerance=RESIDUAL).eigenvectors[0]
+    landscape = Landscape(subject.model, squared_error, subject.data)
+    stations = torch.linspace(-SPAN, SPAN, STATIONS, dtype=torch.float64)
+    losses = [landscape.value(landscape.point + station * vector) for station in stations]
+    power = settings.exponent.value
+    tables = [curve(study, subject, "trained_loss", stations, losses)]
+    for offset in settings.offsets.value:
+        mapped = torch.stack([radial_map(station * vector, power, offset) @ vector for station in stations])
+        tables.append(curve(study, subject, "radial_loss", mapped, losses, offset))
+    return pd.concat(tables)
+
+
+def volumes(study: str, settings: Demonstrations) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """D2 in the plane: area of the set of low loss of a network of two weights, for weights in a growing range R.
+
+    Experiment `area` has statistics area_error, relative to the closed form for the rectifier, and area_growth, the
+    area over that of the last smaller range; in the control `area-tanh` the rectifier is replaced. Column step_fraction
+    holds R.
+
+    Returns:
+        Rows, and curves `area`, `area-tanh` with areas and `area_law` with the closed form, over x = R.
+    """
+    inputs = torch.randn(INPUTS, generator=named_generator(study, "area", "inputs"), dtype=torch.float64)
+    ranges = settings.ranges.value
+    law = [rectified_area(inputs, EXCESS, bound) for bound in ranges]
+    tables, curves = [], [_plane(study, "area_law", ranges, law, np.zeros(len(ranges)))]
+    for name, activation in {"area": torch.relu, f"area{TANH}": torch.tanh}.items():
+        generator = named_generator(study, name)
+        found = [sublevel_area(activation, inputs, EXCESS, r, settings.draws.value, generator) for r in ranges]
+        areas = np.array([estimate.value for estimate in found])
+        values = {
+            "diverged": np.zeros(len(ranges)),
+            "area_error": np.abs(areas / law - 1),
+            "area_growth": areas / np.concatenate([[np.nan], areas[:-1]]),
+        }
+        curves.append(_plane(study, name, ranges, areas, np.array([estimate.standard_error for estimate in found])))
+        tables.append(long_table(_plane_labels(study, name, ranges).iloc[1:], {k: v[1:] for k, v in values.items()}))
+    return pd.concat(tables), pd.concat(curves)
+
+
+def _sharpness_of_directions(model: nn.Module, subject: Subject) -> float:
+    """Top eigenvalue of the Hessian in the directions v of a weight-normalised network."""
+    return top(Hessian(model, squared_error, subject.data, direction_names(model)))
+
+
+def _plane_labels(study: str, name: str, ranges: Sequence[float]) -> pd.DataFrame:
+    labels = {"study": study, "experiment": name, "family": "relu", "task": "plane", "initialisation": "constructed"}
+    labels |= {"optimiser": "", "depth": 2, "step_size": np.nan, "step": 0, "final": True, "seed": 0}
+    return pd.DataFrame({"step_fraction": ranges}).assign(**labels)
+
+
+def _plane(study: str, name: str, ranges: Sequence[float], areas: ArrayLike, errors: ArrayLike) -> pd.DataFrame:
+    columns = {"study": study, "experiment": name, "depth": 2, "seed": 0, "y": 0.0}
+    return pd.DataFrame({"x": ranges, "value": areas, "error_bound": errors}).assign(**columns)

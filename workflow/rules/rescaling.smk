@@ -1,0 +1,187 @@
+def source(wildcards, file):
+    """A file of the study whose networks are rescaled."""
+    return f"results/{study(wildcards).source.study}/{file}"
+
+
+def rectified(wildcards):
+    """The experiment whose networks are rescaled."""
+    values = study(wildcards).source
+    return CONFIG.studies[values.study].experiments[values.rectified]
+
+
+def linear(wildcards):
+    """The experiment whose orbits theory knows."""
+    values = study(wildcards).source
+    return CONFIG.studies[values.study].experiments[values.linear]
+
+
+def subjects(wildcards):
+    """The networks of a shape: the convolutional ones, or those of one depth."""
+    if wildcards.shape == "convolutional":
+        return f"results/{wildcards.study}/networks/convolutional.safetensors"
+    return source(wildcards, f"networks/{study(wildcards).source.rectified}-{wildcards.shape}.safetensors")
+
+
+def source_samples(wildcards):
+    """The samples that the networks were trained on."""
+    return source(wildcards, f"data/{rectified(wildcards).task}.safetensors")
+
+
+rule convolve:
+    """Convolutional networks for the task of the networks that are rescaled."""
+    input:
+        samples=source_samples,
+    output:
+        "results/{study}/networks/convolutional.safetensors",
+    params:
+        settings=lambda w: settings(study(w).convolutional),
+        code=code_digest("flatminima.training.convolutional", "flatminima.data.storage"),
+    log:
+        "logs/{study}/train/convolutional.log",
+    benchmark:
+        "logs/{study}/train/convolutional.tsv"
+    wildcard_constraints:
+        study=named(studies("rescaling")),
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=60,
+    shell:
+        r"""
+        flatminima convolve \
+            --study {wildcards.study:q} \
+            --settings {params.settings:q} \
+            --samples {input.samples:q} \
+            --networks {output:q} 2>&1 | tee {log:q} >&2
+        """
+
+
+rule orbit:
+    """The flattest network in the rescaling orbit of every network of one shape."""
+    input:
+        samples=source_samples,
+        networks=subjects,
+    output:
+        "results/{study}/measures/orbit-{shape}.parquet",
+    params:
+        settings=lambda w: settings(study(w).orbits),
+        code=code_digest("flatminima.rescaling.invariants", "flatminima.rescaling.subjects"),
+    log:
+        "logs/{study}/measure/orbit-{shape}.log",
+    benchmark:
+        "logs/{study}/measure/orbit-{shape}.tsv"
+    wildcard_constraints:
+        study=named(studies("rescaling")),
+        shape=r"depth\d+|convolutional",
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=60,
+    shell:
+        r"""
+        flatminima orbit \
+            --study {wildcards.study:q} \
+            --settings {params.settings:q} \
+            --samples {input.samples:q} \
+            --output {output:q} \
+            {input.networks:q} 2>&1 | tee {log:q} >&2
+        """
+
+
+rule linear_orbit:
+    """The flattest network in the orbits of linear networks, against theory's minimum."""
+    input:
+        moments=lambda w: source(w, f"data/{linear(w).task}-moments.safetensors"),
+        bounds=lambda w: source(w, f"bounds/{linear(w).task}.json"),
+        networks=lambda w: [
+            source(w, f"networks/{study(w).source.linear}-depth{depth}.safetensors") for depth in linear(w).depths.value
+        ],
+    output:
+        "results/{study}/measures/orbit-linear.parquet",
+    params:
+        settings=lambda w: settings(study(w).orbits),
+        code=code_digest("flatminima.rescaling.invariants", "flatminima.rescaling.subjects"),
+    log:
+        "logs/{study}/measure/orbit-linear.log",
+    benchmark:
+        "logs/{study}/measure/orbit-linear.tsv"
+    wildcard_constraints:
+        study=named(studies("rescaling")),
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=60,
+    shell:
+        r"""
+        flatminima linear-orbit \
+            --study {wildcards.study:q} \
+            --settings {params.settings:q} \
+            --moments {input.moments:q} \
+            --bounds {input.bounds:q} \
+            --output {output:q} \
+            {input.networks:q} 2>&1 | tee {log:q} >&2
+        """
+
+
+rule rescale:
+    """The theorems of Dinh et al. 2017 on networks of one shape."""
+    input:
+        samples=source_samples,
+        networks=subjects,
+    output:
+        measures="results/{study}/measures/theorems-{shape}.parquet",
+        curves="results/{study}/curves/theorems-{shape}.parquet",
+    params:
+        demonstrations=lambda w: settings(study(w).demonstrations),
+        orbits=lambda w: settings(study(w).orbits),
+        code=code_digest("flatminima.rescaling.theorems"),
+    log:
+        "logs/{study}/measure/theorems-{shape}.log",
+    benchmark:
+        "logs/{study}/measure/theorems-{shape}.tsv"
+    wildcard_constraints:
+        study=named(studies("rescaling")),
+        shape=r"depth\d+|convolutional",
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=60,
+    shell:
+        r"""
+        flatminima rescale \
+            --study {wildcards.study:q} \
+            --demonstrations {params.demonstrations:q} \
+            --orbits {params.orbits:q} \
+            --samples {input.samples:q} \
+            --measures {output.measures:q} \
+            --curves {output.curves:q} \
+            {input.networks:q} 2>&1 | tee {log:q} >&2
+        """
+
+
+rule volume:
+    """The volume of a minimum of two weights, sampled in a growing range."""
+    output:
+        measures="results/{study}/measures/volume.parquet",
+        curves="results/{study}/curves/volume.parquet",
+    params:
+        settings=lambda w: settings(study(w).demonstrations),
+        code=code_digest("flatminima.rescaling.coordinates"),
+    log:
+        "logs/{study}/measure/volume.log",
+    benchmark:
+        "logs/{study}/measure/volume.tsv"
+    wildcard_constraints:
+        study=named(studies("rescaling")),
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=60,
+    shell:
+        r"""
+        flatminima volume \
+            --study {wildcards.study:q} \
+            --settings {params.settings:q} \
+            --measures {output.measures:q} \
+            --curves {output.curves:q} 2>&1 | tee {log:q} >&2
+        """
