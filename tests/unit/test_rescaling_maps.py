@@ -117,6 +117,15 @@ def test_the_formulas_of_units():
     torch.testing.assert_close(rescaled[3].bias, model[3].bias, **exact)
 
 
+def test_a_stream_of_pixels():
+    """Blocks on flattened images: all pixels of a channel share its scale."""
+    model = seeded(nn.Sequential(nn.Conv2d(1, 2, 6), nn.ReLU(), nn.Flatten(), dense_block(8, 3), nn.Linear(8, 2)), 14)
+    group, inputs = Rescaling(model, "units"), inputs_of(model, 15)
+    assert group.size == 2 + 3
+    rescaled = group.apply(model, uniform(1, 5))
+    assert ((rescaled(inputs) - model(inputs)).abs() <= 1e-13 * majorant(model, inputs)).all()
+
+
 @given(networks(), st.sampled_from(KINDS))
 def test_a_group_that_adds_exponents(case, kind):
     model, _ = case
@@ -221,6 +230,9 @@ def test_refused_networks(build, message):
 def test_refused_shapes_and_scales():
     with pytest.raises(UserError, match=r"Linear 1 reads images; put nn.Flatten\(\) before it"):
         Rescaling(nn.Sequential(nn.Conv2d(1, 2, 3), nn.Linear(4, 2)), "layers")
+    rows = nn.Sequential(nn.Linear(8, 3), nn.Flatten(), nn.Linear(24, 2))
+    with pytest.raises(UserError, match="layer 2 takes 24 inputs; expected the 3 outputs of the one before"):
+        Rescaling(rows, "units")
     with pytest.raises(UserError, match="has no parameters"):
         Rescaling(nn.Sequential(nn.ReLU()), "layers")
     group = Rescaling(perceptron([3, 4, 2]), "layers")
