@@ -87,6 +87,17 @@ def test_the_box_of_a_quadratic(seed):
     assert ((found.point - centre).abs() <= sides * (1 + 1e-12)).all()
 
 
+def test_the_estimate_for_a_box_is_that_of_its_corner():
+    """With one parameter, w = 2, the box is an interval of half-length eps 3, and the estimate is exact."""
+    model = nn.Linear(1, 1, bias=False).to(DTYPE)
+    with torch.no_grad():
+        model.weight.fill_(2.0)
+    inputs = normal(1, 9, 1)
+    found = box_sharpness(model, squared, (inputs, 2 * inputs), 0.1, 1, 5, generator(1))
+    expected = float(inputs.square().mean()) * 0.3**2
+    assert (found.quadratic, found.lower_bound) == pytest.approx((expected, expected), rel=1e-9)
+
+
 def trained(seed):
     """A ReLU network trained by full-batch descent on a teacher's noisy outputs."""
     teacher, model = seeded(perceptron([3, 4, 2]), seed), seeded(perceptron([3, 8, 2]), seed + 1)

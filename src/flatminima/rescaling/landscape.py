@@ -44,7 +44,7 @@ class Landscape:
         parts = tuple(part.requires_grad_() for part in self._parts(point.detach()))
         value = self._value(parts)
         gradient = torch.autograd.grad(value, parts, materialize_grads=True)
-        return float(value), torch.cat([part.flatten() for part in gradient])
+        return float(value.detach()), torch.cat([part.flatten() for part in gradient])
 
     def _value(self, parts: Parameters) -> Tensor:
         inputs, targets = self.data

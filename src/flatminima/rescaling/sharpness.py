@@ -27,8 +27,8 @@ class Sharpness:
 
     Attributes:
         lower_bound: the largest increase that was found; the true maximum may be larger. As a fraction.
-        quadratic: lambda_max radius^2 / (2 (1 + L)), what it would be for a quadratic loss of these curvatures at a
-            minimum, in a Euclidean ball; not a bound.
+        quadratic: lambda_max d^2 / (2 (1 + L)), where d is how far the region reaches along the top eigenvector: at a
+            minimum, the maximum for a quadratic loss in a ball, and less than that in a box. An estimate, not a bound.
         point: the parameters theta' that were found, flattened, shape (P,).
     """
 
@@ -131,7 +131,8 @@ def box_sharpness(
     box = centre - sides, centre + sides
     clipped = [torch.clamp(start, *box) for start in [*starts, *extra]]
     points = [_climb(landscape.value_and_gradient, start, steps, box) for start in clipped]
-    return _best(landscape, points, value * radius**2 / 2)
+    reach = float(sides @ vector.abs())
+    return _best(landscape, points, value * reach**2 / 2)
 
 
 def best_constant_loss(targets: Tensor) -> float:

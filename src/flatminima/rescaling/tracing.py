@@ -13,6 +13,7 @@ from flatminima.errors import UserError
 from flatminima.networks.modules import Residual
 
 Kind = Literal["layers", "units"]
+Layout = Literal["vector", "image", "pixels"]
 
 HOMOGENEOUS = (nn.ReLU, nn.LeakyReLU, nn.Identity, nn.AvgPool2d, nn.MaxPool2d)
 NORMALISATIONS = (nn.modules.batchnorm._NormBase, nn.LayerNorm, nn.GroupNorm, nn.RMSNorm)
@@ -34,7 +35,8 @@ class Trace:
 
     def __init__(self, model: nn.Module, kind: Kind) -> None:
         _check_parameters(model)
-        self._kind, self._count, self._image = kind, INPUT + 1, False
+        self._kind, self._count = kind, INPUT + 1
+        self._layout: Layout = "vector"
         self._joined: list[tuple[Tensor, Tensor]] = []
         self._slices = _slices(model)
         self.names: list[str] = []
@@ -58,22 +60,22 @@ class Trace:
         if type(module) is Residual:
             return self.join(units, self.follow(_child(name, "body"), module.body, units))
         if type(module) is nn.Flatten and (module.start_dim, module.end_dim) == (1, -1):
-            self._image = False
+            self._layout = "vector" if self._layout == "vector" else "pixels"
             return units
         if type(module) is nn.Linear:
-            if self._image:
+            if self._layout == "image":
                 raise UserError(f"model: Linear {name} reads images; put nn.Flatten() before it")
-            return self._weighted(name, module, units)
+            return self._weighted(name, module, units, "vector")
         if type(module) is nn.Conv2d:
-            self._image = True
-            return self._weighted(name, module, units)
+            return self._weighted(name, module, units, "image")
         raise _refusal(name, module)
 
     def join(self, first: Tensor, second: Tensor) -> Tensor:
         """Units that get the same scales, because their values are added or compared."""
         count = max(len(first), len(second))
-        self._joined.append((first.expand(count), second.expand(count)))
-        return second.expand(count)
+        first, second = (units.repeat_interleave(count // len(units)) for units in (first, second))
+        self._joined.append((first, second))
+        return second
 
     def scales(self) -> Tensor:
         """The free scale of every unit; the last index stands for units of scale one."""
@@ -82,10 +84,16 @@ class Trace:
         classes = pd.factorize(connected_components(graph, directed=False)[1])[0]
         return torch.from_numpy((classes - 1) % (classes.max() + 1))
 
-    def _weighted(self, name: str, layer: nn.Linear | nn.Conv2d, units: Tensor) -> Tensor:
+    def _weighted(self, name: str, layer: nn.Linear | nn.Conv2d, units: Tensor, layout: Layout) -> Tensor:
         """New scales for the outputs of a layer; its inputs may be the pixels of channels, flattened."""
         outputs, groups = layer.weight.shape[0], getattr(layer, "groups", 1)
-        inputs = units.repeat_interleave(layer.weight.shape[1] * groups // len(units))
+        count = layer.weight.shape[1] * groups
+        if count % len(units) or (self._layout != "pixels" and len(units) not in (1, count)):
+            raise UserError(
+                f"model: layer {name} takes {count} inputs; expected the {len(units)} outputs of the one before"
+            )
+        self._layout = layout
+        inputs = units.repeat_interleave(count // len(units))
         fresh = self._fresh(outputs)
         kernel = layer.weight[0, 0].numel()
         source = inputs.view(groups, -1).repeat_interleave(outputs // groups, 0)
