@@ -236,8 +236,8 @@ def rescale(
 ) -> None:
     """Show the theorems of Dinh et al. 2017 on networks of a file."""
     from flatminima.data.storage import load_samples
-    from flatminima.rescaling.theorems import show_theorems
     from flatminima.rescaling.subjects import load as load_subjects
+    from flatminima.rescaling.theorems import show_theorems
 
     settings = parse(Demonstrations, _json(demonstrations), "demonstrations"), parse(Orbits, _json(orbits), "orbits")
     tables = show_theorems(study, load_subjects(networks, load_samples(samples)), *settings)

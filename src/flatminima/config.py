@@ -325,7 +325,8 @@ class RescalingStudy(Strict):
     orbits: Orbits
 
 
-Study = Annotated[TrainingStudy | TheoryStudy | RescalingStudy, Field(discriminator="kind")]
+AnyStudy = TrainingStudy | TheoryStudy | RescalingStudy
+Study = Annotated[AnyStudy, Field(discriminator="kind")]
 
 
 class StudySettings(Strict):

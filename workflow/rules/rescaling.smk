@@ -94,7 +94,8 @@ rule linear_orbit:
         moments=lambda w: source(w, f"data/{linear(w).task}-moments.safetensors"),
         bounds=lambda w: source(w, f"bounds/{linear(w).task}.json"),
         networks=lambda w: [
-            source(w, f"networks/{study(w).source.linear}-depth{depth}.safetensors") for depth in linear(w).depths.value
+            source(w, f"networks/{study(w).source.linear}-depth{depth}.safetensors")
+            for depth in linear(w).depths.value
         ],
     output:
         "results/{study}/measures/orbit-linear.parquet",

@@ -36,7 +36,7 @@ def gauss_newton_diagonal(model: Module, loss: MeanLoss, inputs: Tensor, targets
         return loss(values.unsqueeze(0), target.unsqueeze(0))
 
     total = torch.zeros(sum(parameter.numel() for parameter in parameters)).to(parameters[0])
-    for x, y in zip(inputs.split(CHUNK), network.cast(targets).split(CHUNK), strict=True):
+    for x, y in zip(torch.split(inputs, CHUNK), torch.split(network.cast(targets), CHUNK), strict=True):
         jacobians = torch.cat([part.flatten(2) for part in vmap(jacrev(outputs), (None, 0))(parameters, x)], 2)
         curvatures = vmap(hessian(sample_loss))(vmap(outputs, (None, 0))(parameters, x), y)
         total += (jacobians * (curvatures @ jacobians)).sum((0, 1))

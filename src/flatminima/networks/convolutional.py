@@ -30,7 +30,7 @@ class Shape:
 
     def images(self, rows: Tensor) -> Tensor:
         """Images from rows of pixels: (samples, side^2) to (samples, 1, side, side)."""
-        return rows.unflatten(1, (1, self.side, self.side))
+        return rows.reshape(-1, 1, self.side, self.side)
 
     def network(self) -> nn.Sequential:
         """A network with PyTorch's default start: 3x3 filters at every second pixel and a rectifier, for each layer."""

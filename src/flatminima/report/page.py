@@ -12,7 +12,7 @@ from pathlib import Path
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from flatminima.config import TheoryStudy, TrainingStudy
+from flatminima.config import AnyStudy
 from flatminima.errors import UserError
 from flatminima.provenance.files import atomic_path
 from flatminima.report.captions import Caption, figure_caption, table_caption
@@ -66,7 +66,7 @@ class Illustration:
 
 def write_report(
     study: str,
-    settings: TrainingStudy | TheoryStudy,
+    settings: AnyStudy,
     claims: Path,
     figures: list[Path],
     tables: list[Path],

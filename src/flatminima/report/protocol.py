@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from pydantic import BaseModel
 
-from flatminima.config import Sourced, TheoryStudy, TrainingStudy
+from flatminima.config import AnyStudy, Sourced
 
 SOURCES = {
     "stated": "the paper, or a public text about it, says so",
@@ -40,7 +40,7 @@ class Section:
     rows: tuple[Row, ...]
 
 
-def protocol(study: TrainingStudy | TheoryStudy) -> list[Section]:
+def protocol(study: AnyStudy) -> list[Section]:
     """Arrange all values of a study in one table per section of its schema, such as data set, tasks, experiments."""
     return [_section(name, getattr(study, name)) for name in type(study).model_fields if name not in ("kind", "title")]
 

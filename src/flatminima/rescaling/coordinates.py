@@ -1,6 +1,7 @@
 """Networks in other coordinates (theory.md D7), and the volume of a minimum of two weights (D2), as tidy rows."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -9,14 +10,13 @@ from numpy.typing import ArrayLike
 from torch import nn
 
 from flatminima.config import Demonstrations
-from flatminima.curvature.eigensolvers import eigenpairs
 from flatminima.curvature.operators import Hessian
 from flatminima.networks.initialisations import named_generator
 from flatminima.provenance.tables import long_table
-from flatminima.rescaling.flatness import rectified_area, sublevel_area
+from flatminima.rescaling.flatness import rectified_area, sublevel_area, top_eigenpair
 from flatminima.rescaling.landscape import Landscape
 from flatminima.rescaling.reparametrise import direction_names, radial, radial_map, rotated, weight_normalised
-from flatminima.rescaling.subjects import RESIDUAL, TANH, Subject, curve, rows, top
+from flatminima.rescaling.subjects import TANH, Subject, curve, rows, top
 from flatminima.training.convolutional import squared_error
 
 ROTATED = "-rotated"
@@ -66,7 +66,7 @@ def loss_lines(study: str, subject: Subject, settings: Demonstrations) -> pd.Dat
 
     In curve `trained_loss` x is the displacement u itself.
     """
-    vector = eigenpairs(subject.hessian, tolerance=RESIDUAL).eigenvectors[0]
+    _, _, vector = top_eigenpair(subject.hessian)
     landscape = Landscape(subject.model, squared_error, subject.data)
     stations = torch.linspace(-SPAN, SPAN, STATIONS, dtype=torch.float64)
     losses = [landscape.value(landscape.point + station * vector) for station in stations]
@@ -112,11 +112,17 @@ def _sharpness_of_directions(model: nn.Module, subject: Subject) -> float:
 
 
 def _plane_labels(study: str, name: str, ranges: Sequence[float]) -> pd.DataFrame:
-    labels = {"study": study, "experiment": name, "family": "relu", "task": "plane", "initialisation": "constructed"}
+    labels: dict[str, Any] = {
+        "study": study,
+        "experiment": name,
+        "family": "relu",
+        "task": "plane",
+        "initialisation": "constructed",
+    }
     labels |= {"optimiser": "", "depth": 2, "step_size": np.nan, "step": 0, "final": True, "seed": 0}
     return pd.DataFrame({"step_fraction": ranges}).assign(**labels)
 
 
 def _plane(study: str, name: str, ranges: Sequence[float], areas: ArrayLike, errors: ArrayLike) -> pd.DataFrame:
-    columns = {"study": study, "experiment": name, "depth": 2, "seed": 0, "y": 0.0}
+    columns: dict[str, Any] = {"study": study, "experiment": name, "depth": 2, "seed": 0, "y": 0.0}
     return pd.DataFrame({"x": ranges, "value": areas, "error_bound": errors}).assign(**columns)

@@ -39,7 +39,8 @@ def orbits(study: str, subject: Subject, settings: Orbits) -> pd.DataFrame:
     Gauss-Newton matrix, which is positive semi-definite as theory asks), orbit_gap between it and its lower bound,
     orbit_ratio = gauss_newton_sharpness / orbit_minimum, sharpness_at_minimum (of the Hessian of the flattest network),
     orbit_change (relative, after a random rescaling), products, gain (what layers are multiplied by, geometric mean),
-    and trace and least_trace of the Gauss-Newton matrix. In the control `orbit_<kind>-unminimised` orbit_change is that of the sharpness itself.
+    and trace and least_trace of the Gauss-Newton matrix. In the control `orbit_<kind>-unminimised`, orbit_change is
+    that of the sharpness itself.
     """
     return pd.concat([_orbit(study, subject, kind, settings) for kind in KINDS], ignore_index=True)
 

@@ -1,10 +1,10 @@
 """The flattest network of a rescaling orbit (theory.md B1): a convex problem with a certified optimum.
 
-Rescaling by log-multipliers E h turns a Gauss-Newton matrix G = C'C into D G D, D = exp(-diag(E h)). Its top eigenvalue is
-that of C D^2 C' = sum_p exp(-2 (E h)_p) c_p c_p', with c_p the columns of C: the sum of `scaled_sums`, whose logarithm is
-convex in h. On the span of some vectors u = C w this sum is known from the products G w alone, and its least top eigenvalue
-there is a lower bound of the whole; the span grows by the leading eigenvectors at the minimiser until value and bound
-meet (subspace method: Kangal, Meerbergen, Mengi & Michiels 2018).
+Rescaling by log-multipliers E h turns a Gauss-Newton matrix G = C'C into D G D, D = exp(-diag(E h)). Its top eigenvalue
+is that of C D^2 C' = sum_p exp(-2 (E h)_p) c_p c_p', with c_p the columns of C: the sum of `scaled_sums`, convex in h.
+On the span of some vectors u = C w this sum is known from the products G w alone, and its least top eigenvalue there is a
+lower bound of the whole; the span grows by the leading eigenvectors at the minimiser until value and bound meet
+(subspace method: Kangal, Meerbergen, Mengi & Michiels 2018).
 """
 
 from dataclasses import dataclass
@@ -81,8 +81,8 @@ def flattest(
 ) -> OrbitMinimum:
     """Minimise the top eigenvalue of a positive semi-definite curvature over rescalings.
 
-    The value is certified from below by `lower_bound` for all rescalings, and from above by an eigenpair at the minimiser,
-    found from a random start as by `eigenpairs`, which see for what remains to chance.
+    The value is certified from below by `lower_bound` for all rescalings, and from above by an eigenpair at the
+    minimiser, found from a random start; see `eigenpairs` for what remains to chance.
 
     Args:
         curvature: positive semi-definite, such as `GaussNewton`, in the coordinates of the network as it is.
@@ -112,8 +112,8 @@ def flattest(
             return OrbitMinimum(torch.from_numpy(scales), value, residual, lower, span.products)
         gap = WIDEST
     raise UserError(
-        f"curvature: after {span.products} products its least top eigenvalue is known to lie above {lower:.8g} and is at "
-        f"most {span.value(scales):.8g}; expected a relative gap of {tolerance:.1e}: raise max_products or tolerance"
+        f"curvature: after {span.products} products its least top eigenvalue lies above {lower:.8g} and is at most "
+        f"{span.value(scales):.8g}; expected a relative gap of {tolerance:.1e}: raise max_products or tolerance"
     )
 
 
@@ -180,7 +180,7 @@ class _Span:
         for value, vector in zip(values[active], vectors, strict=True):
             unit = vector / np.linalg.norm(vector)
             image = multipliers * self._add(multipliers * unit)
-            residuals.append(np.linalg.norm(image - value * unit))
+            residuals.append(float(np.linalg.norm(image - value * unit)))
         return max(residuals)
 
     def certify(self, scales: Array, tolerance: float, seed: int) -> tuple[float, float]:

@@ -91,7 +91,8 @@ class ScaledSum:
 
     def scaled(self, scales: Array) -> Array:
         """The columns exp(-(E h)_q) a_q."""
-        return self.columns * np.exp(-(self.edges.incidence @ scales))
+        scaled: Array = self.columns * np.exp(-(self.edges.incidence @ scales))
+        return scaled
 
     def compressed(self) -> Self:
         """The same function of h with few terms: those of one exponent are replaced by a square root of their sum."""

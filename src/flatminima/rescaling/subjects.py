@@ -14,7 +14,6 @@ from numpy.typing import ArrayLike
 from torch import Tensor, nn
 
 from flatminima.curvature.diagonal import gauss_newton_diagonal
-from flatminima.curvature.eigensolvers import eigenpairs
 from flatminima.curvature.operators import GaussNewton, Hessian, Operator
 from flatminima.curvature.samples import Batch
 from flatminima.data.moments import Moments, equivalent_samples
@@ -24,14 +23,12 @@ from flatminima.networks import convolutional, storage
 from flatminima.networks.modules import as_module
 from flatminima.networks.storage import Networks
 from flatminima.provenance.tables import long_table
+from flatminima.rescaling.flatness import top_eigenpair
 from flatminima.rescaling.sharpness import best_constant_loss
 from flatminima.training.convolutional import squared_error
 
 COLLAPSED = 0.99
 """Of the best constant function's loss: a network that does no better has not learned anything."""
-RESIDUAL = 1e-6
-"""Relative residual of top eigenvalues: their relative errors are about its square."""
-PRODUCTS = 2000
 CONVOLUTIONAL = "convolutional"
 TANH = "-tanh"
 """Ending of experiments whose networks have lost their homogeneity."""
@@ -147,10 +144,7 @@ def top(operator: Operator) -> float:
     Raises:
         UserError: if its residual stays too large.
     """
-    pairs = eigenpairs(operator, tolerance=RESIDUAL, max_products=PRODUCTS)
-    value, residual = float(pairs.eigenvalues[0]), float(pairs.residuals[0])
-    if residual > 10 * RESIDUAL * abs(value):
-        raise UserError(f"model: its top eigenvalue {value:g} has residual {residual:g}; check its parameters")
+    value, _, _ = top_eigenpair(operator)
     return value
 
 
@@ -221,12 +215,15 @@ def curve(study: str, subject: Subject, name: str, x: ArrayLike, value: ArrayLik
 
 
 def _replicas(networks: Networks, data: Batch, test: Batch, *, classes: bool) -> list[Subject]:
-    final = networks.replicas[networks.replicas["final"]]
-    stack = networks.stack.double()
+    stack, final = networks.stack.double(), networks.replicas[networks.replicas["final"]]
     return [
-        Subject(as_module(stack, index), data, test, classes, {**networks.labels, **row, "replica": index})
-        for index, row in zip(final.index.tolist(), final.to_dict("records"), strict=True)
+        Subject(as_module(stack, index), data, test, classes, {**networks.labels, **known, "replica": index})
+        for index, known in zip(final.index.tolist(), _records(final), strict=True)
     ]
+
+
+def _records(replicas: pd.DataFrame) -> list[dict[str, Any]]:
+    return [{str(key): value for key, value in row.items()} for row in replicas.to_dict("records")]
 
 
 def _batches(samples: Samples) -> tuple[Batch, Batch]:

@@ -37,10 +37,9 @@ def train_convolutional(
     side = square(samples.inputs.shape[1], len(channels), "convolutional.channels")
     shape = Shape(side, channels, samples.targets.shape[1])
     data = TensorDataset(shape.images(torch.from_numpy(samples.inputs)), torch.from_numpy(samples.targets))
-    seeds = settings.seeds.value
-    return [
-        _train(f"{study} convolutional seed {seed}", study, seed, shape, settings, data) for seed in range(seeds)
-    ], shape
+    networks = [_train(study, seed, shape, settings, data) for seed in range(settings.seeds.value)]
+    labels: dict[str, str | float] = {"family": "convolutional", "initialisation": "pytorch", "optimiser": "sgd"}
+    return networks, shape, labels | {"task": "labels", "step_size": settings.step_size.value}
 
 
 def _train(study: str, seed: int, shape: Shape, settings: Convolutional, data: TensorDataset) -> nn.Sequential:
@@ -60,7 +59,7 @@ def _train(study: str, seed: int, shape: Shape, settings: Convolutional, data: T
         for inputs, targets in batches:
             optimiser.zero_grad()
             loss = squared_error(network(inputs), targets)
-            loss.backward()
+            loss.backward()  # type: ignore[no-untyped-call]
             optimiser.step()
         progress.report(epoch, state(float(loss.detach()), 0))
     progress.finish(epochs, state(float(loss.detach()), 0))
