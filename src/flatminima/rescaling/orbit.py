@@ -2,8 +2,8 @@
 
 Rescaling by log-multipliers E h turns a Gauss-Newton matrix G = C'C into D G D, D = exp(-diag(E h)). Its top eigenvalue
 is that of C D^2 C' = sum_p exp(-2 (E h)_p) c_p c_p', with c_p the columns of C: the sum of `scaled_sums`, convex in h.
-On the span of some vectors u = C w this sum is known from the products G w alone, and its least top eigenvalue there is a
-lower bound of the whole; the span grows by the leading eigenvectors at the minimiser until value and bound meet
+On the span of some vectors u = C w this sum is known from the products G w alone, and its least top eigenvalue there
+is a lower bound of the whole; the span grows by the leading eigenvectors at the minimiser until value and bound meet
 (subspace method: Kangal, Meerbergen, Mengi & Michiels 2018).
 """
 
