@@ -13,7 +13,7 @@ REACH = 8.0
 
 
 def log_tail(x: Array) -> Array:
-    """ln H(x), with H(x) = erfc(x / sqrt 2) / 2."""
+    """The logarithm of H(x), with H(x) = erfc(x / sqrt 2) / 2."""
     result: Array = log_ndtr(-x)
     return result
 
@@ -25,8 +25,9 @@ def hazard(x: Array) -> Array:
 
 
 def log_two_cosh(x: Array) -> Array:
-    """ln(2 cosh x), without overflow."""
-    return np.abs(x) + np.log1p(np.exp(-2 * np.abs(x)))
+    """The logarithm of 2 cosh x, without overflow."""
+    result: Array = np.abs(x) + np.log1p(np.exp(-2 * np.abs(x)))
+    return result
 
 
 @dataclass(frozen=True)
