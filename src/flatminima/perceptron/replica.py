@@ -28,7 +28,8 @@ class SaddlePoint:
         entropy: phi, logarithm of the number of solutions per weight, in nats; negative where there are none.
         overlap: q, the typical cosine of two solutions.
         conjugate: qh.
-        residual: the larger violation of the two saddle-point equations, under a rule with twice the points.
+        residual: the larger violation of the two equations, that of qh relative to 1 + qh, under a rule with
+            twice the points.
     """
 
     alpha: Array
@@ -157,9 +158,11 @@ def _root(function: Callable[..., Array], args: tuple[Array, ...], rule: Rule) -
     while (short := function(upper, *args, rule) < 0).any():
         upper = np.where(short, 2 * upper, upper)
         if upper.max() > LARGEST_CONJUGATE:
+            first = ", ".join(f"{arg[short].flat[0]:.4g}" for arg in args)
+            nearest = float(_overlap(upper, gaussian_rule(POINTS[-1])).max())
             raise UserError(
-                f"no replica-symmetric saddle point: q exceeds {float(_overlap(upper, rule).max()):.4f} at "
-                f"(alpha, margin) or (margin) = {', '.join(str(arg[short].flat[0]) for arg in args)}; take less of them"
+                f"no replica-symmetric saddle point with q below {nearest:.3f} found where (alpha, margin), or the "
+                f"margin, is {first}; take smaller ones"
             )
     root = find_root(
         lambda x, *a: function(x, *a, rule), (np.zeros_like(upper), upper), args=args, tolerances=PRECISION
@@ -171,6 +174,7 @@ def _root(function: Callable[..., Array], args: tuple[Array, ...], rule: Rule) -
 def _refine(
     alpha: Array, margin: Array, solve: Callable[[Rule], Array], load: Callable[[Rule, Array], Array]
 ) -> SaddlePoint:
+    """The saddle point of the coarsest rule under which it is accurate; `load` gives alpha where it is unknown."""
     worst = np.inf
     for points in POINTS:
         rule, finer = gaussian_rule(points), gaussian_rule(2 * points)
@@ -178,11 +182,8 @@ def _refine(
         alpha, overlap = load(rule, conjugate), _overlap(conjugate, rule)
         entropy = _entropy(alpha, margin, overlap, conjugate, rule)
         change = np.abs(_entropy(alpha, margin, overlap, conjugate, finer) - entropy)
-        implied = alpha * _pull(margin, overlap, finer)
-        residual = np.maximum(
-            np.abs(_overlap(conjugate, finer) - overlap),
-            np.abs(implied / (conjugate + 1) - conjugate / (conjugate + 1)),
-        )
+        excess = np.abs(alpha * _pull(margin, overlap, finer) - conjugate) / (1 + conjugate)
+        residual = np.maximum(np.abs(_overlap(conjugate, finer) - overlap), excess)
         worst = max(float(residual.max(initial=0)), float(change.max(initial=0)))
         if worst <= ACCURACY:
             return SaddlePoint(alpha, margin, entropy, overlap, conjugate, residual)
