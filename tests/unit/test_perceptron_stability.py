@@ -35,7 +35,7 @@ def test_density_is_one_of_adaptive_quadrature(alpha, margin):
 
 @pytest.mark.parametrize(("alpha", "margin"), CASES)
 def test_mean_stability_follows_from_the_saddle_point(alpha, margin):
-    """<D> by parts: qh sqrt-free identity, <D> = sum of the pulls G(e) / sqrt(1 - q) times (1 - q) on average."""
+    """By parts over D: <D> = sqrt(1 - q) <G(e)>, an integral over x alone."""
     saddle = saddle_point(alpha, margin)
     q = float(saddle.overlap)
     x = np.linspace(-9, 9, 2001)

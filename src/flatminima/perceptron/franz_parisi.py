@@ -107,7 +107,7 @@ class Curve(Reference):
     """The local entropy around typical solutions, as a function of the distance."""
 
     def follow(self, distances: Array) -> Iterator[Point]:
-        """Saddle points at increasing distances, in no order.
+        """Saddle points at given, increasing distances: from 0.45 upwards, then downwards.
 
         Raises:
             UserError: where none is found. For kt = kappa there is none below some distance inside the gap, where
