@@ -142,6 +142,24 @@ def test_bounds(alpha, share, distance):
     assert point.residual <= 1e-9
 
 
+def test_far_beyond_the_typical_distance_of_large_margins():
+    """Where hardly any configuration has such a margin, the entropy turns negative; at the typical one it is whole."""
+    typical = float(saddle_point(ALPHA, 0.41).distance)
+    curve = local_entropy(ALPHA, [typical, 0.4], 0.41, 0.41)
+    assert curve.entropy[0] == pytest.approx(float(saddle_point(ALPHA, 0.41).entropy), abs=1e-10)
+    assert curve.entropy[1] < -0.1
+    assert local_entropy(0.085, 0.3, 2.149, 2.024).entropy > 0
+
+
+def test_configurations_around_typical_solutions_freeze_inside_the_gap():
+    """For kt = kappa the freedom 1 - q1 of configurations shrinks faster than d, at negative entropy."""
+    curve = local_entropy(ALPHA, [0.01, 2e-3, 1.2e-3, 9e-4], 0.0)
+    freedom = (1 - curve.overlap) / curve.distance
+    assert (np.diff(freedom) < 0).all()
+    assert curve.entropy[0] > 0 > curve.entropy[1:].max()
+    assert freedom[-1] < 0.6 * freedom[0]
+
+
 def test_any_shape_and_order_of_distances():
     distances = np.array([[0.2, 0.01], [0.5, 0.2]])
     curve = local_entropy(ALPHA, distances, 0.2)

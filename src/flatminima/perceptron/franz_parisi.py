@@ -16,8 +16,8 @@ ACCURACY = 1e-9
 """Largest residual of the saddle-point equations, and change of the results, under rules with twice the points."""
 EMPTY = -1e-9
 """Entropy below which there is no reference, rounding at its maximal margin allowed."""
-START, STRIDE = 0.45, 0.7
-"""Where the continuation in d starts, and the least ratio of successive distances."""
+STRIDE = 0.7
+"""Least ratio of successive distances."""
 LEVELS = (1, 2, 4)
 """Factors on the points of all rules, tried one after the other."""
 SEARCH = {"factor": 0.5, "maxfev": 100}
@@ -46,7 +46,7 @@ class LocalEntropy:
 
 
 def local_entropy(alpha: float, distance: ArrayLike, reference_margin: float, margin: float = 0.0) -> LocalEntropy:
-    """Local entropy at each distance, by continuation in d from 0.45.
+    """Local entropy at each distance, by continuation in d from the typical distance of the references.
 
     Args:
         alpha: patterns per weight.
@@ -107,14 +107,16 @@ class Curve(Reference):
     """The local entropy around typical solutions, as a function of the distance."""
 
     def follow(self, distances: Array) -> Iterator[Point]:
-        """Saddle points at given, increasing distances: from 0.45 upwards, then downwards.
+        """Saddle points at given, increasing distances: from the typical one upwards, then downwards.
 
         Raises:
             UserError: where none is found. For kt = kappa there is none below some distance inside the gap, where
                 sigma reaches 0: about 4e-4 for alpha = 0.5.
         """
-        start = self.solve(START, Saddle(self, START, 1).iterate(np.array([np.sqrt(self.conjugate), 0.0, 0.0])))
-        for part in (distances[distances >= START], distances[distances < START][::-1]):
+        typical = (1 - self.overlap) / 2
+        exact_for_equal_margins = np.array([np.sqrt(self.conjugate), 0.0, 0.0])
+        start = self.solve(typical, Saddle(self, typical, 1).iterate(exact_for_equal_margins))
+        for part in (distances[distances >= typical], distances[distances < typical][::-1]):
             before = point = start
             for distance in part:
                 for goal in _stations(point.distance, float(distance)):
@@ -154,16 +156,18 @@ class Curve(Reference):
 
 def _stations(start: float, goal: float) -> Array:
     """Distances on the way from one to another, both far from each other or not, the goal last."""
-    count = int(np.ceil(np.log(start / goal) / np.log(1 / STRIDE))) if goal < start else 1
+    count = max(int(np.ceil(np.abs(np.log(start / goal) / np.log(STRIDE)))), 1)
     stations: Array = np.geomspace(start, goal, count + 1)[1:]
     stations[-1] = goal
     return stations
 
 
 def _extrapolate(before: Point, last: Point, goal: float) -> Array:
-    """Fields at a distance, linear in its logarithm."""
+    """Fields at a distance, linear in its logarithm; from a single point, as if there were no patterns."""
     if before.distance == last.distance:
-        return last.fields
+        free = np.arctanh(1 - 2 * np.array([last.distance, goal]))
+        start: Array = last.fields + np.array([0.0, 0.0, free[1] - free[0]])
+        return start
     share = np.log(goal / last.distance) / np.log(last.distance / before.distance)
     fields: Array = last.fields + share * (last.fields - before.fields)
     return fields

@@ -18,7 +18,7 @@ import numpy as np
 from scipy.optimize import brentq, root
 
 from flatminima.errors import UserError
-from flatminima.perceptron.franz_parisi import START, STRIDE, Curve, Point
+from flatminima.perceptron.franz_parisi import STRIDE, Curve, Point
 from flatminima.perceptron.gaussian import Array
 from flatminima.perceptron.replica import maximal_margin
 
@@ -27,8 +27,8 @@ ACCURACY = 1e-6
 SEARCH = {"factor": 0.1, "maxfev": 60}
 STEP = 0.05
 """Largest step of alpha in a continuation."""
-SMALLEST, NEAREST = 1e-5, 0.05
-"""Distances at which the searches for a gap and for a reversal of order end."""
+FARTHEST, SMALLEST, NEAREST = 0.45, 1e-5, 0.05
+"""Distances at which the search for a reversal of order starts, and at which those for a gap and for it end."""
 SPREAD = 5e-4
 """Of the two points whose difference is a second derivative, in ln d."""
 Condition = Callable[[Curve, float, Array], Array]
@@ -56,14 +56,14 @@ class Tangency:
 def isolation_distance(alpha: float, reference_margin: float = 0.0) -> float:
     """d0: the largest distance below which the local entropy is negative, and solutions of margin kt isolated.
 
-    Found as the first sign change on the way down from the curve's largest value, on distances of ratio 0.7.
+    Found as the first sign change on the way down from the typical distance, on distances of ratio 0.7.
 
     Raises:
         UserError: if the curve stays positive down to a distance of 1e-5, is negative throughout, or has no saddle
             point before it changes sign.
     """
     curve = Curve.around(alpha, reference_margin)
-    for above, below in pairwise(curve.follow(_ladder(SMALLEST))):
+    for above, below in pairwise(curve.follow(_ladder((1 - curve.overlap) / 2, SMALLEST))):
         if above.entropy > 0 >= below.entropy:
             return _root(partial(_height, curve, above, below), above, below)
     raise UserError(
@@ -113,7 +113,7 @@ def reversal_distance(alpha: float, low_margin: float, high_margin: float) -> fl
         UserError: if the order does not reverse between 0.45 and 0.05.
     """
     curves = [Curve.around(alpha, margin) for margin in (low_margin, high_margin)]
-    low, high = ([*curve.follow(_ladder(NEAREST))] for curve in curves)
+    low, high = (sorted(c.follow(_ladder(FARTHEST, NEAREST)), key=_distance, reverse=True) for c in curves)
     lead = np.array([b.entropy - a.entropy for a, b in zip(low, high, strict=True)])
     reversals = np.flatnonzero((lead[:-1] <= 0) & (lead[1:] > 0))
     if not len(reversals):
@@ -127,11 +127,15 @@ def reversal_distance(alpha: float, low_margin: float, high_margin: float) -> fl
     return _root(difference, low[first], low[first + 1])
 
 
-def _ladder(smallest: float) -> Array:
-    """Distances of constant ratio from the start of the continuation down to the smallest, in increasing order."""
-    count = int(np.log(smallest / START) / np.log(STRIDE))
-    ladder: Array = START * STRIDE ** np.arange(count, -1, -1.0)
+def _ladder(largest: float, smallest: float) -> Array:
+    """Distances of constant ratio from the largest down to about the smallest, in increasing order."""
+    count = int(np.log(smallest / largest) / np.log(STRIDE))
+    ladder: Array = largest * STRIDE ** np.arange(count, -1, -1.0)
     return ladder
+
+
+def _distance(point: Point) -> float:
+    return point.distance
 
 
 def _height(curve: Curve, above: Point, below: Point, distance: float) -> float:
