@@ -136,7 +136,7 @@ def _field_of_overlap(fields: NDArray[Any], overlap: float) -> Array:
         middle = (low + high) / 2
         below = np.tanh(fields + middle).mean(1, keepdims=True) < overlap
         low, high = np.where(below, middle, low), np.where(below, high, middle)
-    return low
+    return np.asarray(low)
 
 
 def _bethe(patterns: Array, means: Array, correction: Array, kappa: float) -> Array:

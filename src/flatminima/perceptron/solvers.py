@@ -31,6 +31,7 @@ SOLVERS = {
     "focusing-bp": Solver(focusing, Focusing()),
     "sbpi": Solver(inspired, Inspired()),
     "annealing": Solver(annealing, Annealing()),
+    "error-annealing": Solver(annealing, Annealing(energy="errors", security=0.0, coldness=(0.5, 10.0))),
     "sgd": Solver(descent, Descent()),
     "straight-through-sgd": Solver(descent, Descent(forward="signs")),
     "replicated-sgd": Solver(descent, Descent(replicas=7, attraction=0.5)),

@@ -40,17 +40,19 @@ class Annealing:
     """Settings of simulated annealing, chosen.
 
     Attributes:
-        energy: `errors`, the number of patterns below the margin, or `flips`, summed over them the least number of
-            weights to flip for each. The first freezes at N about 1000 even at low load.
+        energy: `errors`, the number of patterns that are too low, or `flips`, summed over them the least number of
+            weights to flip for each.
+        security: stability beyond the margin that patterns need in order not to count as too low.
         coldness: first and last inverse temperature; it grows linearly.
         block: flips proposed together; the first that is accepted is made, the rest are forgotten.
-        sweeps: most steps of N / block blocks each.
+        sweeps: most steps of N proposals each.
     """
 
     energy: Literal["errors", "flips"] = "flips"
+    security: float = 0.4
     coldness: tuple[float, float] = (0.1, 3.0)
-    block: int = 32
-    sweeps: int = 1000
+    block: int = 8
+    sweeps: int = 500
 
 
 def inspired(patterns: Signs, margin: float, generator: Generator, settings: Inspired) -> Solutions:
@@ -80,27 +82,29 @@ def inspired(patterns: Signs, margin: float, generator: Generator, settings: Ins
 
 
 def annealing(patterns: Signs, margin: float, generator: Generator, settings: Annealing) -> Solutions:
-    """Simulated annealing of what is wrong with the patterns below the margin, by Metropolis flips of single weights.
+    """Simulated annealing of an energy of patterns that are too low, by Metropolis flips of single weights.
 
-    Flips are proposed in blocks against the same weights. Those before the first accepted one were rejected as they
-    would have been one by one, so the chain is exactly Metropolis's.
+    Flips are proposed in blocks against the same weights. Those before the first accepted one are rejected as they
+    would be one by one, and those after it are not counted, so the chain is exactly Metropolis's.
     """
     instances, _, size = patterns.shape
-    least, energy = threshold(size, margin), ENERGIES[settings.energy]
+    least, energy = threshold(size, margin + settings.security), ENERGIES[settings.energy]
 
     def step(patterns: Array, iteration: int, state: State) -> tuple[Array, State]:
         weights, stabilities, columns = state
-        rows = np.arange(len(weights))
+        rows, places = np.arange(len(weights)), np.arange(settings.block)
         coldness = np.interp(iteration, [0, settings.sweeps - 1], settings.coldness)
-        for _ in range(math.ceil(size / settings.block)):
+        left = np.full(len(rows), size)
+        while (left > 0).any():
             chosen = generator.integers(0, size, (len(rows), settings.block))
             change = -2 * np.take_along_axis(weights, chosen, 1)[..., None] * columns[rows[:, None], chosen]
             before = energy(least - stabilities)[:, None]
             cost = coldness * (energy(least - stabilities[:, None] - change) - before)
-            accepted = np.logical_and(generator.standard_exponential(cost.shape) > cost, before > 0)
+            accepted = np.logical_and(generator.standard_exponential(cost.shape) > cost, places < left[:, None])
             flipped, first = accepted.any(1), accepted.argmax(1)
             stabilities += np.where(flipped[:, None], change[rows, first], 0)
             weights[rows, chosen[rows, first]] *= np.where(flipped, -1, 1).astype(weights.dtype)
+            left -= np.where(flipped, first + 1, settings.block)
         return weights.astype(np.float32), (weights, stabilities, columns)
 
     weights = 2 * generator.integers(0, 2, (instances, size), dtype=np.int16) - 1
