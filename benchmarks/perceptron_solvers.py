@@ -26,11 +26,11 @@ def measure() -> Section:
     rows = [_reinforced(), _learning(), _enumeration()]
     text = (
         f"Reinforced belief propagation in at most {STEPS} steps with N = {SIZE} at alpha = {LOAD}: here messages are "
-        "closed on magnetisations and instances are in one batch; the peer keeps a message on every edge, with the same reinforcement, and "
-        f"solves one instance. SBPI with N = {LEARNED} at alpha = 0.4: the peer is a loop over instances and patterns. "
-        f"Enumeration of all weights of N = {SMALL} and P = {PATTERNS}: the peer multiplies the patterns with all "
-        "vectors of signs, in blocks; both must count the same solutions. Seconds an instance, on one thread: medians "
-        f"of {REPETITIONS} interleaved runs, one with a message on every edge."
+        "closed on magnetisations and instances are in one batch; the peer keeps a message on every edge, with the "
+        f"same reinforcement, and solves one instance. SBPI with N = {LEARNED} at alpha = 0.4: the peer is a loop over "
+        f"instances and patterns. Enumeration of all weights of N = {SMALL} and P = {PATTERNS}: the peer multiplies "
+        "the patterns with all vectors of signs, in blocks; both must count the same solutions. Seconds an instance, "
+        f"on one thread: medians of {REPETITIONS} interleaved runs, one with a message on every edge."
     )
     return Section("Binary perceptron", text, rows)
 

@@ -109,8 +109,8 @@ def focusing(patterns: Signs, margin: float, generator: Generator, settings: Foc
 
     A replica's weight with field h of its patterns feels, through the centre, what the other replicas tell:
     atanh(t tanh((y - 1) atanh(t tanh h))) with t = tanh(gamma). Its total field moves towards the new one by a share
-    1 / (1 + (y - 1) t^2), the inverse of that map's slope at h = 0. All weights are updated in parallel, and only with
-    this inertia, and its effect on Onsager's correction, does that not oscillate.
+    1 / (1 + (y - 1) t^2), the inverse of the slope at h = 0 of h plus what it feels. All weights are updated in
+    parallel, and only with this inertia, and its effect on Onsager's correction, does that not oscillate.
     """
     kappa, others = margin_field(patterns.shape[2], margin), settings.replicas - 1
 

@@ -91,21 +91,21 @@ def annealing(patterns: Signs, margin: float, generator: Generator, settings: An
     least, energy = threshold(size, margin + settings.security), ENERGIES[settings.energy]
 
     def step(patterns: Array, iteration: int, state: State) -> tuple[Array, State]:
-        weights, stabilities, columns = state
+        weights, totals, columns = state
         rows, places = np.arange(len(weights)), np.arange(settings.block)
         coldness = np.interp(iteration, [0, settings.sweeps - 1], settings.coldness)
         left = np.full(len(rows), size)
         while (left > 0).any():
             chosen = generator.integers(0, size, (len(rows), settings.block))
             change = -2 * np.take_along_axis(weights, chosen, 1)[..., None] * columns[rows[:, None], chosen]
-            before = energy(least - stabilities)[:, None]
-            cost = coldness * (energy(least - stabilities[:, None] - change) - before)
+            before = energy(least - totals)[:, None]
+            cost = coldness * (energy(least - totals[:, None] - change) - before)
             accepted = np.logical_and(generator.standard_exponential(cost.shape) > cost, places < left[:, None])
             flipped, first = accepted.any(1), accepted.argmax(1)
-            stabilities += np.where(flipped[:, None], change[rows, first], 0)
+            totals += np.where(flipped[:, None], change[rows, first], 0)
             weights[rows, chosen[rows, first]] *= np.where(flipped, -1, 1).astype(weights.dtype)
             left -= np.where(flipped, first + 1, settings.block)
-        return weights.astype(np.float32), (weights, stabilities, columns)
+        return weights.astype(np.float32), (weights, totals, columns)
 
     weights = 2 * generator.integers(0, 2, (instances, size), dtype=np.int16) - 1
     columns = np.ascontiguousarray(patterns.transpose(0, 2, 1)).astype(np.int16)
