@@ -39,9 +39,9 @@ class Focusing:
         steps: most steps.
     """
 
-    replicas: int = 7
+    replicas: int = 5
     attraction: float = 3.0
-    steps: int = 1200
+    steps: int = 2500
 
 
 def margin_field(size: int, margin: float) -> float:
