@@ -338,7 +338,9 @@ class RescalingStudy(Strict):
 class ReplicaTheory(Strict):
     """Replica computations of the binary perceptron (theory.md 3.2-3.3)."""
 
-    loads: Sourced[Annotated[list[PositiveFloat], Field(min_length=1)]] = Field(description="Alphas, patterns per weight.")
+    loads: Sourced[Annotated[list[PositiveFloat], Field(min_length=1)]] = Field(
+        description="Alphas, patterns per weight."
+    )
     margins: Sourced[Annotated[list[Annotated[float, Field(gt=0, le=1)]], Field(min_length=2)]] = Field(
         description="Margins of typical solutions, as fractions of the maximal margin."
     )

@@ -106,7 +106,7 @@ def distance_counts(references: Codes, others: Codes, size: int) -> NDArray[np.i
 
 def log_averages(counts: NDArray[np.int64], size: int) -> LogAverages:
     """Annealed and quenched averages of counts, shape (instances, m), of weights of size N."""
-    return _averages([instance[None] for instance in counts], size)
+    return averages([instance[None] for instance in counts], size)
 
 
 def local_entropies(
@@ -139,7 +139,7 @@ def local_entropies(
             counts.append(distance_counts(centres, around, size))
     if not counts:
         raise UserError(f"reference margin is {reference_margin}: no instance has such a solution; take a smaller one")
-    return _averages(counts, size)
+    return averages(counts, size)
 
 
 def _halves(patterns: Signs, half: int) -> Iterable[tuple[Signs, Signs]]:
@@ -149,8 +149,8 @@ def _halves(patterns: Signs, half: int) -> Iterable[tuple[Signs, Signs]]:
         yield decode(np.arange(1 << part.shape[1], dtype=np.uint32), part.shape[1]), part
 
 
-def _averages(counts: list[NDArray[np.int64]], size: int) -> LogAverages:
-    """Of counts of each instance, shape (references, m)."""
+def averages(counts: list[NDArray[np.int64]], size: int) -> LogAverages:
+    """Annealed and quenched averages of counts of each instance, shape (references, m): each instance weighs alike."""
     means = np.array([instance.mean(0) for instance in counts])
     logs = np.array([_mean(np.log(np.where(instance > 0, instance, np.nan))) for instance in counts]) / size
     with np.errstate(divide="ignore", invalid="ignore"):

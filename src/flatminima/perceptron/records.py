@@ -27,8 +27,14 @@ def rows(study: str, experiment: str, load: float, values: Values, *, first: int
         solver: what found the solutions.
     """
     entries = len(np.asarray(next(iter(values.values()))))
-    labels: dict[str, Any] = {"study": study, "experiment": experiment, "family": "binary perceptron", "task": "storage"}
-    labels |= {"initialisation": "", "optimiser": solver, "depth": 1, "step_size": np.nan, "step": 0, "final": True}
+    labels: dict[str, Any] = {
+        "study": study,
+        "experiment": experiment,
+        "family": "binary perceptron",
+        "task": "storage",
+    }
+    labels |= {"initialisation": "", "optimiser": solver, "depth": 1, "step_size": np.nan, "step": 0}
+    labels["final"] = True
     table = pd.DataFrame({"seed": np.arange(entries) + first, "step_fraction": load}).assign(**labels)
     return long_table(table, {"diverged": np.zeros(entries), **values})
 

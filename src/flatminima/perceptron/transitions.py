@@ -1,6 +1,7 @@
 """Margins and loads at which the local entropy of the binary perceptron changes its shape (theory.md 3.3)."""
 
 import pandas as pd
+from numpy.typing import ArrayLike
 
 from flatminima.config import ReplicaTheory
 from flatminima.perceptron.records import curve, rows
@@ -25,13 +26,15 @@ def transitions(study: str, settings: ReplicaTheory) -> Tables:
     """
     loads = settings.loads.value
     gap, kink = connected_load(), monotone_load()
-    found = {
+    found: dict[str, ArrayLike] = {
         "isolation_distance": [isolation_distance(load) for load in loads],
         "connected_margin": [tangency.margin for tangency in connected_margins(loads)],
         "monotone_margin": [tangency.margin for tangency in monotone_margins(loads)],
         "maximal_margin": maximal_margin(loads),
     }
     curves = [curve(study, name, loads, values) for name, values in found.items()]
-    curves += [curve(study, name, [t.alpha], [t.margin]) for name, t in (("connected_load", gap), ("monotone_load", kink))]
+    curves += [
+        curve(study, name, [t.alpha], [t.margin]) for name, t in (("connected_load", gap), ("monotone_load", kink))
+    ]
     values = {"connected_load": [gap.alpha], "monotone_load": [kink.alpha], "capacity": [float(capacity())]}
     return rows(study, "thresholds", gap.alpha, values), pd.concat(curves, ignore_index=True)

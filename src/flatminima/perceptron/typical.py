@@ -1,7 +1,5 @@
 """Typical solutions of each margin: how many there are, how far apart, and what surrounds them (theory.md 3.2-3.3)."""
 
-from itertools import pairwise
-
 import numpy as np
 import pandas as pd
 
@@ -12,7 +10,7 @@ from flatminima.perceptron.gaussian import Array
 from flatminima.perceptron.records import curve, rows
 from flatminima.perceptron.replica import capacity, maximal_margin, saddle_point
 from flatminima.perceptron.stability import error_after_flips
-from flatminima.perceptron.thresholds import isolation_distance, reversal_distance
+from flatminima.perceptron.thresholds import isolation_distance
 from flatminima.training.progress import Progress
 
 Tables = tuple[pd.DataFrame, pd.DataFrame]
@@ -28,13 +26,13 @@ NEARER = 0.5
 def typical_solutions(study: str, settings: ReplicaTheory) -> Tables:
     """Entropy and mutual distance of typical solutions by margin.
 
-    Experiment `margin_solutions` has statistics rarity, the entropy at margin zero less the entropy, and distance_ratio,
-    the typical distance relative to that at margin zero, for margins that are fractions of the maximal one; in the
-    control `margin_solutions-negative` the margins are negative.
+    Experiment `margin_solutions` has statistics rarity, the entropy at margin zero less the entropy, and
+    distance_ratio, the typical distance relative to that at margin zero, for margins that are fractions of the maximal
+    one; in the control `margin_solutions-negative` the margins are negative.
 
     Returns:
-        Rows, and curves `capacity` (alpha over x = margin), `entropy` and `typical_distance` (over margins x at alphas y)
-        and `flip_error` (over x = d, for typical solutions of margins y at the alpha of local entropies).
+        Rows, and curves `capacity` (alpha over x = margin), `entropy` and `typical_distance` (over margins x at alphas
+        y) and `flip_error` (over x = d, for typical solutions of margins y at the alpha of local entropies).
     """
     tables, curves = [], [curve(study, "capacity", CAPACITY_MARGINS, capacity(CAPACITY_MARGINS))]
     for load in settings.loads.value:
@@ -55,11 +53,11 @@ def typical_solutions(study: str, settings: ReplicaTheory) -> Tables:
 def surroundings(study: str, settings: ReplicaTheory) -> Tables:
     """Local entropies around typical solutions of each margin, at the alpha chosen for them and at the others.
 
-    Experiments `zero_margin` and `high_margin` (fractions of at least one half of the maximal margin) have statistics
-    near_entropy, at half the distance up to which solutions of zero margin are isolated, and least_entropy and
-    least_slope, over all distances from the smallest to the typical one. Experiment `ordering` has lead, the entropy
-    around solutions of a margin less that around those of the next lower one, at distances up to `near`, as layers; in
-    the control `ordering-far` distances begin at `far`.
+    Experiments `zero_margin` and `high_margin` (the largest fraction of the maximal margin) have statistics
+    near_entropy, at half the distance up to which solutions of zero margin are isolated, isolation, that distance, and
+    least_entropy and least_slope, over all distances from the smallest to that of the maximum. Experiment `ordering`
+    has lead, the entropy around solutions of a margin less that around those of the next lower one, at distances up to
+    `near`, as layers; in the control `ordering-far` distances begin at `far`.
 
     Returns:
         Rows, and curves `local_entropy` over distances x for margins y at the chosen alpha. Points at which there is no
@@ -70,13 +68,14 @@ def surroundings(study: str, settings: ReplicaTheory) -> Tables:
     loads = sorted({*settings.loads.value, settings.load.value})
     progress, tables, curves = Progress(f"{study} surroundings", len(loads)), [], []
     for done, load in enumerate(loads, 1):
-        margins = float(maximal_margin(load)) * np.array([0.0, *settings.margins.value])
+        drawn = load == settings.load.value
+        fractions = settings.margins.value if drawn else settings.margins.value[-1:]
+        margins = float(maximal_margin(load)) * np.array([0.0, *fractions])
         near = NEARER * isolation_distance(load)
         found = [_follow(load, margin, np.append(distances, near)) for margin in margins]
-        half = [k for k, fraction in enumerate(settings.margins.value, 1) if fraction >= 0.5]
-        for name, kept in {"zero_margin": [0], "high_margin": half}.items():
-            tables.append(rows(study, name, load, _shape([found[k] for k in kept], near)))
-        if load == settings.load.value:
+        for name, points in {"zero_margin": found[0], "high_margin": found[-1]}.items():
+            tables.append(rows(study, name, load, _shape(points, near)))
+        if drawn:
             tables += _ordering(study, settings, found, load)
             for margin, points in zip(margins, found, strict=True):
                 d = [point.distance for point in points]
@@ -97,17 +96,17 @@ def _follow(load: float, margin: float, distances: Array) -> list[Point]:
     return sorted(points, key=lambda point: point.distance)
 
 
-def _shape(curves: list[list[Point]], near: float) -> dict[str, Array]:
-    """Statistics of local entropies, NaN where the saddle point at `near` is missing."""
-    below = [[point for point in points if point.distance <= near] for points in curves]
-    rising = [points[: 1 + int(np.argmax([point.entropy for point in points]))] for points in curves]
-    return {
-        "near_entropy": np.array([points[-1].entropy if points else np.nan for points in below]),
-        "isolation": np.full(len(curves), near / NEARER),
-        "least_entropy": np.array([min(point.entropy for point in points) for points in curves]),
-        "least_slope": np.array([min(point.derivative for point in points[:-1]) for points in rising]),
-        "smallest_distance": np.array([points[0].distance for points in curves]),
+def _shape(points: list[Point], near: float) -> dict[str, Array]:
+    """Statistics of one local entropy, NaN where the saddle point at `near` is missing."""
+    rising = points[: 1 + int(np.argmax([point.entropy for point in points]))]
+    values = {
+        "near_entropy": next((point.entropy for point in points if point.distance == near), np.nan),
+        "isolation": near / NEARER,
+        "least_entropy": min(point.entropy for point in rising),
+        "least_slope": min(point.derivative for point in rising[:-1]),
+        "smallest_distance": points[0].distance,
     }
+    return {name: np.array([value]) for name, value in values.items()}
 
 
 def _ordering(study: str, settings: ReplicaTheory, found: list[list[Point]], load: float) -> list[pd.DataFrame]:
