@@ -76,6 +76,7 @@ def _draw_losses(panel: Axes, rows: pd.DataFrame) -> None:
     trained = rows[rows["experiment"] == "trained_loss"]
     panel.plot(trained["x"] / trained["x"].max(), trained["value"], color="black", lw=0.8, label="as trained", zorder=1)
     panel.set(xlabel=r"$\eta$ / largest $\eta$ shown", ylabel="training loss")
+    panel.locator_params(axis="y", nbins=5)
     panel.set_title(f"Along the sharpest direction, depth {rows['depth'].iloc[0]}")
 
 

@@ -30,11 +30,12 @@ def landscape(measures: pd.DataFrame, curves: pd.DataFrame) -> tuple[Figure, pd.
     rows = rescaling_selection.curves(curves, "landscape", ["landscape"])
     plotted = pd.DataFrame({"h_1": 10 ** rows["x"], "h_2": 10 ** rows["y"], "sharpness": rows["value"]})
     orbit = rescaling_selection.networks(measures, "landscape", {"orbit_layers": "layers"}, STATISTICS)
-    orbit = orbit[(orbit["depth"] == rows["depth"].iloc[0]) & (orbit["seed"] == rows["seed"].iloc[0])].iloc[0]
-    page = style.figure(4.1, message(plotted, orbit))
+    orbit = orbit[(orbit["depth"] == rows["depth"].iloc[0]) & (orbit["seed"] == rows["seed"].iloc[0])]
+    least = rescaling_selection.present(orbit, "landscape", "minimised orbit of the network").iloc[0]
+    page = style.figure(4.1, message(plotted, least))
     left, right = page.subplots(1, 2, width_ratios=[1.25, 1])
     _draw_contours(page, left, plotted)
-    _draw_sections(right, plotted, orbit)
+    _draw_sections(right, plotted, least)
     style.legend_under(left)
     style.legend_under(right)
     return page, plotted
@@ -46,9 +47,9 @@ def message(plotted: pd.DataFrame, orbit: pd.Series) -> str:
     grid = _grid(plotted).to_numpy()
     minima = int((minimum_filter(grid, 3, mode="nearest") == grid).sum())
     return (
-        f"Sharpness over all rescalings of a network's layers: {minima} minimum of {least:.3g} on the grid, up to "
-        f"{style.scientific(plotted['sharpness'].max())} in this window;\ntraining ended at {trained:.3g}, "
-        f"{100 * (trained / least - 1):.0f} % above the minimum"
+        f"The same function at sharpness {least:.3g} to {style.scientific(plotted['sharpness'].max())}; "
+        f"local minima on the grid: {minima}.\n"
+        f"Training ended at {trained:.3g}, {100 * (trained / least - 1):.0f} % above the flattest"
     )
 
 
@@ -62,6 +63,7 @@ def _flattest(plotted: pd.DataFrame) -> pd.Series:
 
 
 def _draw_contours(page: Figure, panel: Axes, plotted: pd.DataFrame) -> None:
+    panel.set(xscale="log", yscale="log", xlabel=FACTORS[0], ylabel=FACTORS[1])
     grid, flattest = _grid(plotted), _flattest(plotted)
     shades = np.linspace(grid.to_numpy().min(), grid.to_numpy().max(), SHADES)
     filled = panel.contourf(grid.columns, grid.index, grid, levels=shades, cmap="viridis")
@@ -71,7 +73,6 @@ def _draw_contours(page: Figure, panel: Axes, plotted: pd.DataFrame) -> None:
     page.colorbar(filled, ax=panel, label=r"$\lambda_{\max}$", ticks=decades, format=_power)
     panel.plot(flattest["h_1"], flattest["h_2"], **FLATTEST)
     panel.plot(1, 1, **style.TRAINED)
-    panel.set(xscale="log", yscale="log", xlabel=FACTORS[0], ylabel=FACTORS[1])
     panel.set_title("All rescalings of three layers")
 
 

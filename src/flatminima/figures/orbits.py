@@ -1,5 +1,6 @@
 """Trained networks against the flattest of all their rescalings, and either's relation to test error (theory B1)."""
 
+from itertools import cycle
 from typing import Any
 
 import pandas as pd
@@ -83,7 +84,7 @@ def _looks(rows: pd.DataFrame) -> list[tuple[str, pd.DataFrame, dict[str, Any]]]
             group,
             {"color": COLOURS[str(family)], "marker": marker, "ls": "", "alpha": 0.75},
         )
-        for marker, ((family, depth), group) in zip(SHAPES, shapes, strict=False)
+        for marker, ((family, depth), group) in zip(cycle(SHAPES), shapes, strict=False)
     ]
 
 
@@ -108,4 +109,4 @@ def _draw_errors(panel: Axes, rows: pd.DataFrame, statistic: str) -> None:
     panel.set(xscale="log")
     style.plain_log(panel.xaxis, TICKS)
     rank, chance = correlation(rows, statistic)
-    panel.set_title(f"rank correlation {rank} (p = {chance})")
+    panel.set_title(f"rank correlation {rank}\n(p = {chance})")

@@ -4,14 +4,14 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from flatminima.figures import rescaling_selection, style
+from flatminima.figures import rescaling_selection, selection, style
 
 LOOKS = [
     {"color": style.BLUE, "marker": "o"},
     {"color": style.ORANGE, "marker": "D", "ls": style.DASHED},
     {"color": style.GREEN, "marker": "^", "ls": style.DOTTED},
 ]
-LINEAR = {"orbit_linear-unminimised": "rescaled at random", "orbit_linear": "flattest rescaling of it"}
+LINEAR = {"orbit_linear-unminimised": "rescaled at random", "orbit_linear": "its flattest rescaling"}
 NAME = "rescaling-overview"
 FACTOR = r"$\alpha$ (layer 1 times $\alpha$, layer 2 over $\alpha$)"
 DODGE = 0.6
@@ -55,9 +55,9 @@ def heights(measures: pd.DataFrame) -> pd.DataFrame:
     rows = rescaled.merge(trained[[*key, "orbit_minimum"]], on=key, validate="many_to_one")
     rows = rescaling_selection.present(rows, NAME, "rescaled network whose orbit was minimised")
     rows = pd.concat([rows, trained.assign(alpha=1.0)]).sort_values([*key, "alpha"])
-    rows = rows[rows.pop("detailed")].reset_index(drop=True)
-    ratio = rows.pop("sharpness") / rows.pop("orbit_minimum")
-    return rows.assign(sharpness_ratio=ratio)
+    rows = rows[rows.pop("detailed") & rows["depth"].isin(selection.spread(rows["depth"], len(LOOKS)))]
+    ratio = rows["sharpness"] / rows["orbit_minimum"]
+    return rows.drop(columns=["sharpness", "orbit_minimum"]).assign(sharpness_ratio=ratio)
 
 
 def floors(measures: pd.DataFrame) -> pd.DataFrame:
