@@ -17,12 +17,17 @@ from flatminima.config import (
     Convolutional,
     DataSettings,
     Demonstrations,
+    Enumeration,
     Experiment,
     Measure,
     Minima,
     Orbits,
+    ReplicaTheory,
+    SolverName,
+    SolverRuns,
     StudySettings,
     load,
+    nearest,
     parse,
 )
 from flatminima.errors import UserError
@@ -241,8 +246,7 @@ def rescale(
 
     settings = parse(Demonstrations, _json(demonstrations), "demonstrations"), parse(Orbits, _json(orbits), "orbits")
     tables = show_theorems(study, load_subjects(networks, load_samples(samples)), *settings)
-    for table, path in zip(tables, (measures, curves), strict=True):
-        _write_table(path, table)
+    _write_tables(tables, measures, curves)
 
 
 @app.command()
@@ -250,9 +254,36 @@ def volume(study: StudyName, settings: Settings, measures: Output, curves: Outpu
     """Sample the volume of a minimum of two weights."""
     from flatminima.rescaling.coordinates import volumes
 
-    tables = volumes(study, parse(Demonstrations, _json(settings), "demonstrations"))
-    for table, path in zip(tables, (measures, curves), strict=True):
-        _write_table(path, table)
+    _write_tables(volumes(study, parse(Demonstrations, _json(settings), "demonstrations")), measures, curves)
+
+
+@app.command()
+def replica(study: StudyName, part: str, settings: Settings, measures: Output, curves: Output) -> None:
+    """Compute one part of the replica theory of the binary perceptron."""
+    from flatminima.perceptron.transitions import transitions
+    from flatminima.perceptron.typical import surroundings, typical_solutions
+
+    parts = {"typical": typical_solutions, "surroundings": surroundings, "transitions": transitions}
+    if part not in parts:
+        raise UserError(f"part {part!r} is not known: {nearest(part, parts)}")
+    _write_tables(parts[part](study, parse(ReplicaTheory, _json(settings), "theory")), measures, curves)
+
+
+@app.command()
+def enumerate(study: StudyName, settings: Settings, measures: Output, curves: Output) -> None:
+    """Enumerate the solutions of small perceptrons."""
+    from flatminima.perceptron.enumerated import enumerate_perceptrons
+
+    tables = enumerate_perceptrons(study, parse(Enumeration, _json(settings), "enumeration"))
+    _write_tables(tables, measures, curves)
+
+
+@app.command()
+def solve(study: StudyName, solver: SolverName, settings: Settings, measures: Output, curves: Output) -> None:
+    """Run one solver on random perceptrons, and survey the solutions it finds."""
+    from flatminima.perceptron.searches import run_solver
+
+    _write_tables(run_solver(study, solver, parse(SolverRuns, _json(settings), "runs")), measures, curves)
 
 
 @app.command()
@@ -398,6 +429,11 @@ def _read_json(path: Path) -> Any:
 def _write_table(path: Path, table: "DataFrame") -> None:
     with atomic_path(path) as temporary:
         table.to_parquet(temporary, index=False)
+
+
+def _write_tables(tables: "tuple[DataFrame, DataFrame]", measures: Path, curves: Path) -> None:
+    for table, path in zip(tables, (measures, curves), strict=True):
+        _write_table(path, table)
 
 
 def _write_json(path: Path, values: Any) -> None:

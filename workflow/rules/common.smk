@@ -30,18 +30,30 @@ RESCALING_FIGURES = [
     "landscape",
     "orbits",
 ]
-FIGURES = ["sharpness", *TRAINING_FIGURES, *THEORY_FIGURES, *RESCALING_FIGURES]
+PERCEPTRON_FIGURES = [
+    "perceptron-overview",
+    "capacity",
+    "local-entropy",
+    "transitions",
+    "typical-distance",
+    "solvers",
+    "flips",
+    "enumeration",
+]
+FIGURES = ["sharpness", *TRAINING_FIGURES, *THEORY_FIGURES, *RESCALING_FIGURES, *PERCEPTRON_FIGURES]
 TABLES = {
     "training": ["sharpness", "balance", "coupling", "crosscheck"],
     "theory": ["falsification", "constructed", "convergence"],
     "rescaling": ["orbits", "theorems"],
+    "perceptron": ["thresholds", "solvers", "agreement"],
 }
 STAGES = {
     "training": ["data", "train", "measure", "figures", "tables", "claims", "report"],
     "theory": ["measure", "figures", "tables", "claims", "report"],
     "rescaling": ["train", "measure", "figures", "tables", "claims", "report"],
+    "perceptron": ["measure", "figures", "tables", "claims", "report"],
 }
-DETAILS = {"training": ["overlaps"], "theory": [], "rescaling": ["curves"]}
+DETAILS = {"training": ["overlaps"], "theory": [], "rescaling": ["curves"], "perceptron": ["curves"]}
 
 try:
     CONFIG = schema.parse(schema.Config, config, "config.yaml")
@@ -106,7 +118,7 @@ def figures(name):
     """All figures of a study; the one of training needs snapshots."""
     values = CONFIG.studies[name]
     if values.kind != "training":
-        return {"theory": THEORY_FIGURES, "rescaling": RESCALING_FIGURES}[values.kind]
+        return {"theory": THEORY_FIGURES, "rescaling": RESCALING_FIGURES, "perceptron": PERCEPTRON_FIGURES}[values.kind]
     kept = any(run.snapshots.value for run in values.experiments.values())
     every = [f"sharpness-{task}" for task in values.tasks] + TRAINING_FIGURES
     return [figure for figure in every if kept or figure != "training"]
@@ -117,6 +129,10 @@ def parts(name, table):
     values = CONFIG.studies[name]
     if values.kind == "theory":
         return [*values.statements.value, "minima", *values.starts.value]
+    if values.kind == "perceptron":
+        return ["typical", "surroundings", "transitions", "enumeration"] + [
+            f"solver-{name}" for name in values.solvers.value
+        ]
     if values.kind == "rescaling":
         every = [f"theorems-{shape}" for shape in rescaled_shapes(name)] + ["volume"]
         orbits = [f"orbit-{shape}" for shape in [*rescaled_shapes(name), "linear"]]

@@ -11,7 +11,7 @@ from flatminima.claims.verdicts import Verdict
 from flatminima.config import parse
 from flatminima.errors import UserError
 
-CONTROL_ENDS = ("-unbalanced", "-planted")
+CONTROL_ENDS = ("-unbalanced", "-planted", "-tanh", "-trained", "-rotated", "-unminimised")
 CONTROL_STARTS = ("catapult_start", "attack_coloured")
 SYMBOLS = {
     Verdict.REPRODUCED: "✓",

@@ -11,7 +11,6 @@ import torch
 from torch import Tensor
 
 from flatminima.config import Demonstrations
-from flatminima.curvature.spectrum import trace
 from flatminima.networks.initialisations import named_generator
 from flatminima.rescaling.flatness import disjoint_boxes
 from flatminima.rescaling.invariants import KINDS, random_scales
@@ -28,7 +27,6 @@ LIFTED = 1e-4
 """Eigenvalues that D5 lifts above the largest one, relative to it."""
 LARGEST = 3000
 """Parameters of networks whose whole Hessian is computed."""
-TRACE_PRODUCTS = 60
 FURTHER = 2.0
 """Factor of alpha over which the growth of sharpness is read."""
 ROUNDING = 1e-9
@@ -75,28 +73,20 @@ def two_layers(study: str, subject: Subject, alphas: Sequence[float]) -> pd.Data
 
     Statistics gradient_error and hessian_error are the relative errors of D3's laws, with measured gradients and
     products; sharpness_growth and trace_growth are relative to the trained network, growth_exponent is the slope of
-    log sharpness against |log alpha|, outwards from alpha.
+    log sharpness against |log alpha|, outwards from alpha. Experiment `extreme_alpha` repeats the first and last alpha.
     """
-    group = Rescaling(subject.model, "layers")
-    start = trace(subject.hessian, products=TRACE_PRODUCTS).value
-    tables = []
+    group, tables = Rescaling(subject.model, "layers"), []
     for alpha in alphas:
         scales = two_layer(group, 1, 2, alpha)
-        rescaled = subject.with_model(group.apply(subject.model, scales))
-        sharpness = rescaled.sharpness
-        values = {
-            **_changes(subject, rescaled),
-            **_law_errors(subject, rescaled, group.exponents(scales)),
-            "sharpness": sharpness,
-            "sharpness_growth": sharpness / subject.sharpness,
-            "trace_growth": trace(rescaled.hessian, products=TRACE_PRODUCTS).value / start,
-            "growth_exponent": _growth_exponent(subject, group, alpha, sharpness),
-        }
-        tanh = subject.with_tanh()
-        control = tanh.with_model(group.apply(tanh.model, scales))
-        broken = _changes(tanh, control) | _law_errors(tanh, control, group.exponents(scales))
-        for suffix, network, found in (("", subject, values), (TANH, tanh, broken)):
-            tables.append(rows(study, network, f"two_layers{subject.suffix}{suffix}", found, step_fraction=alpha))
+        names = ["two_layers", *(["extreme_alpha"] if alpha in (alphas[0], alphas[-1]) else [])]
+        for control, network in _with_control(subject):
+            rescaled = network.with_model(group.apply(network.model, scales))
+            values = _changes(network, rescaled) | _law_errors(network, rescaled, group.exponents(scales))
+            if not control:
+                values |= _growth(subject, rescaled, group, alpha)
+            for name in names:
+                label = f"{name}{subject.suffix}{control}"
+                tables.append(rows(study, network, label, values, step_fraction=alpha))
     return pd.concat(tables)
 
 
@@ -190,10 +180,15 @@ def _law_errors(before: Subject, after: Subject, exponents: Tensor) -> dict[str,
     return {name: float((found - law).norm() / law.norm()) for name, (law, found) in pairs.items()}
 
 
-def _growth_exponent(subject: Subject, group: Rescaling, alpha: float, sharpness: float) -> float:
+def _growth(subject: Subject, rescaled: Subject, group: Rescaling, alpha: float) -> dict[str, float]:
     further = alpha * (FURTHER if alpha >= 1 else 1 / FURTHER)
     beyond = subject.with_model(group.apply(subject.model, two_layer(group, 1, 2, further)))
-    return math.log(beyond.sharpness / sharpness) / math.log(FURTHER)
+    return {
+        "sharpness": rescaled.sharpness,
+        "sharpness_growth": rescaled.sharpness / subject.sharpness,
+        "trace_growth": float(rescaled.diagonal.sum() / subject.diagonal.sum()),
+        "growth_exponent": math.log(beyond.sharpness / rescaled.sharpness) / math.log(FURTHER),
+    }
 
 
 def _compensated(group: Rescaling, beta: float) -> list[float]:

@@ -1,0 +1,189 @@
+"""Exhaustive enumeration of small perceptrons against replica theory (theory.md 3.3, last line)."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.random import Generator
+from numpy.typing import NDArray
+from scipy.special import entr, gammaln
+
+from flatminima.config import Enumeration
+from flatminima.data.seeding import sequence
+from flatminima.perceptron import exact
+from flatminima.perceptron.exact import LogAverages
+from flatminima.perceptron.franz_parisi import local_entropy
+from flatminima.perceptron.gaussian import Array
+from flatminima.perceptron.instances import Signs, pattern_count, storage, threshold
+from flatminima.perceptron.landscape import flip_errors
+from flatminima.perceptron.records import Values, curve, rows
+from flatminima.perceptron.replica import saddle_point
+from flatminima.perceptron.stability import error_after_flips
+from flatminima.perceptron.typical import Tables
+from flatminima.training.progress import Progress
+
+OTHER_LOAD, NEGATIVE, FAR = "-other_load", "-negative", "-far"
+HEAVIER = 1.4
+"""Factor of alpha in the control of agreement."""
+SHORT, LONG, NEAREST = 0.25, 0.46, 0.05
+"""Distances up to which and from which the order of surroundings is compared, and the least one at all."""
+FLIPPED = (0.05, 0.1)
+PAIRS = 300
+"""Solutions of one margin whose mutual distances are averaged."""
+
+
+@dataclass(frozen=True)
+class Enumerated:
+    """All solutions of the instances of one size and load, averaged over instances.
+
+    Attributes:
+        size: N.
+        load: P / N.
+        entropies: ln(number of solutions) / N at each margin: below zero, zero, and the next above.
+        distances: mean distance of two solutions of each margin, shape (3,).
+        surroundings: local entropies at 0, ..., N flips around solutions of margin zero, and of the next.
+        flip_errors: of solutions of margin zero drawn at random, at FLIPPED distances, shape (instances, distances).
+    """
+
+    size: int
+    load: float
+    entropies: LogAverages
+    distances: Array
+    surroundings: tuple[LogAverages, LogAverages]
+    flip_errors: Array
+
+    @property
+    def pairs(self) -> Array:
+        """Distances between neighbouring numbers of flips, over which curves are averaged."""
+        return (np.arange(1, self.size // 2) + 0.5) / self.size
+
+    def paired(self, values: Array) -> Array:
+        """Means over neighbouring numbers of flips, odd and even: their stabilities lie on different lattices."""
+        return (values[1 : self.size // 2] + values[2 : self.size // 2 + 1]) / 2
+
+
+def enumerate_perceptrons(study: str, settings: Enumeration) -> Tables:
+    """Exact entropies, distances and local entropies against theory, by size and load.
+
+    Margins are zero and the next that stabilities of N weights can tell apart from it, 2 / sqrt(N). Column seed numbers
+    the sizes, step_fraction is P / N. Experiment `enumerated` has statistics
+        count_error: of the mean of ln(number of zero-margin solutions) / N, against theory's entropy;
+        local_error: the same around zero-margin solutions, by distance, both less the entropy of all weights there;
+        rarity: entropy of margin zero less that of the next margin;
+        distance_ratio: mean distance of two solutions of the next margin over that of two of margin zero;
+        lead: local entropy around solutions of the next margin less that around those of margin zero, nearby.
+    Controls: `-other_load` compares with theory for an alpha that is too high, `-negative` takes the margin below zero
+    for the next one, `-far` has lead far away. Experiment `enumerated_typical` has flip_error_ratio: errors of
+    solutions drawn at random over theory's for typical ones.
+
+    Returns:
+        Rows, and curves `exact_entropy` (over x = 1 / N, y = alpha) and `exact_local` (over x = d, y = alpha, at the
+        largest size) with standard errors, and theory's values for them, `exact_entropy_theory`, `exact_local_theory`.
+    """
+    cases = [(size, load) for load in settings.loads.value for size in settings.sizes.value]
+    progress, tables, curves = Progress(f"{study} enumeration", len(cases)), [], []
+    for done, (size, load) in enumerate(cases, 1):
+        found = _enumerate(study, settings, size, load)
+        first = settings.sizes.value.index(size)
+        for end, values in _statistics(found).items():
+            entry = {name: np.asarray(value)[None] for name, value in values.items()}
+            tables.append(rows(study, f"enumerated{end}", found.load, entry, first=first))
+        typical = {"flip_error_ratio": found.flip_errors / error_after_flips(found.load, 0.0, FLIPPED)}
+        tables.append(rows(study, "enumerated_typical", found.load, typical, first=1000 * first))
+        curves += _curves(study, found, largest=size == max(settings.sizes.value))
+        progress.report(done, f"N = {size}")
+    progress.finish(len(cases), "sizes and loads")
+    return pd.concat(tables, ignore_index=True), pd.concat(curves, ignore_index=True)
+
+
+def _enumerate(study: str, settings: Enumeration, size: int, load: float) -> Enumerated:
+    generator = np.random.default_rng(sequence(study, "enumeration", size, str(load)))
+    patterns = storage(settings.instances.value, size, load, generator)
+    levels = [threshold(size, margin) for margin in (-2 / size**0.5, 0.0, 2 / size**0.5)]
+    references = settings.references.value
+    counts, apart, flips = [], [], []
+    around: tuple[list[NDArray[np.int64]], list[NDArray[np.int64]]] = [], []
+    for instance in patterns:
+        least = exact.least_products(instance)
+        _, zero, next_ = found = [np.flatnonzero(least >= level).astype(np.uint32) for level in levels]
+        counts.append([len(codes) for codes in found])
+        apart.append([_mean_distance(_some(codes, PAIRS, generator), size) for codes in found])
+        for kept, codes in zip(around, (zero, next_), strict=True):
+            if len(codes):
+                kept.append(exact.distance_counts(_some(codes, references, generator), zero, size))
+        if len(zero):
+            flips.append(_flip_errors(instance, _some(zero, references, generator)))
+    averages = exact.averages(around[0], size), exact.averages(around[1], size)
+    distances = np.nanmean(np.array(apart), axis=0)
+    entropies = exact.log_averages(np.array(counts), size)
+    return Enumerated(size, pattern_count(size, load) / size, entropies, distances, averages, np.array(flips))
+
+
+def _statistics(found: Enumerated) -> dict[str, Values]:
+    """Values of the experiment and of its controls, by the endings of their names."""
+    below, zero, next_ = found.entropies.quenched
+    lead = found.paired(found.surroundings[1].quenched - found.surroundings[0].quenched)
+    pairs, (far, near) = found.pairs, (found.distances[0], found.distances[2])
+    agreement = {
+        end: {
+            "count_error": abs(zero - float(saddle_point(load).entropy)),
+            "local_error": np.abs(_measured_local(found) - _theory_local(found, load))[pairs >= NEAREST],
+        }
+        for end, load in {"": found.load, OTHER_LOAD: HEAVIER * found.load}.items()
+    }
+    order = {"rarity": zero - next_, "distance_ratio": near / found.distances[1], "lead": lead[pairs <= SHORT]}
+    return {
+        "": agreement[""] | order,
+        OTHER_LOAD: agreement[OTHER_LOAD],
+        NEGATIVE: {"rarity": zero - below, "distance_ratio": far / found.distances[1]},
+        FAR: {"lead": lead[pairs >= LONG]},
+    }
+
+
+def _measured_local(found: Enumerated) -> Array:
+    """Local entropy around zero-margin solutions less that of all weights at the distance, by pairs of distances."""
+    flips, size = np.arange(found.size + 1), found.size
+    every = (gammaln(size + 1) - gammaln(flips + 1) - gammaln(size - flips + 1)) / size
+    return found.paired(found.surroundings[0].quenched - every)
+
+
+def _theory_local(found: Enumerated, load: float) -> Array:
+    """The same by theory, for large N."""
+    d = np.arange(1, found.size // 2 + 1) / found.size
+    values = local_entropy(load, d, 0.0).entropy - entr(d) - entr(1 - d)
+    return found.paired(np.append([np.nan], values))
+
+
+def _curves(study: str, found: Enumerated, *, largest: bool) -> list[pd.DataFrame]:
+    load, size = found.load, found.size
+    value, error = found.entropies.quenched[1], found.entropies.quenched_error[1]
+    theory = float(saddle_point(load).entropy)
+    curves = [curve(study, "exact_entropy", [1 / size], [value], load, error)]
+    curves.append(curve(study, "exact_entropy_theory", [1 / size], [theory], load))
+    if largest:
+        error = found.paired(found.surroundings[0].quenched_error)
+        curves.append(curve(study, "exact_local", found.pairs, _measured_local(found), load, error))
+        curves.append(curve(study, "exact_local_theory", found.pairs, _theory_local(found, load), load))
+    return curves
+
+
+def _some(codes: exact.Codes, most: int, generator: Generator) -> exact.Codes:
+    """At most so many of the solutions, drawn without replacement."""
+    return generator.choice(codes, most, replace=False) if len(codes) > most else codes
+
+
+def _mean_distance(codes: exact.Codes, size: int) -> float:
+    """Mean normalised Hamming distance of two different solutions, NaN where there are fewer than two."""
+    if len(codes) < 2:
+        return float("nan")
+    counts = exact.distance_counts(codes, codes, size).sum(0)
+    pairs = len(codes) * (len(codes) - 1)
+    return float(counts @ np.arange(size + 1)) / size / pairs
+
+
+def _flip_errors(instance: Signs, codes: exact.Codes) -> Array:
+    """Errors after flips of FLIPPED shares of the weights, averaged over solutions of one instance."""
+    size = instance.shape[1]
+    weights = exact.decode(codes, size)
+    errors: Array = flip_errors(np.broadcast_to(instance, (len(codes), *instance.shape)), weights, FLIPPED).mean(0)
+    return errors

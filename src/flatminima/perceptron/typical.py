@@ -1,0 +1,118 @@
+"""Typical solutions of each margin: how many there are, how far apart, and what surrounds them (theory.md 3.2-3.3)."""
+
+import numpy as np
+import pandas as pd
+
+from flatminima.config import ReplicaTheory
+from flatminima.errors import UserError
+from flatminima.perceptron.franz_parisi import Curve, Point
+from flatminima.perceptron.gaussian import Array
+from flatminima.perceptron.records import curve, rows
+from flatminima.perceptron.replica import capacity, maximal_margin, saddle_point
+from flatminima.perceptron.stability import error_after_flips
+from flatminima.perceptron.thresholds import isolation_distance
+from flatminima.training.progress import Progress
+
+Tables = tuple[pd.DataFrame, pd.DataFrame]
+"""Measures and curves."""
+CAPACITY_MARGINS = np.linspace(-0.5, 1.5, 41)
+MARGIN_GRID = np.linspace(-0.5, 1.0, 31)
+"""Fractions of the maximal margin at which curves are drawn."""
+FLIPS = np.linspace(0.0, 0.3, 31)
+NEARER = 0.5
+"""Share of the distance of isolation at which the entropy around solutions is compared."""
+
+
+def typical_solutions(study: str, settings: ReplicaTheory) -> Tables:
+    """Entropy and mutual distance of typical solutions by margin.
+
+    Experiment `margin_solutions` has statistics rarity, the entropy at margin zero less the entropy, and
+    distance_ratio, the typical distance relative to that at margin zero, for margins that are fractions of the maximal
+    one; in the control `margin_solutions-negative` the margins are negative.
+
+    Returns:
+        Rows, and curves `capacity` (alpha over x = margin), `entropy` and `typical_distance` (over margins x at alphas
+        y) and `flip_error` (over x = d, for typical solutions of margins y at the alpha of local entropies).
+    """
+    tables, curves = [], [curve(study, "capacity", CAPACITY_MARGINS, capacity(CAPACITY_MARGINS))]
+    for load in settings.loads.value:
+        top, zero = float(maximal_margin(load)), saddle_point(load)
+        for control, sign in (("", 1.0), ("-negative", -1.0)):
+            typical = saddle_point(load, sign * top * np.array(settings.margins.value))
+            values = {"rarity": zero.entropy - typical.entropy, "distance_ratio": typical.distance / zero.distance}
+            tables.append(rows(study, f"margin_solutions{control}", load, values))
+        drawn = saddle_point(load, top * MARGIN_GRID)
+        curves.append(curve(study, "entropy", drawn.margin, drawn.entropy, load))
+        curves.append(curve(study, "typical_distance", drawn.margin, drawn.distance, load))
+    load = settings.load.value
+    for margin in (0.0, float(maximal_margin(load))):
+        curves.append(curve(study, "flip_error", FLIPS, error_after_flips(load, margin, FLIPS), margin))
+    return pd.concat(tables, ignore_index=True), pd.concat(curves, ignore_index=True)
+
+
+def surroundings(study: str, settings: ReplicaTheory) -> Tables:
+    """Local entropies around typical solutions of each margin, at the alpha chosen for them and at the others.
+
+    Experiments `zero_margin` and `high_margin` (the largest fraction of the maximal margin) have statistics
+    near_entropy, at half the distance up to which solutions of zero margin are isolated, isolation, that distance, and
+    least_entropy and least_slope, over all distances from the smallest to that of the maximum. Experiment `ordering`
+    has lead, the entropy around solutions of a margin less that around those of the next lower one, at distances up to
+    `near`, as layers; in the control `ordering-far` distances begin at `far`.
+
+    Returns:
+        Rows, and curves `local_entropy` over distances x for margins y at the chosen alpha. Points at which there is no
+        saddle point, inside the gap of zero margin, are missing.
+    """
+    low, high = settings.distances.value
+    distances = np.geomspace(low, high, settings.points.value)
+    loads = sorted({*settings.loads.value, settings.load.value})
+    progress, tables, curves = Progress(f"{study} surroundings", len(loads)), [], []
+    for done, load in enumerate(loads, 1):
+        drawn = load == settings.load.value
+        fractions = settings.margins.value if drawn else settings.margins.value[-1:]
+        margins = float(maximal_margin(load)) * np.array([0.0, *fractions])
+        near = NEARER * isolation_distance(load)
+        found = [_follow(load, margin, np.append(distances, near)) for margin in margins]
+        for name, points in {"zero_margin": found[0], "high_margin": found[-1]}.items():
+            tables.append(rows(study, name, load, _shape(points, near)))
+        if drawn:
+            tables += _ordering(study, settings, found, load)
+            for margin, points in zip(margins, found, strict=True):
+                d = [point.distance for point in points]
+                curves.append(curve(study, "local_entropy", d, [point.entropy for point in points], margin))
+        progress.report(done, f"alpha {load:g}")
+    progress.finish(len(loads), "local entropies")
+    return pd.concat(tables, ignore_index=True), pd.concat(curves, ignore_index=True)
+
+
+def _follow(load: float, margin: float, distances: Array) -> list[Point]:
+    """Saddle points at distances in increasing order, as far down as there are any."""
+    points = []
+    try:
+        for point in Curve.around(load, margin).follow(np.sort(distances)):
+            points.append(point)
+    except UserError:
+        pass
+    return sorted(points, key=lambda point: point.distance)
+
+
+def _shape(points: list[Point], near: float) -> dict[str, Array]:
+    """Statistics of one local entropy, NaN where the saddle point at `near` is missing."""
+    rising = points[: 1 + int(np.argmax([point.entropy for point in points]))]
+    values = {
+        "near_entropy": next((point.entropy for point in points if point.distance == near), np.nan),
+        "isolation": near / NEARER,
+        "least_entropy": min(point.entropy for point in rising),
+        "least_slope": min(point.derivative for point in rising[:-1]),
+        "smallest_distance": points[0].distance,
+    }
+    return {name: np.array([value]) for name, value in values.items()}
+
+
+def _ordering(study: str, settings: ReplicaTheory, found: list[list[Point]], load: float) -> list[pd.DataFrame]:
+    heights = [{point.distance: point.entropy for point in points} for points in found]
+    common = np.array(sorted(set.intersection(*(set(curve) for curve in heights))))
+    entropies = np.array([[curve[d] for d in common] for curve in heights])
+    leads = np.diff(entropies, axis=0)
+    parts = {"ordering": common <= settings.near.value, "ordering-far": common >= settings.far.value}
+    return [rows(study, name, load, {"lead": leads[:, part]}) for name, part in parts.items()]
