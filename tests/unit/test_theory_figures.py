@@ -9,7 +9,7 @@ from synthetic import synthetic_study
 from theory_study import small_theory
 
 from flatminima.errors import EmptyFigureError, UserError
-from flatminima.figures.render import NO_OVERLAPS, THEORY, draw, render
+from flatminima.figures.render import NO_DETAILS, THEORY, draw, render
 
 DEPTHS = (2, 3)
 SEEDS = 4
@@ -144,7 +144,7 @@ def study() -> pd.DataFrame:
 
 @pytest.fixture(scope="module")
 def drawn(study) -> dict[str, tuple[Figure, pd.DataFrame]]:
-    return {name: draw(name, study, NO_OVERLAPS) for name in THEORY}
+    return {name: draw(name, study, NO_DETAILS) for name in THEORY}
 
 
 @pytest.fixture(scope="module")
@@ -175,7 +175,7 @@ def test_least_sharpness_shows_every_constructed_minimum(drawn):
 
 def test_least_sharpness_counts_what_lies_below_the_minimum(study):
     below = with_value(study, "sharpness_ratio", 1 - 1e-6, experiment="random_white", seed=1, depth=3)
-    figure, plotted = draw("least-sharpness", below, NO_OVERLAPS)
+    figure, plotted = draw("least-sharpness", below, NO_DETAILS)
     assert figure.get_suptitle().startswith(f"1 of {len(plotted)} constructed minima")
 
 
@@ -216,7 +216,7 @@ def test_attacks_count_violations_of_true_statements_apart_from_controls(drawn):
 
 def test_attacks_report_a_violation(study):
     broken = with_value(study, "inequality_ratio", 1 - 1e-8, experiment="attack_band", task="wide", seed=2, depth=3)
-    figure, _ = draw("attacks", broken, NO_OVERLAPS)
+    figure, _ = draw("attacks", broken, NO_DETAILS)
     assert figure.get_suptitle().startswith("1 of ")
 
 
@@ -281,7 +281,7 @@ def test_overview_repeats_the_other_figures(drawn):
 
 
 def test_overview_leaves_out_panels_without_data(study):
-    _, plotted = draw("theory-overview", study[study["experiment"].str.startswith("attack")], NO_OVERLAPS)
+    _, plotted = draw("theory-overview", study[study["experiment"].str.startswith("attack")], NO_DETAILS)
     assert set(plotted["panel"]) == {"Attempts to break theory"}
 
 
@@ -309,7 +309,7 @@ def test_a_training_study_has_no_theory(name):
 @pytest.mark.parametrize("name", ["coupling", "path-cosine", "sharpness", "gains"])
 def test_a_theory_study_has_no_training(study, name):
     with pytest.raises(UserError):
-        draw(name, study[study["experiment"].str.startswith("attack")], NO_OVERLAPS)
+        draw(name, study[study["experiment"].str.startswith("attack")], NO_DETAILS)
 
 
 @pytest.mark.parametrize(
@@ -327,23 +327,23 @@ def test_a_theory_study_has_no_training(study, name):
 def test_a_figure_without_its_data_says_so(study, name, lost):
     kept = ~np.logical_or.reduce([study[column].isin(values) for column, values in lost.items()])
     with pytest.raises(EmptyFigureError, match=f"figure {name}: no "):
-        draw(name, study[kept], NO_OVERLAPS)
+        draw(name, study[kept], NO_DETAILS)
 
 
 def test_runs_of_which_none_reached_a_minimum_are_drawn(study):
     away = study.assign(value=study["value"].mask(study["statistic"] == "gradient_norm", 1.0))
-    figure, plotted = draw("step-size", away, NO_OVERLAPS)
+    figure, plotted = draw("step-size", away, NO_DETAILS)
     assert not plotted["reached"].any()
     assert figure.get_suptitle().strip().endswith("reach a minimum)")
     with pytest.raises(EmptyFigureError, match="figure catapult"):
-        draw("catapult", away, NO_OVERLAPS)
+        draw("catapult", away, NO_DETAILS)
 
 
 @pytest.mark.parametrize(
     ("name", "task"), [("least-sharpness", "white"), ("attacks", "wide"), ("step-size", "turned_white")]
 )
 def test_one_task_alone(study, name, task):
-    _, plotted = draw(f"{name}-{task}", study, NO_OVERLAPS)
+    _, plotted = draw(f"{name}-{task}", study, NO_DETAILS)
     column = {"least-sharpness": "inputs", "attacks": "condition", "step-size": "map"}[name]
     assert set(plotted[column]) == {task.removesuffix("_white")}
 

@@ -10,25 +10,33 @@ from matplotlib.figure import Figure
 from flatminima.config import nearest
 from flatminima.errors import EmptyFigureError, UserError
 from flatminima.figures import style
+from flatminima.figures.alpha import alpha
 from flatminima.figures.any_inputs import any_inputs
 from flatminima.figures.attacks import attacks
+from flatminima.figures.balls import balls
 from flatminima.figures.catapult import catapult
+from flatminima.figures.coordinates import coordinates
 from flatminima.figures.coupling import REPLICA, coupling
 from flatminima.figures.files import save
 from flatminima.figures.gains import gains
+from flatminima.figures.landscape import landscape
 from flatminima.figures.least_sharpness import least_sharpness
+from flatminima.figures.orbits import orbits
 from flatminima.figures.overview import overview
 from flatminima.figures.path_cosine import path_cosine
 from flatminima.figures.random_minima import random_minima
+from flatminima.figures.rescaling_overview import rescaling_overview
 from flatminima.figures.sharpness import sharpness
+from flatminima.figures.spectrum import spectrum
 from flatminima.figures.step_size import step_size
 from flatminima.figures.theory_overview import theory_overview
 from flatminima.figures.training import training
+from flatminima.figures.volume import volume
 from flatminima.figures.witnesses import witnesses
 from flatminima.provenance.tables import read_table
 
 Drawing = Callable[[pd.DataFrame, pd.DataFrame], tuple[Figure, pd.DataFrame]]
-"""From measures and overlaps, which may be empty, to a figure and what it shows."""
+"""From measures and the study's other table (overlaps or curves), which may be empty, to a figure and what it shows."""
 
 TRAINING: dict[str, Drawing] = {
     "overview": overview,
@@ -48,11 +56,21 @@ THEORY: dict[str, Drawing] = {
     "step-size": step_size,
     "catapult": catapult,
 }
-FIGURES = TRAINING | THEORY
-NO_OVERLAPS = pd.DataFrame(columns=["study", *REPLICA, "layer", "left", "right", "overlap"])
+RESCALING: dict[str, Drawing] = {
+    "rescaling-overview": rescaling_overview,
+    "alpha": alpha,
+    "volume": volume,
+    "spectrum": spectrum,
+    "balls": balls,
+    "coordinates": coordinates,
+    "landscape": landscape,
+    "orbits": orbits,
+}
+FIGURES = TRAINING | THEORY | RESCALING
+NO_DETAILS = pd.DataFrame(columns=["study", *REPLICA, "layer", "left", "right", "overlap"])
 
 
-def render(name: str, measures_path: Path, overlaps_path: Path | None, output: Path) -> None:
+def render(name: str, measures_path: Path, details_path: Path | None, output: Path) -> None:
     """Draw a figure and write it as SVG, PDF and PNG, with what it shows as CSV.
 
     Where the study lacks what the figure shows, such as a network at a minimum, the figure says that and what to do.
@@ -60,7 +78,7 @@ def render(name: str, measures_path: Path, overlaps_path: Path | None, output: P
     Args:
         name: a key of FIGURES, or `<key>-<task>` for one task alone.
         measures_path: measures.parquet of a study.
-        overlaps_path: overlaps.parquet of the same study, where it has one.
+        details_path: overlaps.parquet or curves.parquet of the same study, where it has one.
         output: the files' path without suffix.
 
     Raises:
@@ -68,14 +86,14 @@ def render(name: str, measures_path: Path, overlaps_path: Path | None, output: P
     """
     try:
         measures = read_table(measures_path)
-        figure, plotted = draw(name, measures, read_table(overlaps_path) if overlaps_path else NO_OVERLAPS)
+        figure, plotted = draw(name, measures, read_table(details_path) if details_path else NO_DETAILS)
     except EmptyFigureError as absence:
         print(absence, file=sys.stderr)
         figure, plotted = style.note(str(absence)), pd.DataFrame({"absent": [str(absence)]})
     save(figure, plotted, output)
 
 
-def draw(name: str, measures: pd.DataFrame, overlaps: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
+def draw(name: str, measures: pd.DataFrame, details: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
     """The figure of a name, and the table of what it shows.
 
     Raises:
@@ -85,7 +103,7 @@ def draw(name: str, measures: pd.DataFrame, overlaps: pd.DataFrame) -> tuple[Fig
     if measures.empty:
         raise UserError(f"figure {name}: the measures hold no network; run the study's experiments first")
     if name in FIGURES:
-        return FIGURES[name](measures, overlaps)
+        return FIGURES[name](measures, details)
     figure, _, task = name.rpartition("-")
     if figure not in FIGURES:
         raise UserError(
@@ -94,4 +112,4 @@ def draw(name: str, measures: pd.DataFrame, overlaps: pd.DataFrame) -> tuple[Fig
     tasks = sorted(measures["task"].unique())
     if task not in tasks:
         raise UserError(f"figure {name!r}: no network of task {task!r} in the measures: {nearest(task, tasks)}")
-    return FIGURES[figure](measures[measures["task"] == task], overlaps)
+    return FIGURES[figure](measures[measures["task"] == task], details)

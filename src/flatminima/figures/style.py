@@ -57,6 +57,10 @@ OPTIMISER_LABEL = {
 }
 SHARPNESS = r"$\lambda_{\max}$ (largest Hessian eigenvalue)"
 RATIO = r"$\lambda_{\max}$ / theoretical minimum"
+SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+TRAINED: dict[str, Any] = {"marker": "*", "ms": 11, "color": "black", "mec": "white", "ls": "", "label": "as trained"}
+"""Look of a network before anything is done to it."""
+OTHERS = "other networks (hollow)"
 Dash = tuple[int, tuple[float, ...]]
 LONG_AXIS = 100.0
 
@@ -104,7 +108,7 @@ def note(text: str) -> Figure:
 
 
 def panels(
-    page: Figure, rows: pd.DataFrame, by: str, titles: Mapping[str, str], draw: Callable[[Axes, pd.DataFrame], None]
+    page: Figure, rows: pd.DataFrame, by: str, titles: Mapping[Any, str], draw: Callable[[Axes, pd.DataFrame], None]
 ) -> list[Axes]:
     """Panels side by side with common axes, drawn and titled: one for each value of column `by` that any row has.
 
@@ -121,6 +125,22 @@ def panels(
         draw(panel, group)
         panel.set_title(titles[value])
     return axes
+
+
+def network_lines(panel: Axes, rows: pd.DataFrame, x: str, y: str, label: str, look: dict[str, Any]) -> None:
+    """Draw the network that was measured in detail as a line, and the others as hollow markers.
+
+    Args:
+        panel: where to.
+        rows: one per network and setting, with a boolean column `detailed`.
+        x: column of the horizontal axis.
+        y: column of the vertical axis.
+        label: the line's.
+        look: the line's; markers of other networks have the same colour and form.
+    """
+    line, others = rows[rows["detailed"]], rows[~rows["detailed"]]
+    panel.plot(line[x], line[y], label=label, **look)
+    panel.plot(others[x], others[y], label=OTHERS, **look | {"ls": "", "mfc": "none", "mew": 0.8, "zorder": 1})
 
 
 def legend_below(page: Figure, axes: Sequence[Axes], columns: int, last: Sequence[str] = ()) -> None:
@@ -149,6 +169,13 @@ def _entries(axes: Sequence[Axes], last: Sequence[str]) -> dict[str, list[Any]]:
             handles.setdefault(label, handle)
     ordered = sorted(handles, key=lambda label: last.index(label) if label in last else -1)
     return {"handles": [handles[label] for label in ordered], "labels": ordered}
+
+
+def scientific(value: float) -> str:
+    """A number with one significant digit and a power of ten: 8×10⁻⁵, or 10⁸."""
+    digit, _, power = f"{value:.0e}".partition("e")
+    raised = f"10{str(int(power)).translate(SUPERSCRIPTS)}"
+    return raised if digit == "1" else f"{digit}×{raised}"
 
 
 def plain_log(axis: Axis, subs: Sequence[float] = (1.0, 2.0, 5.0), unit: float = 1.0) -> None:

@@ -44,6 +44,20 @@ HEADINGS = {
     "step": "Step",
     "runs": "Runs",
     "reached": "At a minimum",
+    "kind": "Rescaled",
+    "family": "Family",
+    "gauss_newton_sharpness": "Sharpness as trained",
+    "orbit_minimum": "Orbit minimum",
+    "orbit_ratio": "Ratio",
+    "test_error": "Test error",
+    "orbit_gap": "Largest gap",
+    "orbit_change": "Largest change",
+    "products": "Products",
+    "theorem": "Theorem",
+    "measured": "Measured",
+    "expected": "Expected",
+    "worst": "Worst",
+    "control_best": "Best of control",
 }
 
 

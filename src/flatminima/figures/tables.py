@@ -4,11 +4,11 @@ from pathlib import Path
 
 from flatminima.config import nearest
 from flatminima.errors import UserError
-from flatminima.figures import theory_tables, training_tables
+from flatminima.figures import rescaling_tables, theory_tables, training_tables
 from flatminima.figures.table_files import save
 from flatminima.provenance.tables import read_table
 
-TABLES = training_tables.TABLES | theory_tables.TABLES
+TABLES = training_tables.TABLES | theory_tables.TABLES | rescaling_tables.TABLES
 
 
 def render_table(name: str, measures_path: Path, output: Path) -> None:

@@ -3,23 +3,10 @@
 The workflow's own report shows the same texts (workflow/report/figure.rst and table.rst); a test holds them equal.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
-
-@dataclass(frozen=True)
-class Caption:
-    """What a reader is told about one figure or table.
-
-    Attributes:
-        title: a few words.
-        text: how to read it, in plain text.
-        alternative: what a reader who cannot see the figure needs to know; empty for tables.
-    """
-
-    title: str
-    text: str
-    alternative: str = ""
-
+from flatminima.report import rescaling_captions
+from flatminima.report.caption import Caption
 
 FIGURES = {
     "overview": Caption(
@@ -151,7 +138,7 @@ FIGURES = {
         "Plots of relative sharpness against step size, a panel per depth: constant at first, then falling along the "
         "limit of stability down to the theoretical minimum.",
     ),
-}
+} | rescaling_captions.FIGURES
 
 ROWS = (
     "One row per experiment, depth and step size: the median and, in brackets, the 5 % and 95 % quantiles over the "
@@ -201,7 +188,7 @@ TABLES = {
         "diverged, how many ended at a minimum, and the median sharpness of the latter relative to the theoretical "
         "minimum with, in brackets, the 5 % and 95 % quantiles.",
     ),
-}
+} | rescaling_captions.TABLES
 
 
 def figure_caption(name: str) -> Caption:

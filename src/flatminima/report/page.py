@@ -15,12 +15,13 @@ from markupsafe import Markup
 from flatminima.config import AnyStudy
 from flatminima.errors import UserError
 from flatminima.provenance.files import atomic_path
-from flatminima.report.captions import Caption, figure_caption, table_caption
+from flatminima.report.caption import Caption
+from flatminima.report.captions import figure_caption, table_caption
 from flatminima.report.environment import environment
 from flatminima.report.evidence import MEANINGS, SYMBOLS, Claim, read_ledger, read_populations
 from flatminima.report.protocol import SOURCES, protocol
 
-OVERVIEWS = ("overview", "theory-overview")
+OVERVIEWS = ("overview", "theory-overview", "rescaling-overview")
 LONGEST = 8
 """Longest table of cases that is not folded when all of its cases hold."""
 DOWNLOADS = (".csv", ".svg", ".pdf", ".png", ".tex")

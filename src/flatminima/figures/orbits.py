@@ -1,0 +1,112 @@
+"""Trained networks against the flattest of all their rescalings, and either's relation to test error (theory B1)."""
+
+from itertools import cycle
+from typing import Any
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from scipy.stats import spearmanr
+
+from flatminima.figures import rescaling_selection, style
+
+KINDS = {"orbit_layers": "layers", "orbit_units": "units"}
+STATISTICS = ["orbit_minimum", "gauss_newton_sharpness", "orbit_ratio", "test_error"]
+SHAPES = ["o", "D", "^", "s", "v", "P"]
+COLOURS = {"relu": style.BLUE, "convolutional": style.VERMILION}
+LABELS = {"relu": "depth {}", "convolutional": "convolutional"}
+SHARPNESS = r"trained $\lambda_{\max}$"
+MINIMUM = "orbit minimum"
+EQUAL = "no gain"
+TICKS = (1.0, 2.0, 3.0, 5.0)
+
+
+@style.styled
+def orbits(measures: pd.DataFrame, _curves: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
+    """Orbit minimum against sharpness for rescalings of layers and of units, and test error against both.
+
+    Returns:
+        The figure, and its networks: one row each per kind of rescaling.
+
+    Raises:
+        EmptyFigureError: if no orbit was minimised.
+    """
+    plotted = minima(measures)
+    units = plotted[plotted["kind"] == plotted["kind"].iloc[-1]]
+    page = style.figure(3.8, message(plotted))
+    first, second, third = page.subplots(1, 3)
+    _draw_minima(first, plotted)
+    _draw_errors(second, units, "gauss_newton_sharpness")
+    _draw_errors(third, units, "orbit_minimum")
+    third.sharey(second)
+    second.set(xlabel=SHARPNESS, ylabel="test error [%]")
+    third.set(xlabel=f"{MINIMUM} ({units['kind'].iloc[0]})")
+    style.legend_below(page, [first], columns=5, last=[EQUAL])
+    return page, plotted
+
+
+def minima(measures: pd.DataFrame) -> pd.DataFrame:
+    """Every network whose orbit was minimised, fully connected ones first.
+
+    Raises:
+        EmptyFigureError: if there is none.
+    """
+    kinds = rescaling_selection.both_families(KINDS)
+    rows = rescaling_selection.networks(measures, "orbits", kinds, STATISTICS)
+    rows = rows.dropna(subset=["orbit_minimum"]).sort_values(["kind", "family"], ascending=[True, False], kind="stable")
+    return rows.drop(columns=["setting", "detailed"]).reset_index(drop=True)
+
+
+def message(plotted: pd.DataFrame) -> str:
+    """The figure's one message: how far training ends from the flattest network, and what test error follows."""
+    ratios = plotted.groupby("kind")["orbit_ratio"]
+    units = plotted[plotted["kind"] == plotted["kind"].iloc[-1]]
+    above = ", ".join(f"{kind} {low:.2f}–{high:.2f}" for kind, low, high in ratios.agg(["min", "max"]).itertuples())
+    ranks = [correlation(units, name)[0] for name in ("gauss_newton_sharpness", "orbit_minimum")]
+    return (
+        f"Sharpness as trained / least of all rescalings: {above};\n"
+        f"rank correlation of test error with sharpness {ranks[0]}, with the orbit minimum {ranks[1]}"
+    )
+
+
+def correlation(rows: pd.DataFrame, statistic: str) -> tuple[str, str]:
+    """Spearman's rank correlation of test error with a statistic, and its p-value, for people."""
+    found = spearmanr(rows[statistic], rows["test_error"])
+    return f"{found.statistic:.2f}".replace("-", "−"), f"{found.pvalue:.2g}"
+
+
+def _looks(rows: pd.DataFrame) -> list[tuple[str, pd.DataFrame, dict[str, Any]]]:
+    """Label, rows and look of every shape of networks."""
+    shapes = rows.groupby(["family", "depth"], sort=False)
+    return [
+        (
+            LABELS[str(family)].format(depth),
+            group,
+            {"color": COLOURS[str(family)], "marker": marker, "ls": "", "alpha": 0.75},
+        )
+        for marker, ((family, depth), group) in zip(cycle(SHAPES), shapes, strict=False)
+    ]
+
+
+def _draw_minima(panel: Axes, rows: pd.DataFrame) -> None:
+    for label, shape, look in _looks(rows):
+        for kind, filling in (("layers", {"mfc": "none"}), ("units", {})):
+            shown = shape[shape["kind"] == kind]
+            panel.plot(
+                shown["gauss_newton_sharpness"], shown["orbit_minimum"], label=f"{label}, {kind}", **look | filling
+            )
+    ends = [rows["orbit_minimum"].min(), rows["gauss_newton_sharpness"].max()]
+    panel.plot(ends, ends, color="black", lw=1, ls=style.DASHDOT, zorder=0, label=EQUAL)
+    panel.set(xscale="log", yscale="log", xlabel=SHARPNESS, ylabel=MINIMUM)
+    style.plain_log(panel.xaxis, TICKS)
+    style.plain_log(panel.yaxis, TICKS)
+    panel.set_title("Flattest of all rescalings")
+
+
+def _draw_errors(panel: Axes, rows: pd.DataFrame, statistic: str) -> None:
+    for _, shape, look in _looks(rows):
+        panel.plot(shape[statistic], 100 * shape["test_error"], **look)
+    panel.set(xscale="log")
+    style.plain_log(panel.xaxis, TICKS)
+    rank, chance = correlation(rows, statistic)
+    panel.set_title(f"rank correlation {rank}\n(p = {chance})")
