@@ -106,14 +106,14 @@ def flattest(
         gap = min(WIDEST, np.log(span.value(scales) / lower))
         if gap > tolerance / 2 or residual > tolerance**0.5 * span.value(scales):
             continue
-        value, residual = span.certify(scales, tolerance, seed)
+        value, residual = span.certify(scales, tolerance**0.5 / 10, max_products, seed)
         value = max(value, span.value(scales))
-        if value <= lower * (1 + tolerance):
+        if value <= lower * (1 + tolerance) and residual <= tolerance**0.5 * value:
             return OrbitMinimum(torch.from_numpy(scales), value, residual, lower, span.products)
         gap = WIDEST
     raise UserError(
-        f"curvature: after {span.products} products its least top eigenvalue lies above {lower:.8g} and is at most "
-        f"{span.value(scales):.8g}; expected a relative gap of {tolerance:.1e}: raise max_products or tolerance"
+        f"curvature: after {span.products} products its least top eigenvalue lies above {lower:.12g} and is at most "
+        f"{span.value(scales):.12g}; expected a relative gap of {tolerance:.1e}: raise max_products or tolerance"
     )
 
 
@@ -183,11 +183,15 @@ class _Span:
             residuals.append(float(np.linalg.norm(image - value * unit)))
         return max(residuals)
 
-    def certify(self, scales: Array, tolerance: float, seed: int) -> tuple[float, float]:
-        """The top eigenvalue of the rescaled curvature from a random start, and its residual; its vector is added."""
+    def certify(self, scales: Array, tolerance: float, max_products: int, seed: int) -> tuple[float, float]:
+        """The top eigenvalue of the rescaled curvature from a random start, and its residual; its vector is added.
+
+        Where no more products are left, both are what they are by then.
+        """
         multipliers = self._multipliers(scales)
         rescaled = Rescaled(self._curvature, torch.from_numpy(multipliers))
-        top = eigenpairs(rescaled, tolerance=tolerance**0.5 / 10, seed=seed)
+        left = max_products - self.products
+        top = eigenpairs(rescaled, tolerance=tolerance, max_products=left, seed=seed)
         self.products += top.products
         self._add(multipliers * top.eigenvectors[0].cpu().numpy())
         return float(top.eigenvalues[0]), float(top.residuals[0])

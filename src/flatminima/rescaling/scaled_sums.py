@@ -28,6 +28,8 @@ LONGEST = 2.0
 """Largest change of a log-scale in one step."""
 RIDGE = 1e-12
 CORRECTIONS = 10
+CONSERVED = 1e-12
+"""Imbalance at a node, relative to the whole flow, that is left to rounding."""
 TINY = 1e-300
 SLACK = 1e-14
 
@@ -138,7 +140,7 @@ def least_sum(problem: ScaledSum, tolerance: float, start: Array, gap: float = 0
     """
     weight = len(problem.columns) / gap
     point = np.append(start, np.log(_top(problem.at(start))) + gap)
-    best = LeastSum(start, np.inf, 0.0)
+    best = _bounded(problem, point)
     for _ in range(STEPS):
         step = _newton_step(problem, point, weight)
         point = step.point
@@ -150,7 +152,7 @@ def least_sum(problem: ScaledSum, tolerance: float, start: Array, gap: float = 0
         if len(problem.columns) / weight > tolerance / 4:
             weight *= GROWTH
     raise UserError(
-        f"rescaling: the least top eigenvalue is between {best.lower_bound:.8g} and {best.value:.8g} after {STEPS} "
+        f"rescaling: the least top eigenvalue is between {best.lower_bound:.12g} and {best.value:.12g} after {STEPS} "
         f"steps; expected a relative gap of {tolerance:.1e}: allow a larger one"
     )
 
@@ -172,11 +174,10 @@ def flow_bound(masses: Array, flow: Array, edges: Edges) -> float:
     for _ in range(CORRECTIONS):
         laplacian = edges.gram(flow)[:-1, :-1] / 4
         laplacian[np.diag_indices_from(laplacian)] += RIDGE * laplacian.diagonal() + TINY
-        imbalance = edges.slopes[:-1] @ flow / -2
-        flow = flow * (1 - edges.incidence @ np.linalg.solve(laplacian, imbalance))
-        if flow.min() >= 0:
-            break
+        flow = flow * (1 - edges.incidence @ np.linalg.solve(laplacian, edges.incidence.T @ flow))
         flow = flow.clip(min=0)
+        if np.abs(edges.incidence.T @ flow).max(initial=0) <= CONSERVED * flow.sum():
+            break
     else:
         return 0.0
     flow = flow / flow.sum()
@@ -200,7 +201,7 @@ def _newton_step(problem: ScaledSum, point: Array, weight: float) -> _Step:
     first, second = np.triu_indices(len(scaled))
     moments = slopes @ (scaled[first] * scaled[second]).T * np.where(first == second, 1.0, 2**0.5)
     hessian = problem.edges.gram(masses) + moments @ moments.T
-    hessian[np.diag_indices_from(hessian)] += RIDGE * hessian.diagonal().max()
+    hessian[np.diag_indices_from(hessian)] += SLACK * hessian.diagonal() + RIDGE * masses.sum()
     direction = -cho_solve(cho_factor(hessian), gradient)
     slope = float(gradient @ direction)
     length = min(1.0, LONGEST / np.abs(direction).max())
