@@ -103,7 +103,7 @@ def flattest(
         least = span.least(max(INNER * gap, tolerance / 4), scales, gap)
         scales, lower = least.scales, max(lower, least.lower_bound)
         residual = span.refine(scales)
-        gap = min(WIDEST, np.log(span.value(scales) / lower))
+        gap = np.clip(np.log(span.value(scales) / lower), tolerance / 4, WIDEST)
         if gap > tolerance / 2 or residual > tolerance**0.5 * span.value(scales):
             continue
         value, residual = span.certify(scales, tolerance**0.5 / 10, max_products, seed)
@@ -112,8 +112,9 @@ def flattest(
             return OrbitMinimum(torch.from_numpy(scales), value, residual, lower, span.products)
         gap = WIDEST
     raise UserError(
-        f"curvature: after {span.products} products its least top eigenvalue lies above {lower:.12g} and is at most "
-        f"{span.value(scales):.12g}; expected a relative gap of {tolerance:.1e}: raise max_products or tolerance"
+        f"curvature: after {span.products} products its least top eigenvalue lies above {lower:.12g} and the best "
+        f"rescaling has about {span.value(scales):.12g}; expected a relative gap of {tolerance:.1e}: raise "
+        "max_products or tolerance; an operator with negative eigenvalues has no such gap"
     )
 
 
@@ -209,7 +210,10 @@ class _Span:
         self.products += 1
         energy = vector @ image
         if not energy > 0:
-            raise UserError(f"curvature: v' G v = {energy:g} for some v; expected a positive semi-definite operator")
+            raise UserError(
+                f"curvature: v' G v = {energy:g} for some v; expected a positive semi-definite operator other than "
+                "zero, such as the Gauss-Newton matrix"
+            )
         new, its_image = vector, image
         for _ in range(2):
             overlaps = self._images @ new
