@@ -73,8 +73,10 @@ def _row(widths: list[int], data: Batch, kind: Kind, *, peers: bool) -> Row:
     ratio = seconds["orbit"] / seconds["eigenvalue"]
     row |= {"ratio": ratio, "within": "yes" if ratio <= LIMIT else "no"}
     for name, method in (("BFGS", "BFGS"), ("simplex", "Nelder-Mead")):
-        products, gap = _search(curvature, group, method, least.value) if peers else (math.nan, math.nan)
-        row |= {f"{name}, products": products / least.products, f"{name}, gap": gap}
+        row |= dict.fromkeys((f"{name}, products", f"{name}, gap"), "")
+        if peers:
+            products, gap = _search(curvature, group, method, least.value)
+            row |= {f"{name}, products": products / least.products, f"{name}, gap": gap}
     return row
 
 
