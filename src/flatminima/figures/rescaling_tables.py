@@ -128,7 +128,8 @@ def _summary(measures: pd.DataFrame, statement: Statement) -> pd.DataFrame:
         table["control_best"] = _values(measures, statement, statement.control).groupby(SHAPE).agg(best)
     words = dict(zip(WORDS, statement, strict=False))
     table = table.assign(**words).reset_index().sort_values(SHAPE, ascending=[False, True])
-    return table[[*WORDS, *SHAPE, "networks", "worst", "control_best"]]
+    ordered: pd.DataFrame = table[[*WORDS, *SHAPE, "networks", "worst", "control_best"]]
+    return ordered
 
 
 def _values(measures: pd.DataFrame, statement: Statement, ending: str) -> pd.Series:
