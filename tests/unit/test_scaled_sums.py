@@ -150,8 +150,11 @@ def test_compression_keeps_the_function(seed, size):
 
 
 def test_few_terms_are_not_compressed():
-    problem = random_sum(1, 5, terms=4)
-    assert problem.compressed() is problem
+    """Exponents of as many terms as dimensions, or fewer, keep them."""
+    problem = random_sum(1, 5, dimension=4, terms=4)
+    np.testing.assert_array_equal(problem.compressed().columns, problem.columns)
+    np.testing.assert_array_equal(problem.compressed().edges.source, problem.edges.source)
+    np.testing.assert_array_equal(problem.compressed().edges.target, problem.edges.target)
 
 
 @settings(max_examples=100, deadline=None)

@@ -96,15 +96,20 @@ class ScaledSum:
         return scaled
 
     def compressed(self) -> Self:
-        """The same function of h with few terms: those of one exponent are replaced by a square root of their sum."""
-        pairs = np.stack([self.edges.source, self.edges.target])
-        distinct, of = np.unique(pairs, axis=1, return_inverse=True)
-        dimension, terms = self.columns.shape
-        if distinct.shape[1] * dimension >= terms:
-            return self
-        roots = [_root(self.columns[:, of == index]) for index in range(distinct.shape[1])]
-        source, target = np.repeat(distinct, dimension, axis=1)
-        return replace(self, columns=np.concatenate(roots, 1), edges=Edges(source, target, self.edges.size))
+        """The same function of h with fewer terms.
+
+        Where more terms than dimensions have one exponent, a square root of their sum takes their place.
+        """
+        nodes = self.edges.size + 1
+        keys, of, counts = np.unique(
+            self.edges.source * nodes + self.edges.target, return_inverse=True, return_counts=True
+        )
+        dimension = len(self.columns)
+        few, large = counts[of] <= dimension, np.flatnonzero(counts > dimension)
+        roots = [_root(self.columns[:, of == index]) for index in large]
+        source, target = np.divmod(np.append(keys[of[few]], np.repeat(keys[large], dimension)), nodes)
+        columns = np.concatenate([self.columns[:, few], *roots], 1)
+        return replace(self, columns=columns, edges=Edges(source, target, self.edges.size))
 
 
 @dataclass(frozen=True)
