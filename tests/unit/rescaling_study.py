@@ -3,12 +3,16 @@
 from itertools import pairwise
 
 import numpy as np
+import pandas as pd
 import torch
 from rescalable import squared
 from torch import nn
 
 from flatminima.config import Demonstrations, Orbits
+from flatminima.rescaling.coordinates import volumes
+from flatminima.rescaling.invariants import measure_linear_orbits, measure_orbits
 from flatminima.rescaling.subjects import Subject
+from flatminima.rescaling.theorems import show_theorems
 
 LABELS = {"family": "relu", "task": "labels", "initialisation": "pytorch", "optimiser": "sgd", "depth": 3}
 LABELS |= {"step_size": 0.1, "seed": 0, "replica": 0}
@@ -63,3 +67,13 @@ def convolution():
         model = nn.Sequential(*convolutions, nn.Flatten(), nn.Linear(48, 3)).double()
     targets = model(inputs).detach() + 0.01
     return Subject(model, (inputs, targets), (inputs, targets), False, LABELS | {"family": "convolutional", "depth": 2})
+
+
+def small_rescaling():
+    """Measures of all parts of a rescaling study of a few networks."""
+    networks = [trained(), convolution()]
+    linear = trained((4, 5, 3), nn.Identity, bias=False)
+    tables = [show_theorems("test", [network], demonstrations(), orbit_settings())[0] for network in networks]
+    tables += [measure_orbits("test", networks, orbit_settings()), volumes("test", demonstrations())[0]]
+    tables.append(measure_linear_orbits("test", [linear], {2: 1.0}, orbit_settings()))
+    return pd.concat(tables, ignore_index=True)
