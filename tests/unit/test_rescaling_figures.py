@@ -209,8 +209,8 @@ def test_overview_has_no_ceiling_and_a_floor(drawn):
     linear = plotted[plotted["family"] == "residual_linear"]
     assert sorted(linear["sharpness_ratio"]) == pytest.approx([1, 1, 1 + 1e-6, 1 + 1e-6, 10, 10, 100, 100], abs=1e-9)
     title = figure.get_suptitle()
-    assert "up to 2×10⁴ times sharper" in title or "up to 10⁴ times sharper" in title
-    assert "for 4 linear networks that floor is the flattest of all minima, to within 10⁻⁶" in title
+    assert "2×10⁴ times as sharp as its floor, below it in 0 of 10 cases" in title
+    assert "for 4 linear networks the floor is the flattest of all minima, to within 10⁻⁶" in title
 
 
 def test_overview_is_about_sharpness_over_the_floor(study):
@@ -218,6 +218,14 @@ def test_overview_is_about_sharpness_over_the_floor(study):
     _, plotted = draw("rescaling-overview", *lower)
     trained = plotted[(plotted["alpha"] == 1) & (plotted["depth"] == 2)]
     assert trained["sharpness_ratio"].item() == pytest.approx(3)
+
+
+def test_overview_reports_what_is_flatter_than_the_floor_and_errors_that_move(study):
+    broken = with_value(study, "two_layers", "sharpness", 1.0, depth=2, seed=0, step_fraction=ALPHAS[0])
+    broken = with_value(broken, "two_layers", "test_error", 0.9, depth=2, seed=0, step_fraction=ALPHAS[0])
+    figure, _ = draw("rescaling-overview", *broken)
+    assert "below it in 1 of 10 cases" in figure.get_suptitle()
+    assert f"{100 * error(2, 0):.1f}–90.0 / {100 * error(3, 0):.1f} %" in figure.axes[0].texts[0].get_text()
 
 
 @pytest.mark.parametrize(
