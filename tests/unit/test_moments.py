@@ -11,7 +11,7 @@ from sklearn.linear_model import LinearRegression
 
 from flatminima.config import Dataset
 from flatminima.data import whitening
-from flatminima.data.moments import Moments, second_moments
+from flatminima.data.moments import Moments, equivalent_samples, second_moments
 from flatminima.data.sources import load_images
 from flatminima.data.tasks import Samples
 from flatminima.data.whitening import inverse_power, mean_product, transform
@@ -175,6 +175,31 @@ def test_rounding_to_float32_is_not_taken_for_signal():
     x = (generator.standard_normal((300, 5)) @ generator.standard_normal((5, 40)) + 1).astype(np.float32)
     inverse = inverse_power(mean_product(x, x), 1.0)
     assert np.linalg.matrix_rank(inverse, hermitian=True) == 6
+
+
+@pytest.mark.parametrize("noise_draw", ["none", "fresh"])
+def test_equivalent_samples_have_the_same_moments(digits, noise_draw):
+    """For singular Sx, too, where the images leave pixels black."""
+    inputs = digits.inputs if noise_draw == "none" else digits.targets
+    moments = second_moments(replace(digits, inputs=inputs, noise=0.5, noise_draw=noise_draw))
+    x, y = equivalent_samples(moments)
+    size = len(moments.input_moment)
+    assert (x.shape, y.shape) == ((size, size), (size, 10))
+    np.testing.assert_allclose(x.T @ x / size, moments.input_moment, atol=1e-12)
+    np.testing.assert_allclose(y.T @ x / size, moments.cross_moment, atol=1e-12)
+
+
+def test_equivalent_samples_give_the_same_gradients(digits):
+    """The loss of a linear map differs by a constant: by what no linear map explains of the targets."""
+    x, y = equivalent_samples(second_moments(digits))
+    maps = np.random.default_rng(4).standard_normal((3, 10, 64))
+
+    def loss(weights, inputs, targets):
+        return np.square(inputs @ weights.T - targets).sum(1).mean()
+
+    given, made = ([loss(w, *data) for w in maps] for data in ((digits.inputs, digits.targets), (x, y)))
+    np.testing.assert_allclose(np.diff(given), np.diff(made), rtol=1e-5)
+    assert given[0] - made[0] == pytest.approx(second_moments(digits).minimal_loss(), rel=1e-4)
 
 
 @pytest.mark.skipif(not (SHARED / "MNIST").is_dir(), reason="needs MNIST in shared/data")

@@ -84,5 +84,6 @@ def load(path: Path) -> tuple[list[nn.Sequential], Shape, dict[str, str | float]
             network.load_state_dict({name: torch.from_numpy(array[replica]) for name, array in arrays.items()})
             networks.append(network)
         return networks, shape, json.loads(metadata["labels"])
-    except (KeyError, StopIteration, RuntimeError, ValueError) as error:
-        raise UserError(f"{path}: holds no convolutional networks ({error}); delete it and run again") from error
+    except (KeyError, StopIteration, RuntimeError, TypeError, ValueError) as error:
+        found = " ".join(str(error).split())
+        raise UserError(f"{path}: holds no convolutional networks ({found}); delete it and run again") from error

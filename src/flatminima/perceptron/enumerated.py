@@ -68,10 +68,12 @@ def enumerate_perceptrons(study: str, settings: Enumeration) -> Tables:
     Margins are zero and the next that stabilities of N weights can tell apart from it, 2 / sqrt(N). Column seed numbers
     the sizes, step_fraction is P / N. Experiment `enumerated` has statistics
         count_error: of the mean of ln(number of zero-margin solutions) / N, against theory's entropy;
-        local_error: the same around zero-margin solutions, by distance, both less the entropy of all weights there;
+        local_error: the largest error of local entropy around zero-margin solutions over distances, both theory's and
+            the exact one less the entropy of all weights at the distance;
         rarity: entropy of margin zero less that of the next margin;
         distance_ratio: mean distance of two solutions of the next margin over that of two of margin zero;
-        lead: local entropy around solutions of the next margin less that around those of margin zero, nearby.
+        lead: local entropy around solutions of the next margin less that around those of margin zero, the least over
+            short distances.
     Controls: `-other_load` compares with theory for an alpha that is too high, `-negative` takes the margin below zero
     for the next one, `-far` has lead far away. Experiment `enumerated_typical` has flip_error_ratio: errors of
     solutions drawn at random over theory's for typical ones.
@@ -127,16 +129,16 @@ def _statistics(found: Enumerated) -> dict[str, Values]:
     agreement = {
         end: {
             "count_error": abs(zero - float(saddle_point(load).entropy)),
-            "local_error": np.abs(_measured_local(found) - _theory_local(found, load))[pairs >= NEAREST],
+            "local_error": np.abs(_measured_local(found) - _theory_local(found, load))[pairs >= NEAREST].max(),
         }
         for end, load in {"": found.load, OTHER_LOAD: HEAVIER * found.load}.items()
     }
-    order = {"rarity": zero - next_, "distance_ratio": near / found.distances[1], "lead": lead[pairs <= SHORT]}
+    order = {"rarity": zero - next_, "distance_ratio": near / found.distances[1], "lead": lead[pairs <= SHORT].min()}
     return {
         "": agreement[""] | order,
         OTHER_LOAD: agreement[OTHER_LOAD],
         NEGATIVE: {"rarity": zero - below, "distance_ratio": far / found.distances[1]},
-        FAR: {"lead": lead[pairs >= LONG]},
+        FAR: {"lead": lead[pairs >= LONG].min()},
     }
 
 

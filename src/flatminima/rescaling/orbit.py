@@ -103,17 +103,18 @@ def flattest(
         least = span.least(max(INNER * gap, tolerance / 4), scales, gap)
         scales, lower = least.scales, max(lower, least.lower_bound)
         residual = span.refine(scales)
-        gap = min(WIDEST, np.log(span.value(scales) / lower))
+        gap = np.clip(np.log(span.value(scales) / lower), tolerance / 4, WIDEST)
         if gap > tolerance / 2 or residual > tolerance**0.5 * span.value(scales):
             continue
-        value, residual = span.certify(scales, tolerance, seed)
+        value, residual = span.certify(scales, tolerance**0.5 / 10, max_products, seed)
         value = max(value, span.value(scales))
-        if value <= lower * (1 + tolerance):
+        if value <= lower * (1 + tolerance) and residual <= tolerance**0.5 * value:
             return OrbitMinimum(torch.from_numpy(scales), value, residual, lower, span.products)
         gap = WIDEST
     raise UserError(
-        f"curvature: after {span.products} products its least top eigenvalue lies above {lower:.8g} and is at most "
-        f"{span.value(scales):.8g}; expected a relative gap of {tolerance:.1e}: raise max_products or tolerance"
+        f"curvature: after {span.products} products its least top eigenvalue lies above {lower:.12g} and the best "
+        f"rescaling has about {span.value(scales):.12g}; expected a relative gap of {tolerance:.1e}: raise "
+        "max_products or tolerance; an operator with negative eigenvalues has no such gap"
     )
 
 
@@ -183,11 +184,15 @@ class _Span:
             residuals.append(float(np.linalg.norm(image - value * unit)))
         return max(residuals)
 
-    def certify(self, scales: Array, tolerance: float, seed: int) -> tuple[float, float]:
-        """The top eigenvalue of the rescaled curvature from a random start, and its residual; its vector is added."""
+    def certify(self, scales: Array, tolerance: float, max_products: int, seed: int) -> tuple[float, float]:
+        """The top eigenvalue of the rescaled curvature from a random start, and its residual; its vector is added.
+
+        Where no more products are left, both are what they are by then.
+        """
         multipliers = self._multipliers(scales)
         rescaled = Rescaled(self._curvature, torch.from_numpy(multipliers))
-        top = eigenpairs(rescaled, tolerance=tolerance**0.5 / 10, seed=seed)
+        left = max_products - self.products
+        top = eigenpairs(rescaled, tolerance=tolerance, max_products=left, seed=seed)
         self.products += top.products
         self._add(multipliers * top.eigenvectors[0].cpu().numpy())
         return float(top.eigenvalues[0]), float(top.residuals[0])
@@ -205,7 +210,10 @@ class _Span:
         self.products += 1
         energy = vector @ image
         if not energy > 0:
-            raise UserError(f"curvature: v' G v = {energy:g} for some v; expected a positive semi-definite operator")
+            raise UserError(
+                f"curvature: v' G v = {energy:g} for some v; expected a positive semi-definite operator other than "
+                "zero, such as the Gauss-Newton matrix"
+            )
         new, its_image = vector, image
         for _ in range(2):
             overlaps = self._images @ new

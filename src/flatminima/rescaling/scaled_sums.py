@@ -6,7 +6,6 @@ exponentials of linear functions of h, so its logarithm is convex; the largest o
 
 from dataclasses import dataclass, replace
 from functools import cached_property
-from itertools import pairwise
 from typing import Self
 
 import numpy as np
@@ -28,6 +27,8 @@ LONGEST = 2.0
 """Largest change of a log-scale in one step."""
 RIDGE = 1e-12
 CORRECTIONS = 10
+CONSERVED = 1e-12
+"""Imbalance at a node, relative to the whole flow, that is left to rounding."""
 TINY = 1e-300
 SLACK = 1e-14
 
@@ -61,15 +62,15 @@ class Edges:
         """Derivatives in (h, t) of the logarithms of the terms exp(-2 (E h)_q - t), shape (n + 1, terms)."""
         return csr_array(vstack([-2 * self.incidence.T, -np.ones((1, len(self.source)))]))
 
-    @cached_property
-    def _squares(self) -> csr_array:
-        """Products of two entries of each column of `slopes`, shape ((n + 1)^2, terms)."""
-        return _squares(self.slopes)
-
-    def gram(self, weights: Array) -> Array:
-        """Sum over terms of weight times s s', with s the columns of `slopes`, shape (n + 1, n + 1)."""
-        gram: Array = (self._squares @ weights).reshape(self.size + 1, self.size + 1)
-        return gram
+    def laplacian(self, weights: Array) -> Array:
+        """E' diag(weights) E, the weighted Laplacian of the graph without its fixed node, shape (n, n)."""
+        nodes = self.size + 1
+        flows = (
+            np.bincount(self.source * nodes + self.target, weights, nodes**2).astype(np.float64).reshape(nodes, nodes)
+        )
+        np.fill_diagonal(flows, 0)
+        laplacian: Array = np.diag(flows.sum(0) + flows.sum(1)) - flows - flows.T
+        return laplacian[: self.size, : self.size]
 
 
 @dataclass(frozen=True)
@@ -138,7 +139,7 @@ def least_sum(problem: ScaledSum, tolerance: float, start: Array, gap: float = 0
     """
     weight = len(problem.columns) / gap
     point = np.append(start, np.log(_top(problem.at(start))) + gap)
-    best = LeastSum(start, np.inf, 0.0)
+    best = _bounded(problem, point)
     for _ in range(STEPS):
         step = _newton_step(problem, point, weight)
         point = step.point
@@ -150,7 +151,7 @@ def least_sum(problem: ScaledSum, tolerance: float, start: Array, gap: float = 0
         if len(problem.columns) / weight > tolerance / 4:
             weight *= GROWTH
     raise UserError(
-        f"rescaling: the least top eigenvalue is between {best.lower_bound:.8g} and {best.value:.8g} after {STEPS} "
+        f"rescaling: the least top eigenvalue is between {best.lower_bound:.12g} and {best.value:.12g} after {STEPS} "
         f"steps; expected a relative gap of {tolerance:.1e}: allow a larger one"
     )
 
@@ -170,13 +171,12 @@ def flow_bound(masses: Array, flow: Array, edges: Edges) -> float:
         The bound, 0 if the flow cannot be corrected.
     """
     for _ in range(CORRECTIONS):
-        laplacian = edges.gram(flow)[:-1, :-1] / 4
+        laplacian = edges.laplacian(flow)
         laplacian[np.diag_indices_from(laplacian)] += RIDGE * laplacian.diagonal() + TINY
-        imbalance = edges.slopes[:-1] @ flow / -2
-        flow = flow * (1 - edges.incidence @ np.linalg.solve(laplacian, imbalance))
-        if flow.min() >= 0:
-            break
+        flow = flow * (1 - edges.incidence @ np.linalg.solve(laplacian, edges.incidence.T @ flow))
         flow = flow.clip(min=0)
+        if np.abs(edges.incidence.T @ flow).max(initial=0) <= CONSERVED * flow.sum():
+            break
     else:
         return 0.0
     flow = flow / flow.sum()
@@ -192,41 +192,48 @@ class _Step:
 
 def _newton_step(problem: ScaledSum, point: Array, weight: float) -> _Step:
     """One damped Newton step of the barrier function in (h, t), and the decrement before it."""
-    value, scaled = _barrier(problem, point, weight)
+    value, columns, factor = _barrier(problem, point, weight)
+    scaled = solve_triangular(factor, columns, lower=True)
     slopes = problem.edges.slopes
     masses = np.square(scaled).sum(0)
-    gradient = slopes @ masses
-    gradient[-1] += weight
+    rates = slopes @ masses
     first, second = np.triu_indices(len(scaled))
     moments = slopes @ (scaled[first] * scaled[second]).T * np.where(first == second, 1.0, 2**0.5)
-    hessian = problem.edges.gram(masses) + moments @ moments.T
-    hessian[np.diag_indices_from(hessian)] += RIDGE * hessian.diagonal().max()
+    hessian = moments @ moments.T
+    hessian[:-1, :-1] += 4 * problem.edges.laplacian(masses)
+    hessian[-1] -= rates
+    hessian[:-1, -1] -= rates[:-1]
+    hessian[np.diag_indices_from(hessian)] += SLACK * hessian.diagonal() + RIDGE * masses.sum()
+    gradient = rates + weight * np.eye(len(rates))[-1]
     direction = -cho_solve(cho_factor(hessian), gradient)
     slope = float(gradient @ direction)
     length = min(1.0, LONGEST / np.abs(direction).max())
     while length > SLACK:
         candidate = point + length * direction
-        trial, _ = _barrier(problem, candidate, weight)
+        trial, _, _ = _barrier(problem, candidate, weight)
         if trial <= value + ARMIJO * length * slope + SLACK * abs(value):
             return _Step(candidate, -slope)
         length *= SHRINK
     return _Step(point, 0.0)
 
 
-def _barrier(problem: ScaledSum, point: Array, weight: float) -> tuple[float, Array]:
-    """The barrier function, infinite outside its domain, and the columns of (I - S)^-1/2 S^1/2."""
+def _barrier(problem: ScaledSum, point: Array, weight: float) -> tuple[float, Array, Array]:
+    """The barrier function, infinite outside its domain, the columns of exp(-t) S, and a Cholesky factor of I - them.
+
+    Outside the domain the factor is empty.
+    """
     scaled = problem.scaled(point[:-1]) * np.exp(-point[-1] / 2)
     try:
         factor = cholesky(np.eye(len(scaled)) - scaled @ scaled.T, lower=True)
     except LinAlgError:
-        return np.inf, scaled
-    return weight * point[-1] - 2 * np.log(np.diag(factor)).sum(), solve_triangular(factor, scaled, lower=True)
+        return np.inf, scaled, np.empty((0, 0))
+    return weight * point[-1] - 2 * np.log(np.diag(factor)).sum(), scaled, factor
 
 
 def _bounded(problem: ScaledSum, point: Array) -> LeastSum:
     """Value and lower bound at a centre of the barrier function."""
-    _, scaled = _barrier(problem, point, 0.0)
-    flow = np.square(scaled).sum(0)
+    _, scaled, factor = _barrier(problem, point, 0.0)
+    flow = np.square(solve_triangular(factor, scaled, lower=True)).sum(0)
     share = len(problem.columns) + flow.sum()
     exponents = problem.edges.incidence @ point[:-1]
     masses = flow * np.exp(2 * exponents + point[-1]) / share
@@ -236,18 +243,6 @@ def _bounded(problem: ScaledSum, point: Array) -> LeastSum:
 def _better(first: LeastSum, second: LeastSum) -> LeastSum:
     least = min(first, second, key=lambda found: found.value)
     return replace(least, lower_bound=max(first.lower_bound, second.lower_bound))
-
-
-def _squares(columns: csr_array) -> csr_array:
-    """Kronecker square of every column of a sparse matrix: shape (rows, terms) to (rows^2, terms)."""
-    rows, terms = columns.shape
-    by_term = columns.tocsc()
-    counts = np.diff(by_term.indptr)
-    first = np.repeat(np.arange(by_term.nnz), np.repeat(counts, counts))
-    second = np.concatenate([np.tile(np.arange(a, b), b - a) for a, b in pairwise(by_term.indptr)])
-    entries = by_term.data[first] * by_term.data[second]
-    places = by_term.indices[first].astype(np.int64) * rows + by_term.indices[second]
-    return csr_array((entries, (places, np.repeat(np.arange(terms), counts**2))), shape=(rows**2, terms))
 
 
 def _top(matrix: Array) -> float:

@@ -43,8 +43,9 @@ def train_convolutional(
 
 
 def _train(study: str, seed: int, shape: Shape, settings: Convolutional, data: TensorDataset) -> nn.Sequential:
-    torch.manual_seed(named_generator(study, "convolutional", seed, "weights").initial_seed())
-    network = shape.network()
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(named_generator(study, "convolutional", seed, "weights").initial_seed())
+        network = shape.network()
     batches = DataLoader(
         data,
         settings.batch_size.value,
