@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 from drawing import assert_legible, assert_same_bytes
 from matplotlib.figure import Figure
+from rescaling_study import demonstrations, orbit_settings, trained
 from scipy.stats import spearmanr
 from synthetic import synthetic_study
 from synthetic_rescaling import (
@@ -24,11 +25,15 @@ from synthetic_rescaling import (
     sharpness,
     synthetic_rescaling,
 )
+from torch import nn
 
 from flatminima.errors import EmptyFigureError
 from flatminima.figures import orbits as orbits_figure
 from flatminima.figures import style
 from flatminima.figures.render import NO_DETAILS, RESCALING, draw, render
+from flatminima.rescaling.coordinates import volumes
+from flatminima.rescaling.invariants import measure_linear_orbits, measure_orbits
+from flatminima.rescaling.theorems import show_theorems
 
 NETWORKS = len(DEPTHS) * (SEEDS - 1)
 """Fully connected networks that did not diverge; the convolutional one is not among them."""
@@ -43,6 +48,19 @@ def study() -> Study:
 @pytest.fixture(scope="module")
 def drawn(study) -> dict[str, tuple[Figure, pd.DataFrame]]:
     return {name: draw(name, *study) for name in RESCALING}
+
+
+@pytest.fixture(scope="module")
+def computed() -> Study:
+    """Two networks of three layers and a linear one, whose least sharpness is of no concern here."""
+    subjects, settings = [trained(seed=seed) for seed in (0, 1)], (demonstrations(), orbit_settings())
+    theorems, areas = show_theorems("small", subjects, *settings), volumes("small", settings[0])
+    linear = trained(activation=nn.Identity, bias=False, family="linear")
+    orbits = (
+        measure_orbits("small", subjects, settings[1]),
+        measure_linear_orbits("small", [linear], {3: 1.0}, settings[1]),
+    )
+    return pd.concat([theorems[0], areas[0], *orbits]), pd.concat([theorems[1], areas[1]])
 
 
 def with_value(study: Study, experiment: str, statistic: str, value: float, **where) -> Study:
@@ -250,6 +268,15 @@ def test_one_depth_with_the_ends_alone_is_drawn(study, name, tmp_path):
     measures = measures[few & (measures["depth"] == 3) | measures["experiment"].str.startswith("area")]
     measures.to_parquet(tmp_path / "measures.parquet")
     curves[curves["depth"].eq(3) | curves["experiment"].str.startswith("area")].to_parquet(tmp_path / "curves.parquet")
+    render(name, tmp_path / "measures.parquet", tmp_path / "curves.parquet", tmp_path / name)
+    assert (tmp_path / f"{name}.svg").stat().st_size > 10_000
+    assert "absent" not in pd.read_csv(tmp_path / f"{name}.csv").columns
+
+
+@pytest.mark.parametrize("name", RESCALING)
+def test_every_figure_of_computed_networks(computed, name, tmp_path):
+    for table, kind in zip(computed, ("measures", "curves"), strict=True):
+        table.to_parquet(tmp_path / f"{kind}.parquet")
     render(name, tmp_path / "measures.parquet", tmp_path / "curves.parquet", tmp_path / name)
     assert (tmp_path / f"{name}.svg").stat().st_size > 10_000
     assert "absent" not in pd.read_csv(tmp_path / f"{name}.csv").columns
