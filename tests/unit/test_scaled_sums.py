@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from scipy.optimize import minimize, minimize_scalar
 
 from flatminima.errors import UserError
-from flatminima.rescaling.scaled_sums import Edges, ScaledSum, flow_bound, least_sum
+from flatminima.rescaling.flows import Edges, flow_bound
+from flatminima.rescaling.scaled_sums import ScaledSum, least_sum
 
 TOLERANCE = 1e-8
 SEEDS = st.integers(0, 10**6)
@@ -176,6 +177,7 @@ def test_a_flow_that_only_a_ridge_keeps_from_vanishing():
     dead_end = Edges(np.array([2, 0]), np.array([0, 1]), 2)
     assert flow_bound(np.array([3.0, 5.0]), np.array([0.5, 0.5]), dead_end) == 0
     assert flow_bound(np.array([3.0]), np.array([1.0]), Edges(np.array([1]), np.array([0]), 1)) == 0
+    assert flow_bound(np.array([3.0]), np.array([0.0]), Edges(np.array([1]), np.array([0]), 1)) == 0
 
 
 @settings(max_examples=30, deadline=None)
