@@ -14,23 +14,31 @@ from flatminima.figures.alpha import alpha
 from flatminima.figures.any_inputs import any_inputs
 from flatminima.figures.attacks import attacks
 from flatminima.figures.balls import balls
+from flatminima.figures.capacity import capacity
 from flatminima.figures.catapult import catapult
 from flatminima.figures.coordinates import coordinates
 from flatminima.figures.coupling import REPLICA, coupling
+from flatminima.figures.enumeration import enumeration
 from flatminima.figures.files import save
+from flatminima.figures.flips import flips
 from flatminima.figures.gains import gains
 from flatminima.figures.landscape import landscape
 from flatminima.figures.least_sharpness import least_sharpness
+from flatminima.figures.local_entropy import local_entropy
 from flatminima.figures.orbits import orbits
 from flatminima.figures.overview import overview
 from flatminima.figures.path_cosine import path_cosine
+from flatminima.figures.perceptron_overview import perceptron_overview
 from flatminima.figures.random_minima import random_minima
 from flatminima.figures.rescaling_overview import rescaling_overview
 from flatminima.figures.sharpness import sharpness
+from flatminima.figures.solvers import solvers
 from flatminima.figures.spectrum import spectrum
 from flatminima.figures.step_size import step_size
 from flatminima.figures.theory_overview import theory_overview
 from flatminima.figures.training import training
+from flatminima.figures.transitions import transitions
+from flatminima.figures.typical_distance import typical_distance
 from flatminima.figures.volume import volume
 from flatminima.figures.witnesses import witnesses
 from flatminima.provenance.tables import read_table
@@ -66,7 +74,17 @@ RESCALING: dict[str, Drawing] = {
     "landscape": landscape,
     "orbits": orbits,
 }
-FIGURES = TRAINING | THEORY | RESCALING
+PERCEPTRON: dict[str, Drawing] = {
+    "perceptron-overview": perceptron_overview,
+    "capacity": capacity,
+    "local-entropy": local_entropy,
+    "transitions": transitions,
+    "typical-distance": typical_distance,
+    "solvers": solvers,
+    "flips": flips,
+    "enumeration": enumeration,
+}
+FIGURES = TRAINING | THEORY | RESCALING | PERCEPTRON
 NO_DETAILS = pd.DataFrame(columns=["study", *REPLICA, "layer", "left", "right", "overlap"])
 
 

@@ -1,0 +1,96 @@
+"""How many solutions surround a typical one of each margin, at each distance (theory.md 3.3)."""
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+from scipy.interpolate import CubicSpline
+
+from flatminima.figures import perceptron_selection, style
+
+NAME = "local-entropy"
+EVERY = "all weights"
+FINE = 200
+FARTHEST = 3.0
+"""Largest distance of the close view, in distances of isolation."""
+
+
+@style.styled
+def local_entropy(measures: pd.DataFrame, curves: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
+    """Local entropy against distance by margin, out to long distances and close by.
+
+    Returns:
+        The figure, and its points: margin, distance, local_entropy and all_weights, the entropy of all at the distance.
+
+    Raises:
+        EmptyFigureError: if local entropies were not computed.
+    """
+    plotted = surroundings(curves)
+    load = perceptron_selection.chosen_load(measures, NAME)
+    isolation = perceptron_selection.isolation(measures, NAME, load)
+    page = style.figure(4.2, message(plotted, load, isolation))
+    left, right = axes = page.subplots(1, 2)
+    for panel in axes:
+        draw(panel, plotted)
+    _come_close(right, plotted, isolation)
+    left.set(ylabel=perceptron_selection.LOCAL_ENTROPY, title="Out to long distances")
+    right.set_title("Close by")
+    style.legend_below(page, list(axes), columns=3, last=[EVERY])
+    return page, plotted
+
+
+def surroundings(curves: pd.DataFrame) -> pd.DataFrame:
+    """Local entropy by margin and distance, in ascending order; distances without a saddle point are missing.
+
+    Raises:
+        EmptyFigureError: if there is none.
+    """
+    rows = perceptron_selection.curves(curves, NAME, "local_entropy").drop(columns=["curve", "error_bound"])
+    rows = rows.rename(columns={"x": "distance", "y": "margin", "value": "local_entropy"}).dropna()
+    rows = rows.assign(all_weights=perceptron_selection.all_weights(rows["distance"].to_numpy()))
+    columns = ["margin", "distance", "local_entropy", "all_weights"]
+    return rows[columns].sort_values(columns, ignore_index=True)
+
+
+def message(plotted: pd.DataFrame, load: float, isolation: float) -> str:
+    """The figure's one message: how isolated solutions of margin zero are, and those of the highest margin are not."""
+    highest = plotted[plotted["margin"] == plotted["margin"].max()]
+    return (
+        f"At α = {load:g}, typical solutions of margin 0 have none around up to distance {isolation:.2g}; around those "
+        f"of\nmargin {highest['margin'].iloc[0]:.3f} local entropy is at least {highest['local_entropy'].min():.1g} at "
+        f"all distances from {style.scientific(highest['distance'].min())} to {highest['distance'].max():g}"
+    )
+
+
+def draw(panel: Axes, rows: pd.DataFrame) -> None:
+    """Draw the local entropy of every margin, that of all weights, and zero."""
+    for margin, look in perceptron_selection.shades(rows["margin"].unique()):
+        line = rows[rows["margin"] == margin]
+        label = rf"around $\kappa$ = {margin:.3g}"
+        panel.plot(*smooth(line["distance"], line["local_entropy"]), label=label, **look)
+    every = np.geomspace(rows["distance"].min(), rows["distance"].max(), FINE)
+    look = {"color": "0.55", "lw": 1, "ls": style.DASHDOT, "zorder": 0}
+    panel.plot(every, perceptron_selection.all_weights(every), label=EVERY, **look)
+    panel.axhline(0, color="black", lw=0.7)
+    panel.set(xlabel=perceptron_selection.DISTANCE)
+
+
+def smooth(distance: pd.Series, value: pd.Series) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """A cubic spline over ln(distance) through points in ascending order: FINE distances, and the values there."""
+    fine = np.geomspace(distance.iloc[0], distance.iloc[-1], FINE)
+    return fine, CubicSpline(np.log(distance), value)(np.log(fine))
+
+
+def _come_close(panel: Axes, rows: pd.DataFrame, isolation: float) -> None:
+    near = rows[rows["distance"] <= FARTHEST * isolation]
+    low, high = near["local_entropy"].min(), near["local_entropy"].max()
+    zero = near[near["margin"] == near["margin"].min()]
+    bottom = min(4 * low, -0.3 * high)
+    panel.axhspan(bottom, 0, color="0.92", lw=0, zorder=-1)
+    panel.plot(zero["distance"].iloc[:1], zero["local_entropy"].iloc[:1], ls="", marker="|", ms=9, mew=1.4, color="0.2")
+    words = "below 0: no solutions; the bar is where the\ncurve ends, for lack of a saddle point"
+    panel.text(0.03, 0.03, words, va="bottom", transform=panel.transAxes)
+    panel.set(xscale="log", xlim=(rows["distance"].min(), FARTHEST * isolation), ylim=(bottom, 1.05 * high))
+    ticks = 10.0 ** np.arange(np.ceil(np.log10(rows["distance"].min()) - 1e-9), 0)
+    panel.set_xticks([tick for tick in ticks if tick <= FARTHEST * isolation])
