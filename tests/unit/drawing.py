@@ -15,9 +15,10 @@ from pathlib import Path
 import flatminima.figures.tables
 from flatminima.figures.render import render
 study, output = map(Path, sys.argv[1:3])
-overlaps = study / "overlaps.parquet"
+tables = (study / f"{kind}.parquet" for kind in ("overlaps", "curves"))
+details = next((table for table in tables if table.exists()), None)
 for name in sys.argv[3:]:
-    render(name, study / "measures.parquet", overlaps if overlaps.exists() else None, output / name)
+    render(name, study / "measures.parquet", details, output / name)
 assert "torch" not in sys.modules
 """
 

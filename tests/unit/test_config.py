@@ -13,7 +13,7 @@ from flatminima.config import Config, Experiment, Sourced, load, nearest, parse
 from flatminima.errors import UserError
 
 ROOT = Path(__file__).resolve().parents[2]
-PLAIN = {"task", "family", "kind", "name", "title", "data_root", "embedded"}
+PLAIN = {"task", "family", "kind", "name", "title", "data_root", "embedded", "study", "rectified", "linear"}
 """Fields that say what is run, not how: no hyperparameters."""
 ANYWHERE = "chosen"
 

@@ -6,7 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
+from perceptron_study import small_perceptron
 from references import layers, normal
+from rescaling_study import small_rescaling
 from theory_study import small_theory
 
 from flatminima.claims.ledger import load_ledger
@@ -117,8 +119,9 @@ def experiments(studies):
 
 @pytest.fixture(scope="module")
 def theory():
-    """Measures of a theory study as small as can be, all parts in one table."""
-    return small_theory(depths=[3])
+    """Measures of the studies that need no data of their own, as small as can be, all parts in one table."""
+    solvers = ("reinforced-bp", "focusing-bp", "sbpi", "annealing", "sgd", "straight-through-sgd", "replicated-sgd")
+    return pd.concat([small_theory(depths=[3]), small_rescaling(), small_perceptron(solvers)], ignore_index=True)
 
 
 def measured_statistics(rectified):
@@ -181,4 +184,7 @@ def test_every_claim_shows_figures_that_are_drawn(shipped, experiments):
 
 def test_claims_are_told_apart_by_their_ids(shipped):
     ids = [claim.id for claim in shipped]
-    assert ids == ["M1", "M2", "M3", "M4", "M5", "I2", "I3", "I4", "I5", "I6", "I7"]
+    assert ids == [
+        *("M1", "M2", "M3", "M4", "M5", "I2", "I3", "I4", "I5", "I6", "I7"),
+        *("D1", "D2", "D3", "D4", "D5", "D6", "D7", "B1", "P1", "P2", "P3", "P4", "P5", "P6", "P7"),
+    ]

@@ -337,3 +337,15 @@ def test_two_weights_by_a_line_search():
     group = Rescaling(model, "layers")
     line = minimize_scalar(lambda h: top(matrix, group, torch.tensor([h])), bounds=(-5, 5), method="bounded")
     assert flattest(operator, group).value == pytest.approx(line.fun, rel=TOLERANCE)
+
+
+def test_indefinite_curvature_is_not_convex():
+    """docs/rescaling.md: [[1, r], [r, -1]] has a logarithm that is concave for h > 0, by its closed form."""
+    group = Rescaling(perceptron([1, 1, 1], bias=False), "layers")
+    matrix = torch.tensor([[1.0, 2.0], [2.0, -1.0]], dtype=DTYPE)
+    logs = []
+    for h in (0.2, 0.4, 0.6):
+        found = top(matrix, group, torch.tensor([h], dtype=DTYPE))
+        assert found == pytest.approx(math.sqrt(5 + math.sinh(2 * h) ** 2) - math.sinh(2 * h), rel=1e-12)
+        logs.append(math.log(found))
+    assert logs[1] > (logs[0] + logs[2]) / 2 + 1e-3

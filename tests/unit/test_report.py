@@ -80,7 +80,7 @@ def test_every_hyperparameter_is_shown_with_its_source(results, study):
         for key, v in value.items()
     ]
     hyperparameters = [found for found in hyperparameters if found[0][-1] != "conditions"] + conditions
-    assert len(hyperparameters) > 20
+    assert len(hyperparameters) > 15
     for (section, *path), value, source in hyperparameters:
         header, *rows = shown_tables[sections.index(section)]
         column = header.index("value") if "value" in header else header.index(path.pop(0))

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from scipy.optimize import minimize, minimize_scalar
 
 from flatminima.errors import UserError
-from flatminima.rescaling.scaled_sums import Edges, ScaledSum, flow_bound, least_sum
+from flatminima.rescaling.flows import Edges, flow_bound
+from flatminima.rescaling.scaled_sums import ScaledSum, least_sum
 
 TOLERANCE = 1e-8
 SEEDS = st.integers(0, 10**6)
@@ -150,8 +151,11 @@ def test_compression_keeps_the_function(seed, size):
 
 
 def test_few_terms_are_not_compressed():
-    problem = random_sum(1, 5, terms=4)
-    assert problem.compressed() is problem
+    """Exponents of as many terms as dimensions, or fewer, keep them."""
+    problem = random_sum(1, 5, dimension=4, terms=4)
+    np.testing.assert_array_equal(problem.compressed().columns, problem.columns)
+    np.testing.assert_array_equal(problem.compressed().edges.source, problem.edges.source)
+    np.testing.assert_array_equal(problem.compressed().edges.target, problem.edges.target)
 
 
 @settings(max_examples=100, deadline=None)
@@ -173,6 +177,7 @@ def test_a_flow_that_only_a_ridge_keeps_from_vanishing():
     dead_end = Edges(np.array([2, 0]), np.array([0, 1]), 2)
     assert flow_bound(np.array([3.0, 5.0]), np.array([0.5, 0.5]), dead_end) == 0
     assert flow_bound(np.array([3.0]), np.array([1.0]), Edges(np.array([1]), np.array([0]), 1)) == 0
+    assert flow_bound(np.array([3.0]), np.array([0.0]), Edges(np.array([1]), np.array([0]), 1)) == 0
 
 
 @settings(max_examples=30, deadline=None)

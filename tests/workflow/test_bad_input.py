@@ -289,7 +289,7 @@ def collect_arguments(folder: Path, results: Path) -> list[str]:
 
 
 def figure_arguments(folder: Path, results: Path) -> list[str]:
-    tables = [f"--measures={results}/measures.parquet", f"--overlaps={results}/overlaps.parquet"]
+    tables = [f"--measures={results}/measures.parquet", f"--details={results}/overlaps.parquet"]
     return ["figure", *tables, f"--output={folder}/new/coupling", "coupling"]
 
 

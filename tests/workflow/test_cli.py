@@ -10,8 +10,9 @@ import yaml
 from project import ROOT, TINY
 
 COMMANDS = [
-    "data", "bound", "train", "measure", "crosscheck", "attack", "construct", "converge", "collect", "figure", "table",
-    "claims", "report", "verdicts", "readme", "schema", "validate",
+    "data", "bound", "train", "measure", "crosscheck", "attack", "construct", "converge", "convolve", "orbit",
+    "linear-orbit", "rescale", "volume", "replica", "enumerate", "solve", "collect", "figure", "table", "claims",
+    "report", "verdicts", "readme", "schema", "validate",
 ]  # fmt: skip
 
 
@@ -72,7 +73,7 @@ def test_verdicts_of_a_run_are_printed_with_the_places_of_its_reports(command, f
     ended = command("verdicts", finished.folder / "results")
     assert ended.code == 0
     verdicts: dict[str, dict[str, str]] = {}
-    studies = ("digits", "patches", "theory")
+    studies = ("digits", "patches", "perceptron", "rescaling", "theory")
     for study in studies:
         page = finished.folder / "results" / study / "report" / "index.html"
         assert f"report: {page}" in ended.output.splitlines()
@@ -98,7 +99,7 @@ def test_verdicts_of_a_run_are_printed_with_the_places_of_its_reports(command, f
 def test_an_unknown_figure_or_table_is_named(command, finished, tmp_path, arguments, message):
     results = finished.folder / "results" / "digits"
     tables = [f"--measures={results}/measures.parquet"]
-    tables += [f"--overlaps={results}/overlaps.parquet"] if arguments[0] == "figure" else []
+    tables += [f"--details={results}/overlaps.parquet"] if arguments[0] == "figure" else []
     assert only_line(command(*arguments, *tables, f"--output={tmp_path}/out")).startswith(message)
     assert list(tmp_path.iterdir()) == []
 
@@ -162,7 +163,7 @@ def test_a_figure_without_anything_to_show_says_so_and_the_run_goes_on(command, 
     results = finished.folder / "results" / "digits"
     measures = pd.read_parquet(results / "measures.parquet")
     measures[measures["final"]].to_parquet(tmp_path / "measures.parquet")
-    tables = [f"--measures={tmp_path}/measures.parquet", f"--overlaps={results}/overlaps.parquet"]
+    tables = [f"--measures={tmp_path}/measures.parquet", f"--details={results}/overlaps.parquet"]
     ended = command("figure", "training", *tables, f"--output={tmp_path}/training")
     reason = "figure training: no network along training; set `snapshots` of an experiment in config.yaml"
     assert (ended.code, ended.error) == (0, f"{reason}\n")

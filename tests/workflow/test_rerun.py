@@ -5,7 +5,10 @@ from project import different
 
 ALL = "study=digits", "study=patches"
 REPORTS = {("report", study) for study in ALL}
-FIGURES = ["sharpness-noisy", "gains", "coupling", "training", "path-cosine", "overview"]
+FIGURES = {
+    "study=patches": ["sharpness-noisy", "gains", "coupling", "training", "path-cosine", "overview"],
+    "study=digits": ["sharpness-noisy", "sharpness-labels", "gains", "coupling", "training", "path-cosine", "overview"],
+}
 TABLES = ["sharpness", "balance", "coupling", "crosscheck"]
 
 
@@ -17,7 +20,7 @@ def evidence(study: str) -> set[tuple[str, str]]:
     """What follows from the measures of a study."""
     collected = {("collect", f"{study}, table={table}") for table in ("measures", "overlaps")}
     tables = {("table", f"{study}, name={name}") for name in TABLES}
-    return collected | figures(*FIGURES, study=study) | tables | {("claims", study), ("report", study)}
+    return collected | figures(*FIGURES[study], study=study) | tables | {("claims", study), ("report", study)}
 
 
 def test_one_figure_by_its_name(copied, finished):
@@ -30,7 +33,7 @@ def test_one_figure_by_its_name(copied, finished):
 
 def test_figures_can_be_drawn_again_on_demand(copied):
     planned = copied.planned("--forcerun=figure", "digits_figures")
-    assert planned == figures(*FIGURES, study="study=digits")
+    assert planned == figures(*FIGURES["study=digits"], study="study=digits")
 
 
 def test_a_changed_figure_is_drawn_again_with_the_page_alone(copied, finished):
@@ -83,12 +86,14 @@ def test_a_changed_step_size_runs_its_experiment_and_what_follows(copied):
 def test_changed_training_code_keeps_the_data(copied):
     copied.edit("src/flatminima/training/run.py", "DIVERGED = 1e3", "DIVERGED = 1e4")
     rules = {rule for rule, _ in copied.planned()}
-    assert rules == {"train", "measure", "crosscheck", "converge", "collect", "figure", "table", "claims", "report"}
+    kept = {"data", "bound", "attack", "construct", "volume", "replica", "enumerate", "solve"}
+    assert {"train", "measure", "crosscheck", "converge", "convolve", "orbit", "rescale", "claims"} <= rules
+    assert not rules & kept
 
 
 def test_a_changed_tolerance_of_a_claim_is_judged_again(copied):
     copied.edit("workflow/claims.yaml", "at_most: 1.01", "at_most: 1.02", count=2)
-    judged = {*ALL, "study=theory"}
+    judged = {*ALL, "study=theory", "study=rescaling", "study=perceptron"}
     assert copied.planned() == {(rule, study) for rule in ("claims", "report") for study in judged}
 
 
@@ -111,3 +116,19 @@ def test_changed_noise_starts_from_the_data(copied):
     assert {wildcards.split(", ")[0] for _, wildcards in planned} == {"study=patches"}
     assert ("data", "study=patches, task=noisy") in planned
     assert planned >= evidence("study=patches")
+
+
+def test_changed_orbits_are_measured_again_and_nothing_is_trained(copied):
+    copied.configure("studies", "rescaling", "orbits", "spread", "value", value=20.0)
+    planned = copied.planned()
+    assert {wildcards.split(", ")[0] for _, wildcards in planned} == {"study=rescaling"}
+    assert {"orbit", "linear_orbit", "rescale"} <= {rule for rule, _ in planned}
+    assert not {"convolve", "volume"} & {rule for rule, _ in planned}
+
+
+def test_a_changed_solver_runs_again_alone(copied):
+    copied.edit("src/flatminima/perceptron/gradient.py", "step_size: float = 0.3", "step_size: float = 0.2")
+    planned = copied.planned()
+    solved = {("solve", f"study=perceptron, solver={name}") for name in ("reinforced-bp", "sgd")}
+    assert solved <= planned
+    assert not {"replica", "enumerate"} & {rule for rule, _ in planned}

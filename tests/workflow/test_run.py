@@ -14,16 +14,27 @@ from flatminima.config import Config, load
 
 FIGURES = ["sharpness-noisy", "gains", "coupling", "training", "path-cosine", "overview"]
 TABLES = ["sharpness", "balance", "coupling", "crosscheck"]
-STUDIES = ["digits", "patches"]
+STUDIES = {"digits": ["noisy", "labels"], "patches": ["noisy"]}
 STAGES = ["data", "train", "measure", "figures", "tables", "claims", "report"]
 CLAIMS = {"digits": ["M1", "M2", "M3", "M4", "M5"], "patches": ["M5"]}
 CLAIMS["theory"] = ["M1", "M2", "M3", "M4", "I2", "I3", "I6", "I7"]
 THEORY_FIGURES = [
     "theory-overview", "least-sharpness", "random-minima", "any-inputs", "attacks", "witnesses", "step-size", "catapult"
 ]  # fmt: skip
-SHOWN = {"digits": (FIGURES, TABLES), "patches": (FIGURES, TABLES)}
+RESCALING_FIGURES = [
+    "rescaling-overview", "alpha", "volume", "spectrum", "balls", "coordinates", "landscape", "orbits"
+]  # fmt: skip
+PERCEPTRON_FIGURES = [
+    "perceptron-overview", "capacity", "local-entropy", "transitions", "typical-distance", "solvers", "flips",
+    "enumeration",
+]  # fmt: skip
+CLAIMS["rescaling"] = ["D1", "D2", "D3", "D4", "D5", "D6", "D7", "B1"]
+CLAIMS["perceptron"] = ["P1", "P2", "P3", "P4", "P5", "P6", "P7"]
+SHOWN = {"digits": ([*FIGURES, "sharpness-labels"], TABLES), "patches": (FIGURES, TABLES)}
 SHOWN["theory"] = (THEORY_FIGURES, ["falsification", "constructed", "convergence"])
-EVERY = [*STUDIES, "theory"]
+SHOWN["rescaling"] = (RESCALING_FIGURES, ["orbits", "theorems"])
+SHOWN["perceptron"] = (PERCEPTRON_FIGURES, ["thresholds", "solvers", "agreement"])
+EVERY = [*STUDIES, "theory", "rescaling", "perceptron"]
 
 
 def outputs(study: str) -> dict[str, list[str]]:
@@ -35,26 +46,40 @@ def outputs(study: str) -> dict[str, list[str]]:
         "claims": ["claims.json"],
         "report": ["report/index.html"],
     }
-    files = (theory_stages() if study == "theory" else training_stages(study)) | shown
+    files = (training_stages(study) if study in STUDIES else OTHER_STAGES[study]) | shown
     return {stage: [f"results/{study}/{file}" for file in names] for stage, names in files.items()}
 
 
-def theory_stages() -> dict[str, list[str]]:
-    parts = [f"measures/{part}.parquet" for part in ("attack_bound", "minima", "residual", "catapult")]
-    return {"measure": ["measures.parquet", *parts]}
+def parts(tables: dict[str, list[str]]) -> list[str]:
+    return [f"{table}{part}.parquet" for table, names in tables.items() for part in ["", *(f"/{n}" for n in names)]]
+
+
+THEOREMS = ["theorems-depth2", "theorems-depth3", "theorems-convolutional", "volume"]
+ORBITS = ["orbit-depth2", "orbit-depth3", "orbit-convolutional", "orbit-linear"]
+PERCEPTRON = ["typical", "surroundings", "transitions", "enumeration", "solver-reinforced-bp", "solver-sgd"]
+OTHER_STAGES = {
+    "theory": {"measure": parts({"measures": ["attack_bound", "minima", "residual", "catapult"]})},
+    "rescaling": {
+        "train": ["networks/convolutional.safetensors"],
+        "measure": parts({"measures": THEOREMS + ORBITS, "curves": THEOREMS}),
+    },
+    "perceptron": {"measure": parts({"measures": PERCEPTRON, "curves": PERCEPTRON})},
+}
 
 
 def training_stages(study: str) -> dict[str, list[str]]:
     experiments = yaml.safe_load(TINY.read_text())["studies"][study]["experiments"]
     shapes = [f"{name}-depth{depth}" for name, run in experiments.items() for depth in run["depths"]["value"]]
-    tables = [table + part for table in ("measures", "overlaps") for part in ["", *(f"/{run}" for run in experiments)]]
-    tables.append("measures/crosscheck-noisy")
+    tasks = STUDIES[study]
+    tables = parts(
+        {"measures": [*experiments, *(f"crosscheck-{task}" for task in tasks)], "overlaps": list(experiments)}
+    )
     return {
-        "data": ["data/noisy.safetensors", "data/noisy-moments.safetensors", "data/noisy.sha256"],
-        "train": ["bounds/noisy.json"]
+        "data": [f"data/{task}{end}" for task in tasks for end in (".safetensors", "-moments.safetensors", ".sha256")],
+        "train": [f"bounds/{task}.json" for task in tasks]
         + [f"networks/{shape}.safetensors" for shape in shapes]
         + [f"histories/{shape}.parquet" for shape in shapes],
-        "measure": [f"{table}.parquet" for table in tables],
+        "measure": tables,
     }
 
 
@@ -110,11 +135,12 @@ def test_the_measures_name_every_network(finished, study):
 @pytest.mark.parametrize("study", STUDIES)
 def test_the_checksums_are_those_of_the_files(finished, study):
     folder = finished.folder / "results" / study / "data"
-    lines = (folder / "noisy.sha256").read_text().splitlines()
-    named = dict(line.split("  ")[::-1] for line in lines)
-    assert sorted(named) == ["noisy-moments.safetensors", "noisy.safetensors"]
-    for name, digest in named.items():
-        assert hashlib.sha256((folder / name).read_bytes()).hexdigest() == digest
+    for task in STUDIES[study]:
+        lines = (folder / f"{task}.sha256").read_text().splitlines()
+        named = dict(line.split("  ")[::-1] for line in lines)
+        assert sorted(named) == [f"{task}-moments.safetensors", f"{task}.safetensors"]
+        for name, digest in named.items():
+            assert hashlib.sha256((folder / name).read_bytes()).hexdigest() == digest
 
 
 @pytest.mark.parametrize("study", EVERY)
@@ -167,6 +193,7 @@ def test_a_dry_run_from_nothing_plans_all_and_writes_nothing(project):
     planned = project.planned()
     assert {rule for rule, _ in planned} == {
         "data", "bound", "train", "measure", "crosscheck", "attack", "construct", "converge",
+        "convolve", "orbit", "linear_orbit", "rescale", "volume", "replica", "enumerate", "solve",
         "collect", "figure", "table", "claims", "report",
     }  # fmt: skip
     networks = sum("/networks/" in file for study in STUDIES for file in outputs(study)["train"])

@@ -18,6 +18,7 @@ LABELS = {"relu": "depth {}", "convolutional": "convolutional"}
 SHARPNESS = r"trained $\lambda_{\max}$"
 MINIMUM = "orbit minimum"
 EQUAL = "no gain"
+HOLLOW = "layers alone (hollow)"
 TICKS = (1.0, 2.0, 3.0, 5.0)
 
 
@@ -41,7 +42,7 @@ def orbits(measures: pd.DataFrame, _curves: pd.DataFrame) -> tuple[Figure, pd.Da
     third.sharey(second)
     second.set(xlabel=SHARPNESS, ylabel="test error [%]")
     third.set(xlabel=f"{MINIMUM} ({units['kind'].iloc[0]})")
-    style.legend_below(page, [first], columns=5, last=[EQUAL])
+    style.legend_below(page, [first], columns=3, last=[HOLLOW, EQUAL])
     return page, plotted
 
 
@@ -90,11 +91,9 @@ def _looks(rows: pd.DataFrame) -> list[tuple[str, pd.DataFrame, dict[str, Any]]]
 
 def _draw_minima(panel: Axes, rows: pd.DataFrame) -> None:
     for label, shape, look in _looks(rows):
-        for kind, filling in (("layers", {"mfc": "none"}), ("units", {})):
+        for kind, name, filling in (("layers", HOLLOW, {"mfc": "none"}), ("units", label, {})):
             shown = shape[shape["kind"] == kind]
-            panel.plot(
-                shown["gauss_newton_sharpness"], shown["orbit_minimum"], label=f"{label}, {kind}", **look | filling
-            )
+            panel.plot(shown["gauss_newton_sharpness"], shown["orbit_minimum"], label=name, **look | filling)
     ends = [rows["orbit_minimum"].min(), rows["gauss_newton_sharpness"].max()]
     panel.plot(ends, ends, color="black", lw=1, ls=style.DASHDOT, zorder=0, label=EQUAL)
     panel.set(xscale="log", yscale="log", xlabel=SHARPNESS, ylabel=MINIMUM)

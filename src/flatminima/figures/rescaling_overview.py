@@ -72,12 +72,12 @@ def floors(measures: pd.DataFrame) -> pd.DataFrame:
 
 def message(rescaled: pd.DataFrame, linear: pd.DataFrame) -> str:
     """The figure's one message: how sharp one function is made, and how close linear networks' floors are to theory."""
-    found = linear[linear["kind"] == LINEAR["orbit_linear"]]["sharpness_ratio"]
-    sharpest = style.scientific(rescaled["sharpness_ratio"].max())
+    floors = linear.loc[linear["kind"] == LINEAR["orbit_linear"], "sharpness_ratio"]
+    ratios = rescaled["sharpness_ratio"]
     return (
-        f"Rescaling makes one function up to {sharpest} times sharper, but never flatter "
-        f"than a floor;\nfor {len(found)} linear networks that floor is the flattest of all minima, "
-        f"to within {style.scientific((found - 1).abs().max())}"
+        f"Rescaling makes one function up to {style.scientific(ratios.max())} times as sharp as its floor, "
+        f"below it in {(ratios < 1).sum()} of {len(ratios)} cases;\nfor {len(floors)} linear networks the floor is the "
+        f"flattest of all minima, to within {style.scientific((floors - 1).abs().max())}"
     )
 
 
@@ -87,7 +87,7 @@ def _draw_heights(panel: Axes, rows: pd.DataFrame) -> None:
     trained = rows[rows["alpha"] == 1]
     panel.plot(trained["alpha"], trained["sharpness_ratio"], **style.TRAINED)
     panel.axhline(1, color="black", lw=1, ls=style.DASHDOT, zorder=0, label=FLOOR)
-    errors = " / ".join(f"{100 * error:.1f}" for error in trained["test_error"])
+    errors = " / ".join(_percent(line["test_error"]) for _, line in rows.groupby("depth"))
     panel.text(
         0.5,
         0.93,
@@ -98,6 +98,11 @@ def _draw_heights(panel: Axes, rows: pd.DataFrame) -> None:
     )
     panel.set(xscale="log", yscale="log", xlabel=FACTOR, ylabel="sharpness / floor")
     panel.set_title("No ceiling: networks with rectifiers, rescaled")
+
+
+def _percent(errors: pd.Series) -> str:
+    ends = [f"{100 * error:.1f}" for error in (errors.min(), errors.max())]
+    return "–".join(dict.fromkeys(ends))
 
 
 def _draw_floors(panel: Axes, rows: pd.DataFrame) -> None:

@@ -127,8 +127,9 @@ def _summary(measures: pd.DataFrame, statement: Statement) -> pd.DataFrame:
     if statement.control:
         table["control_best"] = _values(measures, statement, statement.control).groupby(SHAPE).agg(best)
     words = dict(zip(WORDS, statement, strict=False))
-    table = table.assign(**words).reset_index().sort_values(SHAPE, ascending=[False, True])
-    return table[[*WORDS, *SHAPE, "networks", "worst", "control_best"]]
+    columns = [*WORDS, *SHAPE, "networks", "worst", "control_best"]
+    shown: pd.DataFrame = table.assign(**words).reset_index()[columns].sort_values(SHAPE, ascending=[False, True])
+    return shown
 
 
 def _values(measures: pd.DataFrame, statement: Statement, ending: str) -> pd.Series:

@@ -10,7 +10,7 @@ from flatminima.figures import rescaling_selection, style
 COUNTS = ["large_eigenvalues", "promised_eigenvalues", "parameters"]
 LOOKS = {
     "spectrum_trained": ("trained", {"color": style.BLUE}),
-    "spectrum_rescaled": ("rescaled", {"color": style.VERMILION}),
+    "spectrum_rescaled": ("rescaled", {"color": style.VERMILION, "lw": 2.4}),
 }
 LEVEL = "largest of the trained network"
 PROMISED = "number promised by theory"

@@ -172,7 +172,9 @@ def _entries(axes: Sequence[Axes], last: Sequence[str]) -> dict[str, list[Any]]:
 
 
 def scientific(value: float) -> str:
-    """A number with one significant digit and a power of ten: 8×10⁻⁵, or 10⁸."""
+    """A number with one significant digit and a power of ten: 8×10⁻⁵, 10⁸, or 0."""
+    if value == 0:
+        return "0"
     digit, _, power = f"{value:.0e}".partition("e")
     raised = f"10{str(int(power)).translate(SUPERSCRIPTS)}"
     return raised if digit == "1" else f"{digit}×{raised}"

@@ -25,7 +25,7 @@ from flatminima.training.progress import Progress
 OTHER_LOAD, NEGATIVE, FAR = "-other_load", "-negative", "-far"
 HEAVIER = 1.4
 """Factor of alpha in the control of agreement."""
-SHORT, LONG, NEAREST = 0.25, 0.46, 0.05
+SHORT, LONG, NEAREST = 0.25, 0.5, 0.05
 """Distances up to which and from which the order of surroundings is compared, and the least one at all."""
 FLIPPED = (0.05, 0.1)
 PAIRS = 300
@@ -54,12 +54,13 @@ class Enumerated:
 
     @property
     def pairs(self) -> Array:
-        """Distances between neighbouring numbers of flips, over which curves are averaged."""
-        return (np.arange(1, self.size // 2) + 0.5) / self.size
+        """Distances between neighbouring numbers of flips, over which curves are averaged, up to one half."""
+        return (np.arange(1, self.size // 2 + 1) + 0.5) / self.size
 
     def paired(self, values: Array) -> Array:
         """Means over neighbouring numbers of flips, odd and even: their stabilities lie on different lattices."""
-        return (values[1 : self.size // 2] + values[2 : self.size // 2 + 1]) / 2
+        half = self.size // 2
+        return (values[1 : half + 1] + values[2 : half + 2]) / 2
 
 
 def enumerate_perceptrons(study: str, settings: Enumeration) -> Tables:
@@ -129,7 +130,9 @@ def _statistics(found: Enumerated) -> dict[str, Values]:
     agreement = {
         end: {
             "count_error": abs(zero - float(saddle_point(load).entropy)),
-            "local_error": np.abs(_measured_local(found) - _theory_local(found, load))[pairs >= NEAREST].max(),
+            "local_error": np.abs(_measured_local(found) - _theory_local(found, load))[
+                (pairs >= NEAREST) & (pairs < 0.5)
+            ].max(),
         }
         for end, load in {"": found.load, OTHER_LOAD: HEAVIER * found.load}.items()
     }
@@ -150,10 +153,10 @@ def _measured_local(found: Enumerated) -> Array:
 
 
 def _theory_local(found: Enumerated, load: float) -> Array:
-    """The same by theory, for large N."""
+    """The same by theory, for large N; NaN beyond one half."""
     d = np.arange(1, found.size // 2 + 1) / found.size
     values = local_entropy(load, d, 0.0).entropy - entr(d) - entr(1 - d)
-    return found.paired(np.append([np.nan], values))
+    return found.paired(np.concatenate([[np.nan], values, [np.nan]]))
 
 
 def _curves(study: str, found: Enumerated, *, largest: bool) -> list[pd.DataFrame]:

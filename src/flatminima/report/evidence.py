@@ -11,8 +11,12 @@ from flatminima.claims.verdicts import Verdict
 from flatminima.config import parse
 from flatminima.errors import UserError
 
-CONTROL_ENDS = ("-unbalanced", "-planted", "-tanh", "-trained", "-rotated", "-unminimised")
-CONTROL_STARTS = ("catapult_start", "attack_coloured")
+CONTROL_ENDS = (
+    *("-unbalanced", "-planted"),
+    *("-tanh", "-trained", "-rotated", "-unminimised"),
+    *("-negative", "-other_load", "-far"),
+)
+CONTROL_STARTS = ("catapult_start", "attack_coloured", "enumerated_typical")
 SYMBOLS = {
     Verdict.REPRODUCED: "✓",
     Verdict.PARTIAL: "◐",

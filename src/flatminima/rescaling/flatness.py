@@ -93,7 +93,8 @@ def disjoint_boxes(
     powers = torch.arange(copies + 1).double()
     ends = torch.tensor([size - radius, size + radius], dtype=torch.float64).log()
     boxed = landscape.point + radius * (2 * _uniform(generator, points, len(landscape.point)) - 1)
-    losses = torch.tensor([[landscape.value(torch.exp(k * exponents) * p) for p in boxed] for k in powers])
+    found = [[landscape.value(torch.exp(k * exponents) * point) for point in boxed] for k in powers]
+    losses = torch.tensor(found, dtype=torch.float64)
     return Boxes(
         alpha=alpha,
         intervals=ends + (powers * exponents[largest]).unsqueeze(1),

@@ -16,8 +16,9 @@ from torch import Tensor
 from flatminima.curvature.eigensolvers import eigenpairs
 from flatminima.curvature.operators import Operator
 from flatminima.errors import UserError
+from flatminima.rescaling.flows import Array, Edges
 from flatminima.rescaling.maps import Rescaling
-from flatminima.rescaling.scaled_sums import Array, Edges, LeastSum, ScaledSum, least_sum
+from flatminima.rescaling.scaled_sums import LeastSum, ScaledSum, least_sum
 
 KRYLOV = 4
 """Products at the start, before the first minimisation."""

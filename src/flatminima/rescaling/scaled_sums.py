@@ -5,72 +5,24 @@ exponentials of linear functions of h, so its logarithm is convex; the largest o
 """
 
 from dataclasses import dataclass, replace
-from functools import cached_property
 from typing import Self
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.linalg import LinAlgError, cho_factor, cho_solve, cholesky, eigvalsh, solve_triangular
-from scipy.sparse import csr_array, vstack
 
 from flatminima.errors import UserError
-
-Array = NDArray[np.float64]
+from flatminima.rescaling.flows import Array, Edges, flow_bound
 
 GROWTH = 20.0
 """Of the barrier's weight from one centre to the next."""
 CENTRED = 0.3
-"""Newton decrement at which a centre is near enough for the next."""
+"""Squared Newton decrement at which a centre is near enough for the next."""
 ARMIJO, SHRINK = 0.1, 0.5
 STEPS = 400
 LONGEST = 2.0
 """Largest change of a log-scale in one step."""
 RIDGE = 1e-12
-CORRECTIONS = 10
-CONSERVED = 1e-12
-"""Imbalance at a node, relative to the whole flow, that is left to rounding."""
-TINY = 1e-300
 SLACK = 1e-14
-
-
-@dataclass(frozen=True)
-class Edges:
-    """Which log-scales each term's exponent is a difference of: term q is an edge from a node to a node.
-
-    Attributes:
-        source: shape (terms,); a term's exponent is h[target] - h[source], with h = 0 at the fixed node n.
-        target: see source.
-        size: number n of free nodes.
-    """
-
-    source: NDArray[np.int64]
-    target: NDArray[np.int64]
-    size: int
-
-    @cached_property
-    def incidence(self) -> csr_array:
-        """E, shape (terms, n)."""
-        terms = np.arange(len(self.source))
-        both = csr_array(
-            (np.repeat([1.0, -1.0], len(terms)), (np.tile(terms, 2), np.concatenate([self.target, self.source]))),
-            shape=(len(terms), self.size + 1),
-        )
-        return both[:, : self.size]
-
-    @cached_property
-    def slopes(self) -> csr_array:
-        """Derivatives in (h, t) of the logarithms of the terms exp(-2 (E h)_q - t), shape (n + 1, terms)."""
-        return csr_array(vstack([-2 * self.incidence.T, -np.ones((1, len(self.source)))]))
-
-    def laplacian(self, weights: Array) -> Array:
-        """E' diag(weights) E, the weighted Laplacian of the graph without its fixed node, shape (n, n)."""
-        nodes = self.size + 1
-        flows = (
-            np.bincount(self.source * nodes + self.target, weights, nodes**2).astype(np.float64).reshape(nodes, nodes)
-        )
-        np.fill_diagonal(flows, 0)
-        laplacian: Array = np.diag(flows.sum(0) + flows.sum(1)) - flows - flows.T
-        return laplacian[: self.size, : self.size]
 
 
 @dataclass(frozen=True)
@@ -96,15 +48,20 @@ class ScaledSum:
         return scaled
 
     def compressed(self) -> Self:
-        """The same function of h with few terms: those of one exponent are replaced by a square root of their sum."""
-        pairs = np.stack([self.edges.source, self.edges.target])
-        distinct, of = np.unique(pairs, axis=1, return_inverse=True)
-        dimension, terms = self.columns.shape
-        if distinct.shape[1] * dimension >= terms:
-            return self
-        roots = [_root(self.columns[:, of == index]) for index in range(distinct.shape[1])]
-        source, target = np.repeat(distinct, dimension, axis=1)
-        return replace(self, columns=np.concatenate(roots, 1), edges=Edges(source, target, self.edges.size))
+        """The same function of h with fewer terms.
+
+        Where more terms than dimensions have one exponent, a square root of their sum takes their place.
+        """
+        nodes = self.edges.size + 1
+        keys, of, counts = np.unique(
+            self.edges.source * nodes + self.edges.target, return_inverse=True, return_counts=True
+        )
+        dimension = len(self.columns)
+        few, large = counts[of] <= dimension, np.flatnonzero(counts > dimension)
+        roots = [_root(self.columns[:, of == index]) for index in large]
+        source, target = np.divmod(np.append(keys[of[few]], np.repeat(keys[large], dimension)), nodes)
+        columns = np.concatenate([self.columns[:, few], *roots], 1)
+        return replace(self, columns=columns, edges=Edges(source, target, self.edges.size))
 
 
 @dataclass(frozen=True)
@@ -156,34 +113,6 @@ def least_sum(problem: ScaledSum, tolerance: float, start: Array, gap: float = 0
     )
 
 
-def flow_bound(masses: Array, flow: Array, edges: Edges) -> float:
-    """A lower bound of sum_q c_q exp(-2 (E h)_q) over all h, by weighted arithmetic and geometric means.
-
-    For a flow f >= 0 with sum f = 1 that is conserved at every node, E' f = 0, the sum is at least
-    prod_q (c_q / f_q)^f_q whatever h; at the minimum f_q proportional to the terms attains it.
-
-    Args:
-        masses: c_q >= 0, shape (terms,).
-        flow: nearly conserved; it is corrected to conserve.
-        edges: the exponents.
-
-    Returns:
-        The bound, 0 if the flow cannot be corrected.
-    """
-    for _ in range(CORRECTIONS):
-        laplacian = edges.laplacian(flow)
-        laplacian[np.diag_indices_from(laplacian)] += RIDGE * laplacian.diagonal() + TINY
-        flow = flow * (1 - edges.incidence @ np.linalg.solve(laplacian, edges.incidence.T @ flow))
-        flow = flow.clip(min=0)
-        if np.abs(edges.incidence.T @ flow).max(initial=0) <= CONSERVED * flow.sum():
-            break
-    else:
-        return 0.0
-    flow = flow / flow.sum()
-    used = flow > 0
-    return float(np.exp(flow[used] @ np.log(masses[used] / flow[used])))
-
-
 @dataclass(frozen=True)
 class _Step:
     point: Array
@@ -191,7 +120,7 @@ class _Step:
 
 
 def _newton_step(problem: ScaledSum, point: Array, weight: float) -> _Step:
-    """One damped Newton step of the barrier function in (h, t), and the decrement before it."""
+    """One damped Newton step of the barrier function in (h, t), and its squared decrement."""
     value, columns, factor = _barrier(problem, point, weight)
     scaled = solve_triangular(factor, columns, lower=True)
     slopes = problem.edges.slopes

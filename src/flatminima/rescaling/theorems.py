@@ -15,7 +15,7 @@ from flatminima.rescaling.demonstrations import (
     unchanged,
 )
 from flatminima.rescaling.invariants import landscape
-from flatminima.rescaling.subjects import CONVOLUTIONAL, Subject
+from flatminima.rescaling.subjects import CONVOLUTIONAL, Subject, rows
 from flatminima.training.progress import Progress
 
 Tables = tuple[pd.DataFrame, pd.DataFrame]
@@ -24,9 +24,14 @@ NO_CURVES = pd.DataFrame(columns=["study", "experiment", "depth", "seed", "x", "
 
 
 def show_theorems(study: str, subjects: Sequence[Subject], settings: Demonstrations, orbit: Orbits) -> Tables:
-    """D1-D7 on the networks of the first seeds, the first of them in all detail unless it is convolutional."""
-    shown = [s for s in subjects if s.learned and s.labels["seed"] < settings.seeds.value]
-    progress, tables, curves = Progress(f"{study} theorems", len(shown)), [], []
+    """D1-D7 on the networks of the first seeds, the first of them in all detail unless it is convolutional.
+
+    Networks that did not learn are counted, in the first experiment.
+    """
+    chosen = [subject for subject in subjects if subject.labels["seed"] < settings.seeds.value]
+    shown = [subject for subject in chosen if subject.learned]
+    tables = [rows(study, s, f"random_layers{s.suffix}", {"diverged": 1.0}) for s in chosen if not s.learned]
+    progress, curves = Progress(f"{study} theorems", len(shown)), []
     for done, subject in enumerate(shown, 1):
         first = done == 1 and subject.labels["family"] != CONVOLUTIONAL
         tables += _theorems(study, subject, settings, first)
@@ -44,7 +49,7 @@ def show_theorems(study: str, subjects: Sequence[Subject], settings: Demonstrati
 def _theorems(study: str, subject: Subject, settings: Demonstrations, first: bool) -> list[pd.DataFrame]:
     """Rows of D1-D4, D6 and D7; only the first network sees more than the ends of each range."""
     alphas, radii, offsets = (
-        values if first else [values[0], values[-1]]
+        values if first else sorted({values[0], values[-1]})
         for values in (settings.alphas.value, settings.radii.value, settings.offsets.value)
     )
     return [

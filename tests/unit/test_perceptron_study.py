@@ -1,0 +1,155 @@
+"""The parts of a perceptron study: against theory.md's numbers, brute force, and definitions of their statistics."""
+
+from itertools import product
+
+import numpy as np
+import pandas as pd
+import pytest
+from perceptron_study import enumeration, runs, theory
+
+from flatminima.data.seeding import sequence
+from flatminima.perceptron.enumerated import enumerate_perceptrons
+from flatminima.perceptron.franz_parisi import local_entropy
+from flatminima.perceptron.instances import storage
+from flatminima.perceptron.searches import run_solver
+from flatminima.perceptron.transitions import transitions
+from flatminima.perceptron.typical import surroundings, typical_solutions
+
+KEY = ["experiment", "depth", "step_fraction", "seed", "statistic", "layer"]
+
+
+def values(table, experiment, statistic):
+    chosen = table[(table["experiment"] == experiment) & (table["statistic"] == statistic)]
+    return chosen.sort_values(["step_fraction", "seed", "layer"])["value"].to_numpy()
+
+
+def points(curves, name, y=None):
+    chosen = curves[(curves["experiment"] == name) & ((curves["y"] == y) if y is not None else True)]
+    return chosen.sort_values("x").set_index("x")["value"]
+
+
+@pytest.fixture(scope="module")
+def typical():
+    return typical_solutions("test", theory(loads=[0.5, 0.7]))
+
+
+@pytest.fixture(scope="module")
+def around():
+    return surroundings("test", theory())
+
+
+@pytest.fixture(scope="module")
+def enumerated():
+    return enumerate_perceptrons("test", enumeration())
+
+
+@pytest.fixture(scope="module")
+def solved():
+    return run_solver("test", "sgd", runs())
+
+
+def test_typical_solutions(typical):
+    """theory.md 3.2 and 3.3: phi(.5, 0) = .31439, which is all lost at the maximal margin; distances .339 and .186."""
+    measures, curves = typical
+    assert values(measures, "margin_solutions", "rarity")[1] == pytest.approx(0.31439, abs=1e-5)
+    assert values(measures, "margin_solutions", "distance_ratio")[1] == pytest.approx(0.186 / 0.339, abs=2e-3)
+    assert (values(measures, "margin_solutions-negative", "rarity") < 0).all()
+    assert (values(measures, "margin_solutions-negative", "distance_ratio") > 1).all()
+    assert points(curves, "capacity")[0.0] == pytest.approx(0.83308, abs=1e-5)
+    assert points(curves, "entropy", 0.5)[0.0] == pytest.approx(0.31439, abs=1e-5)
+    assert points(curves, "flip_error", 0.0)[0.0] == pytest.approx(0, abs=1e-9)
+
+
+def test_surroundings(around):
+    """theory.md 3.3 at alpha = .5: isolated up to .0070, positive and rising around solutions of maximal margin."""
+    measures, curves = around
+    assert values(measures, "zero_margin", "isolation") == pytest.approx([0.0070], abs=5e-5)
+    near = local_entropy(0.5, 0.5 * values(measures, "zero_margin", "isolation"), 0.0).entropy
+    assert values(measures, "zero_margin", "near_entropy") == pytest.approx(near, abs=1e-9)
+    assert near < 0 < values(measures, "high_margin", "near_entropy")
+    assert values(measures, "high_margin", "least_entropy") > 0 > values(measures, "zero_margin", "least_entropy")
+    assert values(measures, "high_margin", "least_slope") > 0
+    assert (values(measures, "ordering", "lead") > 0).all()
+    assert (values(measures, "ordering-far", "lead") < 0).any()
+    assert len(points(curves, "local_entropy", 0.0)) == 13
+
+
+def test_inside_the_gap_points_are_missing_and_nothing_is_made_up():
+    measures, curves = surroundings("test", theory(distances=[1e-4, 0.45]))
+    assert points(curves, "local_entropy", 0.0).index.min() > 3e-4
+    assert values(measures, "zero_margin", "smallest_distance") > 3e-4
+    assert values(measures, "high_margin", "smallest_distance") == 1e-4
+
+
+def test_transitions():
+    """theory.md 3.3: monotone up to .729, no gap up to about .748, capacity .833."""
+    measures, curves = transitions("test", theory(loads=[0.5]))
+    assert values(measures, "thresholds", "monotone_load") == pytest.approx([0.729], abs=5e-4)
+    assert values(measures, "thresholds", "connected_load") == pytest.approx([0.748], abs=5e-4)
+    assert values(measures, "thresholds", "capacity") == pytest.approx([0.833], abs=5e-4)
+    order = [points(curves, name)[0.5] for name in ("connected_margin", "monotone_margin", "maximal_margin")]
+    assert order == sorted(order)
+    assert order[2] == pytest.approx(0.41806, abs=1e-5)
+
+
+def test_enumeration_against_brute_force(enumerated):
+    """Rarity and mean distances recomputed from all 2^11 weights, over the same instances."""
+    measures, _ = enumerated
+    size, generator = 11, np.random.default_rng(sequence("test", "enumeration", 11, "0.5"))
+    patterns = storage(40, size, 0.5, generator).astype(int)
+    weights = np.array(list(product([-1, 1], repeat=size)))
+    logs, apart = {1: [], 3: []}, {1: [], 3: []}
+    for instance in patterns:
+        least = (weights @ instance.T).min(1)
+        for level in (1, 3):
+            found = weights[least >= level]
+            if len(found):
+                logs[level].append(np.log(len(found)) / size)
+            if len(found) > 1:
+                distances = (size - found @ found.T) / 2 / size
+                apart[level].append(distances.sum() / (len(found) * (len(found) - 1)))
+    first = measures[(measures["experiment"] == "enumerated") & (measures["seed"] == 0)].set_index("statistic")["value"]
+    assert first["rarity"] == pytest.approx(np.mean(logs[1]) - np.mean(logs[3]), abs=1e-12)
+    assert first["distance_ratio"] == pytest.approx(np.mean(apart[3]) / np.mean(apart[1]), rel=1e-12)
+
+
+def test_enumeration_agrees_with_theory_and_not_with_another(enumerated):
+    measures, curves = enumerated
+    assert (values(measures, "enumerated", "count_error") < 0.03).all()
+    assert (values(measures, "enumerated", "local_error") < 0.05).all()
+    assert (values(measures, "enumerated-other_load", "count_error") > 0.1).all()
+    assert (values(measures, "enumerated-other_load", "local_error") > 0.1).all()
+    assert (values(measures, "enumerated-negative", "rarity") < 0).all()
+    exact, expected = (points(curves, name).iloc[:-1] for name in ("exact_local", "exact_local_theory"))
+    assert exact.to_numpy() == pytest.approx(expected.to_numpy(), abs=0.05)
+
+
+def test_a_solver_is_followed_by_instance(solved):
+    """At alpha = .3 solved, at .9, beyond capacity, not; solutions have denser surroundings than typical ones."""
+    measures, curves = solved
+    assert values(measures, "attempts_sgd", "solved").tolist() == [1, 1, 0, 0]
+    assert values(measures, "attempts_sgd", "unsolved").tolist() == [0, 0, 1, 1]
+    assert values(measures, "attempts_sgd", "unsurveyed").tolist() == [0, 1, 1, 1]
+    assert values(measures, "above_sgd", "solved").tolist() == [0, 0]
+    assert values(measures, "easy_sgd", "solved").tolist() == [1, 1]
+    ratios = values(measures, "attempts_sgd", "flip_error_ratio").reshape(4, 2)
+    assert (ratios[:2] < 1).all()
+    assert np.isnan(ratios[2:]).all()
+    excess = values(measures, "attempts_sgd", "local_entropy_excess").reshape(4, 2)
+    assert (excess[0] > 0).all()
+    assert np.isnan(excess[1:]).all()
+    theory_entropy = local_entropy(0.3, [0.02, 0.05], 0.0).entropy
+    assert points(curves, "bp_entropy_sgd", 0.3).to_numpy() - theory_entropy == pytest.approx(excess[0], abs=1e-12)
+    assert points(curves, "success_sgd").to_dict() == {0.3: 1, 0.9: 0}
+
+
+@pytest.mark.parametrize("part", ["typical", "around", "enumerated", "solved"])
+def test_rows_are_told_apart(part, request):
+    measures, curves = request.getfixturevalue(part)
+    assert not measures.duplicated(KEY).any()
+    assert not curves.duplicated(["experiment", "x", "y"]).any()
+
+
+def test_the_same_seed_gives_the_same_rows(solved):
+    again, _ = run_solver("test", "sgd", runs())
+    pd.testing.assert_frame_equal(again, solved[0])

@@ -1,0 +1,39 @@
+"""Mistakes in the section of a rescaling study are explained in one line, those in its source study too."""
+
+import pytest
+import yaml
+from test_config import ROOT, message
+
+
+def with_rescaling(path, value):
+    """The shipped configuration, with one entry of the rescaling study changed."""
+    values = yaml.safe_load((ROOT / "config.yaml").read_text())
+    study = values["studies"]["rescaling"]
+    *parents, last = path.split(".")
+    for key in parents:
+        study = study[key]
+    study[last] = value
+    return values
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "expected"),
+    [
+        ("source.study", "digit", "source.study is 'digit': did you mean 'digits'? allowed: digits, patches, mnist"),
+        ("source.study", "theory", "source.study is 'theory': allowed: digits, patches, mnist"),
+        ("source.study", "rescaling", "source.study is 'rescaling': allowed: digits, patches, mnist"),
+        ("source.rectified", "relu_label", "source.rectified is 'relu_label': did you mean 'relu_labels'? allowed: "),
+        ("source.rectified", "linear", "source.rectified is 'linear': allowed: relu, relu_adam, "),
+        ("source.linear", "relu_labels", "source.linear is 'relu_labels': allowed: linear, residual, "),
+        ("source.linaer", "residual", "source.linaer: unknown key; did you mean 'linear'?"),
+        ("convolutional.channels.value", [], "convolutional.channels.value is []: list should have at least 1 item"),
+        ("demonstrations.exponent.value", -0.5, "demonstrations.exponent.value is -0.5: input should be greater than"),
+        ("demonstrations.box.value", 1, "demonstrations.box.value is 1: input should be less than 1"),
+        ("demonstrations.ranges.value", [2], "demonstrations.ranges.value is [2]: list should have at least 2 items"),
+        ("demonstrations.offsets.value", [0.0], "demonstrations.offsets.value.0 is 0.0: input should be greater than"),
+        ("orbits.landscape.value", 2, "orbits.landscape.value is 2: input should be greater than or equal to 3"),
+        ("orbits.tolerance", 1e-7, "orbits.tolerance is 1e-07: expected a mapping with the keys value, source"),
+    ],
+)
+def test_mistakes_in_a_rescaling_study_name_its_keys(path, value, expected):
+    assert message(with_rescaling(path, value)).startswith(f"studies.rescaling.{expected}")

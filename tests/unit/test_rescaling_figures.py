@@ -1,0 +1,322 @@
+"""Figures of a rescaling study hold the values of its measures and say in their titles what these amount to."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from drawing import assert_legible, assert_same_bytes
+from matplotlib.figure import Figure
+from rescaling_study import demonstrations, orbit_settings, trained
+from scipy.stats import spearmanr
+from synthetic import synthetic_study
+from synthetic_rescaling import (
+    ALPHAS,
+    AREA,
+    CONSTANT,
+    DEPTHS,
+    LEAST,
+    OFFSETS,
+    ORBIT_RATIO,
+    RADII,
+    RANGES,
+    RESCALED_SPECTRUM,
+    SEEDS,
+    TRAINED_SPECTRUM,
+    error,
+    sharpness,
+    synthetic_rescaling,
+)
+from torch import nn
+
+from flatminima.errors import EmptyFigureError
+from flatminima.figures import orbits as orbits_figure
+from flatminima.figures import style
+from flatminima.figures.render import NO_DETAILS, RESCALING, draw, render
+from flatminima.rescaling.coordinates import volumes
+from flatminima.rescaling.invariants import measure_linear_orbits, measure_orbits
+from flatminima.rescaling.theorems import show_theorems
+
+NETWORKS = len(DEPTHS) * (SEEDS - 1)
+"""Fully connected networks that did not diverge; the convolutional one is not among them."""
+Study = tuple[pd.DataFrame, pd.DataFrame]
+
+
+@pytest.fixture(scope="module")
+def study() -> Study:
+    return synthetic_rescaling()
+
+
+@pytest.fixture(scope="module")
+def drawn(study) -> dict[str, tuple[Figure, pd.DataFrame]]:
+    return {name: draw(name, *study) for name in RESCALING}
+
+
+@pytest.fixture(scope="module")
+def computed() -> Study:
+    """Two networks of three layers and a linear one, whose least sharpness is of no concern here."""
+    subjects, settings = [trained(seed=seed) for seed in (0, 1)], (demonstrations(), orbit_settings())
+    theorems, areas = show_theorems("small", subjects, *settings), volumes("small", settings[0])
+    linear = trained(activation=nn.Identity, bias=False, family="linear")
+    orbits = (
+        measure_orbits("small", subjects, settings[1]),
+        measure_linear_orbits("small", [linear], {3: 1.0}, settings[1]),
+    )
+    return pd.concat([theorems[0], areas[0], *orbits]), pd.concat([theorems[1], areas[1]])
+
+
+def with_value(study: Study, experiment: str, statistic: str, value: float, **where) -> Study:
+    """The study with one statistic of an experiment changed, in the rows where columns have the given values."""
+    measures, curves = study
+    chosen = (measures["experiment"] == experiment) & (measures["statistic"] == statistic)
+    chosen &= np.logical_and.reduce([measures[key] == is_ for key, is_ in where.items()])
+    assert chosen.any()
+    return measures.assign(value=measures["value"].mask(chosen, value)), curves
+
+
+def settings(detailed: int) -> int:
+    """How many rows there are if one network of each depth has all settings and the others the two ends."""
+    return len(DEPTHS) * (detailed + 2 * (SEEDS - 2))
+
+
+def test_alpha_shows_growth_and_unchanged_errors_next_to_the_control(drawn):
+    figure, plotted = drawn["alpha"]
+    assert len(plotted) == 2 * settings(len(ALPHAS))
+    rectified = plotted[plotted["kind"] == "rectifier"]
+    growth = np.maximum(rectified["alpha"], 1 / rectified["alpha"]) ** 2
+    assert rectified["sharpness_growth"].to_numpy() == pytest.approx(growth.to_numpy())
+    assert rectified["trace_growth"].to_numpy() == pytest.approx(2 * growth.to_numpy())
+    assert rectified.groupby(["depth", "seed"])["test_error"].nunique().eq(1).all()
+    title = figure.get_suptitle()
+    assert "grow up to 4.0 orders of magnitude" in title
+    assert "test error by 0 points; with tanh it changes by up to 40 points" in title
+
+
+def test_alpha_reports_test_errors_that_move(study):
+    moved = with_value(study, "two_layers", "test_error_change", 0.07, depth=3, seed=1, step_fraction=100.0)
+    assert "test error by 7 points" in draw("alpha", *moved)[0].get_suptitle()
+
+
+def test_the_network_with_most_settings_is_shown_in_detail(drawn):
+    for name, setting in (("alpha", "alpha"), ("balls", "radius"), ("coordinates", "offset")):
+        plotted = drawn[name][1]
+        counts = plotted[plotted["family"] == "relu"].groupby(["depth", "seed", "detailed"])[setting].nunique()
+        assert set(counts.index.get_level_values("seed")[counts.index.get_level_values("detailed")]) == {0}
+        assert counts.xs(False, level="detailed").eq(2).all()
+
+
+def test_volume_compares_areas_with_the_closed_form(drawn):
+    figure, plotted = drawn["volume"]
+    areas = plotted.set_index(["experiment", "x"])["value"]
+    assert areas["area_law", RANGES[-1]] == pytest.approx(AREA * np.log2(RANGES[-1]))
+    assert len(plotted) == 3 * len(RANGES)
+    title = figure.get_suptitle()
+    assert "From R = 2 to 16 the area of low loss grows 4.00 times (closed form 4.00), with tanh 1.00 times" in title
+    assert f"apart in {NETWORKS + 1} of {NETWORKS + 1} trained networks" in title
+
+
+def test_volume_counts_boxes_that_meet(study):
+    met = with_value(study, "boxes", "meeting_boxes", 1.0, depth=2, seed=1)
+    assert f"apart in {NETWORKS} of {NETWORKS + 1} trained" in draw("volume", *met)[0].get_suptitle()
+
+
+def test_the_drawn_boxes_are_disjoint_and_of_equal_area(drawn):
+    """theory.md D2 with n_1 = n_2 = 1."""
+    boxes = [patch for patch in drawn["volume"][0].axes[0].patches if hasattr(patch, "get_width")]
+    sides = np.array(
+        [[box.get_x(), box.get_x() + box.get_width(), box.get_width() * box.get_height()] for box in boxes]
+    )
+    sides = sides[sides[:, 0].argsort()]
+    assert len(sides) == 5
+    assert (sides[1:, 0] > sides[:-1, 1]).all()
+    assert sides[:, 2] == pytest.approx(sides[0, 2])
+    centre = boxes[2]
+    assert (2 * centre.get_x() + centre.get_width()) / 2 == pytest.approx(1)
+
+
+def test_spectrum_is_relative_to_the_trained_networks_largest(drawn):
+    figure, plotted = drawn["spectrum"]
+    for depth in DEPTHS:
+        for name, values in (("trained", TRAINED_SPECTRUM), ("rescaled", RESCALED_SPECTRUM)):
+            rows = plotted[(plotted["depth"] == depth) & (plotted["spectrum"] == f"spectrum_{name}")]
+            assert list(rows["rank"]) == [1, 2, 3, 4]
+            assert list(rows["ratio"]) == pytest.approx(list(values / TRAINED_SPECTRUM[0]))
+    assert "raises 75 % of all eigenvalues" in figure.get_suptitle()
+    assert "1.50 times as many as theory promises" in figure.get_suptitle()
+    assert figure.axes[0].get_title() == "depth 2: 3 of 4 above\n(2 promised)"
+
+
+def test_negative_eigenvalues_are_drawn_as_such(drawn):
+    lines = {line.get_label(): line for line in drawn["spectrum"][0].axes[0].get_lines()}
+    negative = lines["rescaled: −λ of negative ones"]
+    assert list(negative.get_xdata()) == [4]
+    assert list(negative.get_ydata()) == pytest.approx([-RESCALED_SPECTRUM[-1] / TRAINED_SPECTRUM[0]])
+    assert list(lines["trained"].get_xdata()) == [1, 2, 3]
+
+
+def test_balls_compare_rescaled_networks_with_the_best_constant(drawn):
+    figure, plotted = drawn["balls"]
+    assert len(plotted) == 2 * settings(len(RADII))
+    least = plotted.groupby("kind")["epsilon_sharpness"].min()
+    assert least["rescaled"] == 2
+    assert least["trained"] == pytest.approx(RADII[0] ** 2 / 2)
+    title = figure.get_suptitle()
+    assert (
+        f"In balls of radius {RADII[0]:g} to {RADII[-1]:g} the ε-sharpness of rescaled networks is at least 2" in title
+    )
+    assert f"{CONSTANT:.2f} to {CONSTANT:.2f} and trained networks go down to 5×10⁻⁵" in title
+
+
+def test_coordinates_follow_the_law_and_rotations_do_not(drawn):
+    figure, plotted = drawn["coordinates"]
+    changed = plotted[~plotted["kind"].str.contains("-")]
+    assert changed["curvature_growth"].to_numpy() == pytest.approx(changed["offset"].to_numpy() ** -2)
+    assert len(changed) == 2 * (settings(len(OFFSETS)) + 2)
+    title = figure.get_suptitle()
+    assert f"{NETWORKS + 1} networks 10⁻² to 10² times as sharp and change outputs by 2×10⁻¹⁶" in title
+    assert "law 2×10⁻¹⁵; rotated coordinates: 1.000 times" in title
+    assert "slope −2.00" in figure.axes[1].get_legend_handles_labels()[1][-1]
+
+
+def test_landscape_has_one_minimum_and_the_trained_network_beside_it(drawn):
+    figure, plotted = drawn["landscape"]
+    least = plotted.loc[plotted["sharpness"].idxmin()]
+    assert [least["h_1"], least["h_2"]] == pytest.approx(list(10 ** np.array(LEAST)))
+    title = figure.get_suptitle()
+    assert "sharpness 8 to 8×10³; local minima on the grid: 1" in title
+    assert "Training ended at 12, 50 % above the flattest" in title
+
+
+def test_landscape_counts_every_minimum(study):
+    measures, curves = study
+    corner = (curves["experiment"] == "landscape") & (curves["x"] > LEAST[0] + 1) & (curves["y"] > LEAST[1] + 1)
+    assert corner.any()
+    changed = curves.assign(value=curves["value"].mask(corner & (curves["x"] == curves.loc[corner, "x"].max()), 9.0))
+    title = draw("landscape", measures, changed)[0].get_suptitle()
+    assert "local minima on the grid: 1" not in title
+
+
+def test_orbits_show_every_network_that_learned(drawn):
+    figure, plotted = drawn["orbits"]
+    assert len(plotted) == 2 * (NETWORKS + 1)
+    for kind, ratio in ORBIT_RATIO.items():
+        rows = plotted[plotted["kind"] == kind]
+        assert (rows["gauss_newton_sharpness"] / rows["orbit_minimum"]).to_numpy() == pytest.approx(ratio)
+    assert set(plotted["gauss_newton_sharpness"]) == {8, 9, 12, 13, 40}
+    title = figure.get_suptitle()
+    assert "layers 1.50–1.50, units 2.00–2.00" in title
+    assert "with sharpness −1.00, with the orbit minimum −1.00" in title
+
+
+def test_rank_correlation_is_scipys():
+    rng = np.random.default_rng(0)
+    rows = pd.DataFrame({"test_error": rng.random(20), "orbit_minimum": rng.random(20)})
+    expected = spearmanr(rows["orbit_minimum"], rows["test_error"])
+    rank, chance = orbits_figure.correlation(rows, "orbit_minimum")
+    assert float(rank.replace("−", "-")) == pytest.approx(expected.statistic, abs=5e-3)
+    assert float(chance) == pytest.approx(expected.pvalue, rel=0.05)
+
+
+def test_overview_has_no_ceiling_and_a_floor(drawn):
+    figure, plotted = drawn["rescaling-overview"]
+    rectified = plotted[plotted["kind"] == "rectified"]
+    assert len(rectified) == len(DEPTHS) * (len(ALPHAS) + 1)
+    trained = rectified[rectified["alpha"] == 1]
+    assert trained["sharpness_ratio"].to_numpy() == pytest.approx(ORBIT_RATIO["layers"])
+    assert list(trained["test_error"]) == pytest.approx([error(depth, 0) for depth in DEPTHS])
+    largest = rectified.groupby("depth")["sharpness_ratio"].max()
+    assert largest.to_numpy() == pytest.approx(1e4 * ORBIT_RATIO["layers"])
+    linear = plotted[plotted["family"] == "residual_linear"]
+    assert sorted(linear["sharpness_ratio"]) == pytest.approx([1, 1, 1 + 1e-6, 1 + 1e-6, 10, 10, 100, 100], abs=1e-9)
+    title = figure.get_suptitle()
+    assert "2×10⁴ times as sharp as its floor, below it in 0 of 10 cases" in title
+    assert "for 4 linear networks the floor is the flattest of all minima, to within 10⁻⁶" in title
+
+
+def test_overview_is_about_sharpness_over_the_floor(study):
+    lower = with_value(study, "orbit_layers", "orbit_minimum", sharpness(2, 0) / 3, depth=2, seed=0)
+    _, plotted = draw("rescaling-overview", *lower)
+    trained = plotted[(plotted["alpha"] == 1) & (plotted["depth"] == 2)]
+    assert trained["sharpness_ratio"].item() == pytest.approx(3)
+
+
+def test_overview_reports_what_is_flatter_than_the_floor_and_errors_that_move(study):
+    broken = with_value(study, "two_layers", "sharpness", 1.0, depth=2, seed=0, step_fraction=ALPHAS[0])
+    broken = with_value(broken, "two_layers", "test_error", 0.9, depth=2, seed=0, step_fraction=ALPHAS[0])
+    figure, _ = draw("rescaling-overview", *broken)
+    assert "below it in 1 of 10 cases" in figure.get_suptitle()
+    assert f"{100 * error(2, 0):.1f}–90.0 / {100 * error(3, 0):.1f} %" in figure.axes[0].texts[0].get_text()
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [(8e-5, "8×10⁻⁵"), (1.02e8, "10⁸"), (0.0, "0"), (9.7, "10¹"), (3.2e15, "3×10¹⁵")]
+)
+def test_numbers_for_people(value, text):
+    assert style.scientific(value) == text
+
+
+@pytest.mark.parametrize("name", RESCALING)
+def test_text_is_large_enough_and_on_the_page(drawn, name):
+    assert_legible(drawn[name][0])
+
+
+@pytest.mark.parametrize("name", RESCALING)
+def test_one_depth_with_the_ends_alone_is_drawn(study, name, tmp_path):
+    """As few settings as a configuration may have: a small test of the workflow has no more."""
+    measures, curves = study
+    few = measures["step_fraction"].isna() | measures["step_fraction"].isin(
+        [*ALPHAS[::3], *RADII[::2], *OFFSETS[::2], *RANGES]
+    )
+    measures = measures[few & (measures["depth"] == 3) | measures["experiment"].str.startswith("area")]
+    measures.to_parquet(tmp_path / "measures.parquet")
+    curves[curves["depth"].eq(3) | curves["experiment"].str.startswith("area")].to_parquet(tmp_path / "curves.parquet")
+    render(name, tmp_path / "measures.parquet", tmp_path / "curves.parquet", tmp_path / name)
+    assert (tmp_path / f"{name}.svg").stat().st_size > 10_000
+    assert "absent" not in pd.read_csv(tmp_path / f"{name}.csv").columns
+
+
+@pytest.mark.parametrize("name", RESCALING)
+def test_every_figure_of_computed_networks(computed, name, tmp_path):
+    for table, kind in zip(computed, ("measures", "curves"), strict=True):
+        table.to_parquet(tmp_path / f"{kind}.parquet")
+    render(name, tmp_path / "measures.parquet", tmp_path / "curves.parquet", tmp_path / name)
+    assert (tmp_path / f"{name}.svg").stat().st_size > 10_000
+    assert "absent" not in pd.read_csv(tmp_path / f"{name}.csv").columns
+
+
+@pytest.mark.parametrize("name", RESCALING)
+def test_a_training_study_has_no_rescaling(name):
+    with pytest.raises(EmptyFigureError, match="kind rescaling") as absence:
+        draw(name, *synthetic_study(depths=(2,)))
+    assert "\n" not in str(absence.value)
+
+
+@pytest.mark.parametrize("name", ["volume", "spectrum", "coordinates", "landscape"])
+def test_a_study_without_curves_says_so(study, name):
+    with pytest.raises(EmptyFigureError, match=f"figure {name}: no curve"):
+        draw(name, study[0], NO_DETAILS)
+
+
+@pytest.mark.parametrize(
+    ("name", "lost"),
+    [
+        ("alpha", "two_layers"),
+        ("volume", "boxes"),
+        ("spectrum", "many_directions"),
+        ("balls", "balls"),
+        ("coordinates", "radial"),
+        ("landscape", "orbit_layers"),
+        ("orbits", "orbit_layers"),
+        ("rescaling-overview", "two_layers"),
+        ("rescaling-overview", "orbit_layers"),
+        ("rescaling-overview", "orbit_linear"),
+    ],
+)
+def test_a_figure_without_its_measures_says_so(study, name, lost):
+    measures, curves = study
+    with pytest.raises(EmptyFigureError, match=f"figure {name}: no network of experiment {lost}"):
+        draw(name, measures[~measures["experiment"].str.startswith(lost)], curves)
+
+
+def test_two_processes_write_the_same_bytes(study, tmp_path):
+    for table, name in zip(study, ("measures", "curves"), strict=True):
+        table.to_parquet(tmp_path / f"{name}.parquet")
+    assert_same_bytes(tmp_path, list(RESCALING))

@@ -1,0 +1,245 @@
+"""Every theorem of Dinh et al. 2017 on a small trained network, against dense matrices; its control must fail."""
+
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from curvature.modules import dense_gauss_newton, dense_hessian
+from rescalable import squared
+from rescaling_study import convolution, demonstrations, orbit_settings, trained
+from torch import nn
+
+from flatminima.minima.bound import minimal_sharpness
+from flatminima.rescaling.coordinates import loss_lines, reparametrised, volumes
+from flatminima.rescaling.demonstrations import balls, infinite_volume, many_directions, two_layers, unchanged
+from flatminima.rescaling.invariants import landscape, linear_orbits, measure_orbits, orbits
+from flatminima.rescaling.landscape import Landscape
+from flatminima.rescaling.maps import Rescaling, layer_scales, two_layer
+from flatminima.rescaling.theorems import show_theorems
+
+SETTINGS = demonstrations()
+ORBITS = orbit_settings()
+ROUNDING = 1e-12
+
+
+@pytest.fixture(scope="module")
+def subject():
+    return trained()
+
+
+@pytest.fixture(scope="module")
+def networks(subject):
+    return [subject, convolution()]
+
+
+def values(table, experiment, statistic):
+    """Values of a statistic, in the order of step_fraction."""
+    chosen = table[(table["experiment"] == experiment) & (table["statistic"] == statistic)]
+    return chosen.sort_values("step_fraction")["value"].tolist()
+
+
+def hessian_after(subject, scales):
+    """The dense Hessian of the network with its parameters multiplied by hand."""
+    group = Rescaling(subject.model, "layers")
+    return dense_hessian(group.apply(subject.model, scales), squared, *subject.data)
+
+
+def top(matrix):
+    return float(torch.linalg.eigvalsh(matrix)[-1])
+
+
+def test_d1_the_function_stays(networks):
+    for subject in networks:
+        table = unchanged("test", subject, SETTINGS)
+        for kind in ("layers", "units"):
+            name = f"random_{kind}{subject.suffix}"
+            for statistic in ("function_change", "loss_change", "test_error_change"):
+                assert values(table, name, statistic)[0] <= ROUNDING
+                assert values(table, f"{name}-tanh", statistic)[0] >= 0.02
+            assert values(table, name, "test_error") == pytest.approx([subject.test_error], rel=1e-12)
+
+
+def test_d2_boxes(networks):
+    """Disjoint, none smaller than the one before, and with the same losses; a rescaled tanh network has another."""
+    for subject in networks:
+        table, name = infinite_volume("test", subject, SETTINGS), f"boxes{subject.suffix}"
+        assert values(table, name, "meeting_boxes") == [0]
+        assert values(table, name, "log_volume_step")[0] >= 0
+        assert values(table, name, "image_loss_change")[0] <= ROUNDING
+        assert values(table, f"{name}-tanh", "image_loss_change")[0] >= 0.1
+
+
+@pytest.mark.parametrize("widths", [(4, 6, 5, 3), (4, 6, 4, 3), (4, 5, 8, 3), (4, 2, 5, 3)])
+def test_d2_volumes_do_not_shrink(widths):
+    """Whichever of the two layers has more weights, biases of the first counted too."""
+    subject = trained(widths, steps=100)
+    assert values(infinite_volume("test", subject, SETTINGS), "boxes", "log_volume_step")[0] >= 0
+
+
+def test_d3_and_d4(subject):
+    """Sharpness and trace of dense Hessians; both grow as alpha^2 and alpha^-2."""
+    alphas = SETTINGS.alphas.value
+    table, group = two_layers("test", subject, alphas), Rescaling(subject.model, "layers")
+    before = dense_hessian(subject.model, squared, *subject.data)
+    matrices = [hessian_after(subject, two_layer(group, 1, 2, alpha)) for alpha in alphas]
+    assert values(table, "two_layers", "sharpness") == pytest.approx([top(m) for m in matrices], rel=1e-8)
+    growths = [top(m) / top(before) for m in matrices]
+    assert values(table, "two_layers", "sharpness_growth") == pytest.approx(growths, rel=1e-8)
+    traces = [float(m.trace() / before.trace()) for m in matrices]
+    assert values(table, "two_layers", "trace_growth") == pytest.approx(traces, rel=0.05)
+    exponents = values(table, "two_layers", "growth_exponent")
+    assert (exponents[0], exponents[-1]) == pytest.approx((2, 2), abs=0.01)
+    for statistic in ("gradient_error", "hessian_error"):
+        assert max(values(table, "two_layers", statistic)) <= 1e-10
+        assert min(values(table, "two_layers-tanh", statistic)) >= 0.1
+    assert max(values(table, "two_layers", "function_change")) <= ROUNDING
+
+
+def test_d5_many_directions(subject):
+    """As many large eigenvalues as promised, counted in the dense Hessian of the rescaled network itself."""
+    table, curves = many_directions("test", subject)
+    group = Rescaling(subject.model, "layers")
+    before = torch.linalg.eigvalsh(dense_hessian(subject.model, squared, *subject.data))
+    beta = 1.001 * 100
+    after = torch.linalg.eigvalsh(hessian_after(subject, layer_scales(group, [1 / beta, 1 / beta, beta**2])))
+    found, promised = (values(table, "many_directions", s)[0] for s in ("large_eigenvalues", "promised_eigenvalues"))
+    assert found == float((after > before[-1]).sum())
+    assert promised == float((before > 1e-4 * before[-1]).sum()) - (5 * 3 + 3)
+    assert found >= promised > 0 == values(table, "many_directions-trained", "large_eigenvalues")[0]
+    for name, expected in (("spectrum_trained", before), ("spectrum_rescaled", after)):
+        drawn = curves[curves["experiment"] == name].sort_values("x")["value"].to_numpy()
+        np.testing.assert_allclose(drawn, expected.flip(0), rtol=1e-6, atol=1e-9 * float(expected[-1]))
+
+
+def test_d6_balls(networks):
+    """The rescaled network is as sharp as the best constant function; the trained one, in a small ball, is not."""
+    for subject in networks:
+        table = balls("test", subject, [0.01], SETTINGS)
+        name = f"balls{subject.suffix}"
+        constant = values(table, name, "constant_sharpness")[0]
+        targets = subject.data[1]
+        variance = float((targets - targets.mean(0)).square().sum(1).mean())
+        assert constant == pytest.approx((variance - subject.loss) / (1 + subject.loss), rel=1e-12)
+        assert values(table, name, "epsilon_sharpness")[0] >= constant
+        assert values(table, f"{name}-trained", "epsilon_sharpness")[0] < 0.1 * constant
+        assert values(table, name, "function_change")[0] <= ROUNDING
+
+
+def test_d7_coordinates(networks):
+    """Curvature b^{-2a} times the trained network's, with the same function; a rotation leaves it as it is."""
+    for subject in networks:
+        offsets = [0.01, 3.0]
+        table = reparametrised("test", subject, offsets, demonstrations(exponent=0.7))
+        for name in (f"radial{subject.suffix}", f"weight_normalised{subject.suffix}"):
+            assert values(table, name, "curvature_growth") == pytest.approx([b**-1.4 for b in offsets], rel=1e-6)
+            assert max(values(table, name, "curvature_error")) <= 1e-6
+            assert min(values(table, f"{name}-rotated", "curvature_error")) >= 0.5
+            assert max(values(table, name, "function_change")) <= ROUNDING
+        assert max(values(table, f"radial{subject.suffix}-rotated", "function_change")) <= ROUNDING
+
+
+def test_lines_of_the_loss(subject):
+    """The loss along the top eigenvector of the dense Hessian, drawn over (s^2 + b)^a s instead of s."""
+    curves = loss_lines("test", subject, SETTINGS)
+    line = curves[curves["experiment"] == "trained_loss"]
+    vector = torch.linalg.eigh(dense_hessian(subject.model, squared, *subject.data)).eigenvectors[:, -1]
+    ends = [subject.parameters + sign * line["x"].iloc[0] * vector for sign in (1, -1)]
+    expected = sorted(Landscape(subject.model, squared, subject.data).value(end) for end in ends)
+    assert sorted(line["value"].iloc[[0, -1]]) == pytest.approx(expected, rel=1e-6)
+    assert line["x"].iloc[-1] == -line["x"].iloc[0] == 0.3
+    for offset in SETTINGS.offsets.value:
+        radial = curves[(curves["experiment"] == "radial_loss") & (curves["y"] == offset)]
+        assert radial["value"].tolist() == line["value"].tolist()
+        np.testing.assert_allclose(radial["x"], (line["x"] ** 2 + offset) * line["x"], rtol=1e-10, atol=1e-12)
+
+
+def test_volumes_of_two_weights():
+    """The area of low loss keeps growing with the range for the rectifier, and not for tanh."""
+    table, curves = volumes("test", demonstrations(ranges=[2.0, 8.0, 32.0, 128.0], draws=100_000))
+    assert max(values(table, "area", "area_error")) <= 0.05
+    assert min(values(table, "area", "area_growth")) >= 1.3
+    assert values(table, "area-tanh", "area_growth")[-1] <= 1.1
+    law = curves[curves["experiment"] == "area_law"].sort_values("x")["value"].to_numpy()
+    np.testing.assert_allclose(np.diff(law / law[0]), law[1] / law[0] - 1, rtol=1e-6)
+
+
+@pytest.mark.parametrize("kind", ["layers", "units"])
+def test_orbits(subject, kind):
+    """All numbers of one orbit from dense matrices; the control's sharpness changes."""
+    table, name = orbits("test", subject, ORBITS), f"orbit_{kind}"
+    gauss_newton = dense_gauss_newton(subject.model, squared, *subject.data)
+    found = {s: values(table, name, s)[0] for s in table["statistic"].unique() if s != "gain"}
+    assert found["gauss_newton_sharpness"] == pytest.approx(top(gauss_newton), rel=1e-8)
+    assert found["trace"] == pytest.approx(float(gauss_newton.trace()), rel=1e-10)
+    assert found["orbit_ratio"] == pytest.approx(top(gauss_newton) / found["orbit_minimum"], rel=1e-8)
+    assert found["orbit_minimum"] < top(gauss_newton)
+    assert found["least_trace"] < found["trace"]
+    assert found["orbit_gap"] <= 1e-7
+    assert found["orbit_change"] <= 1e-6
+    assert values(table, f"{name}-unminimised", "orbit_change")[0] > 0.1
+    if kind == "layers":
+        gains = values(table, name, "gain")
+        scales = layer_scales(Rescaling(subject.model, "layers"), gains)
+        assert math.prod(gains) == pytest.approx(1, rel=1e-12)
+        assert found["sharpness_at_minimum"] == pytest.approx(top(hessian_after(subject, scales)), rel=1e-6)
+        multipliers = torch.exp(-Rescaling(subject.model, "layers").exponents(scales))
+        flattest = multipliers.unsqueeze(1) * gauss_newton * multipliers
+        assert found["orbit_minimum"] == pytest.approx(top(flattest), rel=1e-7)
+
+
+def test_a_landscape(subject):
+    """The sharpness of dense matrices; the lowest point is the minimum in the middle."""
+    table = landscape("test", subject, ORBITS)
+    gauss_newton = dense_gauss_newton(subject.model, squared, *subject.data)
+    group = Rescaling(subject.model, "layers")
+    for x, y, value in table[["x", "y", "value"]].to_numpy():
+        scales = math.log(10) * torch.tensor([x, y])
+        multipliers = torch.exp(-group.exponents(scales))
+        assert value == pytest.approx(top(multipliers.unsqueeze(1) * gauss_newton * multipliers), rel=1e-3)
+    assert table["value"].argmin() == len(table) // 2 == 12
+    assert landscape("test", trained((4, 5, 3), steps=50), ORBITS).empty
+
+
+def test_linear_orbits():
+    """A network at a minimum: its orbit never reaches less than the minimal sharpness, its rescaled self is sharper."""
+    subject = trained((4, 5, 3), nn.Identity, bias=False, steps=4000)
+    inputs, targets = (part.numpy() for part in subject.data)
+    moment = inputs.T @ inputs / len(inputs)
+    end_to_end = np.linalg.lstsq(inputs, targets)[0].T
+    least = minimal_sharpness(end_to_end, 2, moment).value
+    table = linear_orbits("test", subject, least, ORBITS)
+    ratio = values(table, "orbit_linear", "orbit_ratio")[0]
+    assert 1 - 1e-6 <= ratio < values(table, "orbit_linear-unminimised", "orbit_ratio")[0]
+    assert values(table, "orbit_linear", "orbit_minimum")[0] == pytest.approx(ratio * least, rel=1e-12)
+
+
+def test_networks_that_did_not_learn_are_counted(subject):
+    lost = trained(steps=0, seed=1)
+    table = measure_orbits("test", [subject, lost], ORBITS)
+    diverged = table[table["statistic"] == "diverged"].groupby("seed")["value"].agg(list)
+    assert diverged.to_dict() == {0: [0, 0, 0, 0], 1: [1, 1]}
+    assert set(table[table["seed"] == 1]["experiment"]) == {"orbit_layers", "orbit_units"}
+
+
+def test_all_theorems(networks):
+    """The first network in all detail, others at the ends of each range; those that did not learn are counted."""
+    subject, convolutional = networks
+    few = demonstrations(alphas=[0.1, 1.0, 10.0], radii=[0.01, 0.1], seeds=2)
+    lost = trained(steps=0, seed=1)
+    table, curves = show_theorems("test", [subject, lost, convolutional], few, ORBITS)
+    assert not table.duplicated([c for c in table.columns if c not in ("value", "error_bound")]).any()
+    counted = table[table["seed"] == 1]
+    assert counted[["experiment", "statistic", "value"]].to_numpy().tolist() == [["random_layers", "diverged", 1]]
+    assert len(values(table, "two_layers", "hessian_error")) == 3
+    assert len(values(table, "two_layers_convolutional", "hessian_error")) == 2
+    assert values(table, "many_directions", "promised_eigenvalues")
+    drawn = {"trained_loss", "radial_loss", "landscape", "spectrum_trained", "spectrum_rescaled"}
+    assert set(curves["experiment"]) == drawn
+    again, _ = show_theorems("test", [subject, lost, convolutional], few, ORBITS)
+    pd.testing.assert_frame_equal(again, table)
+    none, empty = show_theorems("test", [convolutional], few, ORBITS)
+    assert empty.empty
+    assert list(empty.columns) == list(curves.columns)
+    assert not none.empty
