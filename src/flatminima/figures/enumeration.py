@@ -40,7 +40,7 @@ def enumeration(_measures: pd.DataFrame, curves: pd.DataFrame) -> tuple[Figure, 
 
 
 def compared(curves: pd.DataFrame, name: str) -> pd.DataFrame:
-    """A curve that was counted, beside theory's.
+    """A curve that was counted, beside theory's, where there are both.
 
     Returns:
         Columns alpha, x, exact, standard_error and theory.
@@ -50,7 +50,7 @@ def compared(curves: pd.DataFrame, name: str) -> pd.DataFrame:
     """
     exact, theory = (perceptron_selection.curves(curves, NAME, curve) for curve in (name, f"{name}_theory"))
     exact = exact.rename(columns={"value": "exact", "error_bound": "standard_error"}).drop(columns="curve")
-    rows = exact.assign(theory=theory["value"]).rename(columns={"y": "alpha"})
+    rows = exact.assign(theory=theory["value"]).rename(columns={"y": "alpha"}).dropna(subset=["exact", "theory"])
     rows = rows.sort_values(["alpha", "x"], ignore_index=True)
     return rows[["alpha", "x", "exact", "standard_error", "theory"]]
 

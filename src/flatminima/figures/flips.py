@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -12,7 +11,6 @@ from flatminima.figures import local_entropy, perceptron_selection, style
 NAME = "flips"
 FLIPPED = "share of weights flipped"
 EXCESS = "local entropy less that around\nmargin 0 (nats per weight)"
-ZERO = "theory, margin 0"
 TYPICAL: dict[str, Any] = {"color": "black", "lw": 1.1}
 HIGHEST: dict[str, Any] = {"color": "black", "lw": 1.1, "ls": style.DASHED}
 
@@ -31,7 +29,7 @@ def flips(measures: pd.DataFrame, curves: pd.DataFrame) -> tuple[Figure, pd.Data
     load = perceptron_selection.chosen_load(measures, NAME)
     errors = errors_after_flips(curves, load)
     excess = excesses(measures, curves, load)
-    page = style.figure(4.3, message(errors, excess))
+    page = style.figure(4.3, message(errors, excess, ratios(measures, curves, load)))
     left, right = axes = page.subplots(1, 2)
     draw(left, errors)
     draw(right, excess)
@@ -58,6 +56,9 @@ def errors_after_flips(curves: pd.DataFrame, load: float) -> pd.DataFrame:
 def excesses(measures: pd.DataFrame, curves: pd.DataFrame, load: float) -> pd.DataFrame:
     """Local entropy less theory's around margin zero: of solutions found (means), and theory's at the highest margin.
 
+    Returns:
+        Columns solver, margin, alpha, distance, value, and local_entropy of solutions found.
+
     Raises:
         EmptyFigureError: if there are none.
     """
@@ -65,8 +66,25 @@ def excesses(measures: pd.DataFrame, curves: pd.DataFrame, load: float) -> pd.Da
     rows = perceptron_selection.present(rows, NAME, "local entropy of a solution")
     rows = rows[rows["alpha"] == perceptron_selection.nearest(rows["alpha"], load)]
     groups = rows.groupby(["solver", "alpha", "distance"])["local_entropy_excess"]
+    entropies = perceptron_selection.of_solvers(curves, NAME, "bp_entropy").rename(columns={"value": "local_entropy"})
+    found = groups.mean().rename("value").reset_index().merge(entropies, on=["solver", "alpha", "distance"])
     theory = lead(curves, rows["distance"].max()).assign(solver="theory", alpha=load)
-    return pd.concat([theory, groups.mean().rename("value").reset_index()], ignore_index=True)
+    return pd.concat([theory, found], ignore_index=True)
+
+
+def ratios(measures: pd.DataFrame, curves: pd.DataFrame, load: float) -> pd.DataFrame:
+    """Errors after flips over theory's for typical solutions at the same alpha, the one nearest a load that was solved.
+
+    Returns:
+        Columns solver, alpha, distance (the middle one that was measured) and flip_error_ratio (means over instances).
+
+    Raises:
+        EmptyFigureError: if no instance was solved.
+    """
+    rows = perceptron_selection.surroundings(measures, curves, NAME).dropna(subset=["flip_error_ratio"])
+    rows = rows[rows["alpha"] == perceptron_selection.nearest(rows["alpha"], load)]
+    rows = rows[rows["distance"] == perceptron_selection.middle(rows["distance"])]
+    return rows.groupby(["solver", "alpha", "distance"])["flip_error_ratio"].mean().reset_index()
 
 
 def lead(curves: pd.DataFrame, farthest: float) -> pd.DataFrame:
@@ -87,18 +105,15 @@ def lead(curves: pd.DataFrame, farthest: float) -> pd.DataFrame:
     return pd.concat([table.assign(margin=zero, value=0.0), table], ignore_index=True)
 
 
-def message(errors: pd.DataFrame, excess: pd.DataFrame) -> str:
-    """The figure's one message: how solutions found compare with typical ones of margin zero, and of maximal margin."""
-    zero, _ = (line for _, line in errors[errors["solver"] == "theory"].groupby("margin"))
+def message(errors: pd.DataFrame, excess: pd.DataFrame, ratio: pd.DataFrame) -> str:
+    """The figure's one message: how solutions found compare with typical ones of margin zero at the same alpha."""
     found = errors[errors["solver"] != "theory"]
-    middle = perceptron_selection.nearest(found.loc[found["distance"] > 0, "distance"], excess["distance"].median())
-    ratios = found[found["distance"] == middle]["value"] / float(np.interp(middle, zero["distance"], zero["value"]))
-    gained = excess.loc[excess["solver"] != "theory", "value"]
+    gained, less = excess.loc[excess["solver"] != "theory", "value"], 100 * ratio["flip_error_ratio"]
     return (
         f"Solutions that {found['solver'].nunique()} solvers find at α = {found['alpha'].iloc[0]:g} make "
-        f"{100 * ratios.min():.0f}–{100 * ratios.max():.0f} % of the errors of typical ones\nafter flips of "
-        f"{100 * middle:.0f} % of the weights, and have {gained.min():.3f} to {gained.max():.3f} nats per weight more "
-        "entropy around"
+        f"{less.min():.0f}–{less.max():.0f} % of the errors of typical ones\nafter flips of "
+        f"{100 * ratio['distance'].iloc[0]:g} % of the weights, and have {gained.min():.3f} to {gained.max():.3f} nats "
+        "per weight more entropy around"
     )
 
 
@@ -106,8 +121,7 @@ def draw(panel: Axes, rows: pd.DataFrame) -> None:
     """Draw theory's lines for the lowest and highest margin, and a line for each solver."""
     theory = [line for _, line in rows[rows["solver"] == "theory"].groupby("margin")]
     for line, look in zip(theory, (TYPICAL, HIGHEST), strict=True):
-        margin = line["margin"].iloc[0]
-        label = ZERO if margin == 0 else f"theory, maximal margin {margin:.3f}"
+        label = f"theory, {perceptron_selection.shown(line['alpha'].iloc[0])}, margin {line['margin'].iloc[0]:.3g}"
         panel.plot(line["distance"], line["value"], label=label, zorder=3, **look)
     for name, (label, look) in perceptron_selection.SOLVERS.items():
         line = rows[rows["solver"] == name]

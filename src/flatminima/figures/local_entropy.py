@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter
 from numpy.typing import NDArray
 from scipy.interpolate import CubicSpline
 
@@ -58,7 +59,7 @@ def message(plotted: pd.DataFrame, load: float, isolation: float) -> str:
     highest = plotted[plotted["margin"] == plotted["margin"].max()]
     return (
         f"At α = {load:g}, typical solutions of margin 0 have none around up to distance {isolation:.2g}; around those "
-        f"of\nmargin {highest['margin'].iloc[0]:.3f} local entropy is at least {highest['local_entropy'].min():.1g} at "
+        f"of\nmargin {highest['margin'].iloc[0]:.3f} local entropy is at least {highest['local_entropy'].min():.2g} at "
         f"all distances from {style.scientific(highest['distance'].min())} to {highest['distance'].max():g}"
     )
 
@@ -85,12 +86,14 @@ def smooth(distance: pd.Series, value: pd.Series) -> tuple[NDArray[np.float64], 
 def _come_close(panel: Axes, rows: pd.DataFrame, isolation: float) -> None:
     near = rows[rows["distance"] <= FARTHEST * isolation]
     low, high = near["local_entropy"].min(), near["local_entropy"].max()
-    zero = near[near["margin"] == near["margin"].min()]
     bottom = min(4 * low, -0.3 * high)
     panel.axhspan(bottom, 0, color="0.92", lw=0, zorder=-1)
-    panel.plot(zero["distance"].iloc[:1], zero["local_entropy"].iloc[:1], ls="", marker="|", ms=9, mew=1.4, color="0.2")
-    words = "below 0: no solutions; the bar is where the\ncurve ends, for lack of a saddle point"
-    panel.text(0.03, 0.03, words, va="bottom", transform=panel.transAxes)
+    ends = near.loc[near.groupby("margin")["distance"].idxmin()]
+    ends = ends[ends["distance"] > rows["distance"].min()]
+    panel.plot(ends["distance"], ends["local_entropy"], ls="", marker="|", ms=9, mew=1.4, color="0.2")
+    words = ["below 0: no solutions", "at a bar a curve ends: no saddle point"]
+    panel.text(0.03, 0.03, "\n".join(words[: 1 + len(ends)]), va="bottom", transform=panel.transAxes)
     panel.set(xscale="log", xlim=(rows["distance"].min(), FARTHEST * isolation), ylim=(bottom, 1.05 * high))
     ticks = 10.0 ** np.arange(np.ceil(np.log10(rows["distance"].min()) - 1e-9), 0)
     panel.set_xticks([tick for tick in ticks if tick <= FARTHEST * isolation])
+    panel.xaxis.set_minor_formatter(NullFormatter())

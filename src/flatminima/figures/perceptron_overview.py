@@ -62,13 +62,14 @@ def surroundings(curves: pd.DataFrame, load: float) -> pd.DataFrame:
 def message(rare: pd.DataFrame, dense: pd.DataFrame, found: pd.DataFrame) -> str:
     """The picture's one message: what surrounds solutions of high margin, and those of solvers, next to margin zero."""
     solved = found[found["solver"] != "theory"]
-    place = perceptron_selection.nearest(solved["distance"], solved["distance"].median())
+    solved = solved[solved["distance"] == perceptron_selection.middle(solved["distance"])]
+    place = solved["distance"].iloc[0]
     zero, highest = (float(np.interp(place, line["distance"], line["value"])) for _, line in dense.groupby("margin"))
-    times = 1 + solved.loc[solved["distance"] == place, "value"] / zero
+    times = solved["local_entropy"] / (solved["local_entropy"] - solved["value"])
     return (
         f"Solutions of margin {rare['margin'].max():.3f} are exponentially rarer than those of margin 0 (a), but have "
-        f"{highest / zero:.1f} times\nthe local entropy at distance {place:g} (b); those that "
-        f"{solved['solver'].nunique()} solvers find have {times.min():.1f} to {times.max():.1f} times (c)"
+        f"{highest / zero:.1f} times\nthe local entropy at distance {place:g} (b); what {len(solved)} solvers find at "
+        f"α = {solved['alpha'].iloc[0]:g} has {times.min():.1f} to {times.max():.1f} times (c)"
     )
 
 

@@ -140,6 +140,12 @@ def nearest(values: Iterable[float], load: float) -> float:
     return min(values, key=lambda value: (abs(value - load), value))
 
 
+def middle(values: pd.Series) -> float:
+    """The middle one of the distinct values, the lower of two."""
+    distinct = np.sort(values.unique())
+    return float(distinct[(len(distinct) - 1) // 2])
+
+
 def some(values: pd.Series, count: int) -> list[float]:
     """At most `count` of the distinct values, evenly spread from the smallest to the largest."""
     distinct = np.sort(values.unique())

@@ -1,6 +1,5 @@
 """Tables of a perceptron study: thresholds, attempts of solvers, and theory against enumeration."""
 
-import numpy as np
 import pandas as pd
 
 from flatminima.figures import enumeration, perceptron_selection, selection, transitions
@@ -55,8 +54,7 @@ def solvers(measures: pd.DataFrame, curves: pd.DataFrame) -> pd.DataFrame:
     rows = perceptron_selection.attempts(measures, "solvers")
     table = rows.groupby(by).agg(instances=("seed", "size"), solved=("solved", "sum")).reset_index()
     around = perceptron_selection.surroundings(measures, curves, "solvers")
-    places = np.sort(around["distance"].unique())
-    middle = places[(len(places) - 1) // 2]
+    middle = perceptron_selection.middle(around["distance"])
     rows = rows.merge(around[around["distance"] == middle], on=[*by, "seed"], validate="one_to_one")
     rows[SPREADS] = rows[SPREADS].where(rows["solved"])
     for name in SPREADS:

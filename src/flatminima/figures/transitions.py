@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from flatminima.figures import perceptron_selection, style
 
 NAME = "transitions"
+MIDDLE = 0.4
 BOUNDARIES: dict[str, tuple[str, dict[str, Any]]] = {
     "maximal_margin": (r"$\kappa_{\max}$: no solutions above", {"color": "black"}),
     "monotone_margin": (
@@ -102,9 +103,9 @@ def _draw_margins(panel: Axes, rows: pd.DataFrame) -> None:
         _shade(panel, lines[name], top, shade)
     for name, (label, look) in BOUNDARIES.items():
         panel.plot(lines[name]["alpha"], lines[name]["margin"], label=label, **look)
-    middle = bottom.iloc[len(bottom) // 3]
-    height = np.sqrt(middle["margin"] * np.interp(middle["alpha"], top["alpha"], top["margin"]))
-    panel.text(middle["alpha"], height, "ever more solutions around,\nout to long distances", ha="center", va="center")
+    middle = bottom["alpha"].min() + MIDDLE * np.ptp(bottom["alpha"])
+    height = np.sqrt(np.prod([np.interp(middle, line["alpha"], line["margin"]) for line in (bottom, top)]))
+    panel.text(middle, height, "ever more solutions around,\nout to long distances", ha="center", va="center")
     panel.set(yscale="log", ylabel=perceptron_selection.MARGIN, title="Surroundings of typical solutions")
     style.plain_log(panel.yaxis)
 

@@ -1,0 +1,101 @@
+"""A perceptron study whose numbers are simple functions, so that figures and tables can be checked by hand."""
+
+from fractions import Fraction
+
+import numpy as np
+import pandas as pd
+
+from flatminima.perceptron.records import curve, rows
+
+LOADS = (0.4, 0.5, 0.6)
+LOAD = 0.5
+ISOLATION = 0.0025
+MARGINS = np.linspace(-0.5, 1.0, 31)
+DISTANCES = np.geomspace(1e-4, 0.4, 25)
+FLIPS = np.linspace(0.0, 0.3, 31)
+PLACES = (0.01, 0.02, 0.1)
+INSTANCES = 4
+SOLVED = {
+    "reinforced-bp": {0.4: 4, 0.5: 4, 0.7: 3, 0.8: 0},
+    "sgd": {0.4: 4, 0.5: 2, 0.7: 0, 0.8: 0},
+    "annealing": {0.4: 0, 0.5: 0, 0.7: 0, 0.8: 0},
+}
+RATIO = {"reinforced-bp": 0.25, "sgd": 0.5}
+EXCESS = {"reinforced-bp": 0.05, "sgd": 0.03}
+THRESHOLDS = {"monotone_load": 0.73, "connected_load": 0.75, "capacity": 0.83}
+SIZES = {11: (Fraction(3, 11), Fraction(6, 11)), 13: (Fraction(4, 13), Fraction(7, 13))}
+ERROR = 0.002
+"""Standard error of everything that is enumerated; the second load is five of them off theory, the first is one."""
+
+
+def top(load):
+    """The maximal margin."""
+    return 1 - load
+
+
+def local(distance, margin):
+    """Local entropy: negative up to ISOLATION at margin zero, and positive elsewhere."""
+    return 0.2 * (np.sqrt(distance) - (np.sqrt(ISOLATION) if margin == 0 else 0)) + 0.1 * margin * np.sqrt(distance)
+
+
+def typical():
+    tables, curves = [], [curve("test", "capacity", MARGINS, 0.83 - 0.4 * MARGINS)]
+    for load in LOADS:
+        margins = top(load) * MARGINS
+        curves.append(curve("test", "entropy", margins, 0.3 * (1 - MARGINS), load))
+        curves.append(curve("test", "typical_distance", margins, 0.3 - 0.1 * MARGINS, load))
+        tables.append(rows("test", "zero_margin", load, {"isolation": [ISOLATION]}))
+    for margin in (0.0, 0.25, top(LOAD)):
+        found = local(DISTANCES, margin)
+        found[(margin == 0) & (DISTANCES < 1e-3)] = np.nan
+        curves.append(curve("test", "local_entropy", DISTANCES, found, margin))
+    curves += [curve("test", "flip_error", FLIPS, (1 - margin) * FLIPS, margin) for margin in (0.0, top(LOAD))]
+    return [*tables, rows("test", "ordering", LOAD, {"lead": [0.1, 0.2]})], curves
+
+
+def transitions():
+    loads = np.array(LOADS)
+    found = {"isolation_distance": 0.1 * loads, "connected_margin": 0.1 * loads, "monotone_margin": 0.2 * loads}
+    curves = [curve("test", name, loads, values) for name, values in (found | {"maximal_margin": 1 - loads}).items()]
+    curves += [curve("test", "connected_load", [0.75], [0.1]), curve("test", "monotone_load", [0.73], [0.15])]
+    return [rows("test", "thresholds", 0.75, {name: [value] for name, value in THRESHOLDS.items()})], curves
+
+
+def enumeration():
+    tables, curves = [], []
+    for place in range(2):
+        for first, (size, shares) in enumerate(SIZES.items()):
+            load, off = float(shares[place]), (1, 5)[place] * ERROR
+            curves.append(curve("test", "exact_entropy", [1 / size], [0.5 - load + off], load, ERROR))
+            curves.append(curve("test", "exact_entropy_theory", [1 / size], [0.5 - load], load))
+            worst = {"local_error": [off if first else 2 * off]}
+            tables.append(rows("test", "enumerated", load, worst, first=first))
+        places = np.array([0.1, 0.2, 0.3, 0.6])
+        curves.append(curve("test", "exact_local", places, off - places, load, ERROR))
+        curves.append(curve("test", "exact_local_theory", places, np.where(places < 0.5, -places, np.nan), load))
+    return tables, curves
+
+
+def attempts():
+    tables, curves = [], []
+    for name, counts in SOLVED.items():
+        for load, count in counts.items():
+            solved = np.arange(INSTANCES) < count
+            shape = np.where(solved[:, None], 1.0, np.nan) * np.ones(len(PLACES))
+            surveyed = np.where(np.arange(INSTANCES)[:, None] == 0, shape, np.nan)
+            values = {"solved": solved.astype(float), "iterations": 10.0 * (1 + np.arange(INSTANCES))}
+            values |= {"minimal_margin": np.where(solved, 0.1, np.nan)}
+            values |= {"flip_error_ratio": RATIO.get(name, 0) * shape}
+            values |= {"local_entropy_excess": EXCESS.get(name, 0) * surveyed}
+            tables.append(rows("test", f"attempts_{name}", load, values, solver=name))
+            if count:
+                curves.append(curve("test", f"flip_error_{name}", FLIPS, RATIO[name] * FLIPS, load))
+                curves.append(curve("test", f"bp_entropy_{name}", PLACES, [2 * EXCESS[name]] * len(PLACES), load))
+    return tables, curves
+
+
+def synthetic_perceptron():
+    """Measures and curves."""
+    parts = [typical(), transitions(), enumeration(), attempts()]
+    measures, curves = (pd.concat([table for part in parts for table in part[kind]]) for kind in range(2))
+    return measures.reset_index(drop=True), curves.reset_index(drop=True)
