@@ -310,11 +310,16 @@ def figure(
 
 
 @app.command()
-def table(name: str, measures: Input, output: Output) -> None:
+def table(
+    name: str,
+    measures: Input,
+    output: Output,
+    details: Annotated[Path | None, typer.Option(help="The study's other table: curves.")] = None,
+) -> None:
     """Write one table as csv, html and tex; `output` has no suffix."""
     from flatminima.figures.tables import render_table
 
-    render_table(name, measures, output)
+    render_table(name, measures, output, details)
 
 
 @app.command()

@@ -38,6 +38,7 @@ rule table:
     """One table."""
     input:
         measures="results/{study}/measures.parquet",
+        details=lambda w: ["results/{study}/curves.parquet"] if study(w).kind == "perceptron" else [],
     output:
         report(
             "results/{study}/tables/{name}.html",
@@ -47,6 +48,7 @@ rule table:
         ),
         multiext("results/{study}/tables/{name}", ".csv", ".tex"),
     params:
+        details=lambda w, input: [f"--details={path}" for path in input.details],
         prefix="results/{study}/tables/{name}",
         code=lambda w: code_digest(f"flatminima.figures.{study(w).kind}_tables", "flatminima.figures.table_files"),
     log:
@@ -62,7 +64,7 @@ rule table:
     shell:
         r"""
         flatminima table \
-            --measures {input.measures:q} \
+            --measures {input.measures:q} {params.details:q} \
             --output {params.prefix:q} \
             {wildcards.name:q} 2>&1 | tee {log:q} >&2
         """

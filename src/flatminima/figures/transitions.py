@@ -97,19 +97,19 @@ def message(loads: dict[str, float]) -> str:
 
 def _draw_margins(panel: Axes, rows: pd.DataFrame) -> None:
     lines = {name: rows[rows["curve"] == name] for name in BOUNDARIES}
-    top = lines["maximal_margin"]
-    alphas = np.linspace(top["alpha"].min(), top["alpha"].max(), 200)
-    ceiling = np.interp(alphas, top["alpha"], top["margin"])
-    for name, shade in (("monotone_margin", "0.8"), ("connected_margin", "0.93")):
-        line = lines[name]
-        bottom = np.interp(alphas, line["alpha"], line["margin"], right=np.inf)
-        panel.fill_between(alphas, bottom, ceiling, where=bottom <= ceiling, color=shade, lw=0, zorder=-len(shade))
+    top, bottom = lines["maximal_margin"], lines["monotone_margin"]
+    for name, shade in (("connected_margin", "0.93"), ("monotone_margin", "0.8")):
+        _shade(panel, lines[name], top, shade)
     for name, (label, look) in BOUNDARIES.items():
         panel.plot(lines[name]["alpha"], lines[name]["margin"], label=label, **look)
-    bottom = lines["monotone_margin"]
     middle = bottom.iloc[len(bottom) // 3]
     height = np.sqrt(middle["margin"] * np.interp(middle["alpha"], top["alpha"], top["margin"]))
     panel.text(middle["alpha"], height, "ever more solutions around,\nout to long distances", ha="center", va="center")
-    panel.set(yscale="log", ylabel=perceptron_selection.MARGIN)
-    panel.set_title("Surroundings of typical solutions")
+    panel.set(yscale="log", ylabel=perceptron_selection.MARGIN, title="Surroundings of typical solutions")
     style.plain_log(panel.yaxis)
+
+
+def _shade(panel: Axes, bottom: pd.DataFrame, top: pd.DataFrame, shade: str) -> None:
+    alphas = np.union1d(bottom["alpha"], top.loc[top["alpha"] <= bottom["alpha"].max(), "alpha"])
+    low, high = (np.interp(alphas, line["alpha"], line["margin"]) for line in (bottom, top))
+    panel.fill_between(alphas, low, high, color=shade, lw=0, zorder=0)

@@ -5,7 +5,7 @@ The workflow's own report shows the same texts (workflow/report/figure.rst and t
 
 from dataclasses import replace
 
-from flatminima.report import rescaling_captions
+from flatminima.report import perceptron_captions, rescaling_captions
 from flatminima.report.caption import Caption
 
 FIGURES = {
@@ -138,7 +138,9 @@ FIGURES = {
         "Plots of relative sharpness against step size, a panel per depth: constant at first, then falling along the "
         "limit of stability down to the theoretical minimum.",
     ),
-} | rescaling_captions.FIGURES
+    **rescaling_captions.FIGURES,
+    **perceptron_captions.FIGURES,
+}
 
 ROWS = (
     "One row per experiment, depth and step size: the median and, in brackets, the 5 % and 95 % quantiles over the "
@@ -188,7 +190,9 @@ TABLES = {
         "diverged, how many ended at a minimum, and the median sharpness of the latter relative to the theoretical "
         "minimum with, in brackets, the 5 % and 95 % quantiles.",
     ),
-} | rescaling_captions.TABLES
+    **rescaling_captions.TABLES,
+    **perceptron_captions.TABLES,
+}
 
 
 def figure_caption(name: str) -> Caption:
