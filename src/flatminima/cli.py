@@ -279,11 +279,16 @@ def enumerate(study: StudyName, settings: Settings, measures: Output, curves: Ou
 
 
 @app.command()
-def solve(study: StudyName, solver: SolverName, settings: Settings, measures: Output, curves: Output) -> None:
+def solve(
+    study: StudyName, solver: SolverName, settings: Settings, solutions: Output, measures: Output, curves: Output
+) -> None:
     """Run one solver on random perceptrons, and survey the solutions it finds."""
+    from flatminima.data.storage import save_arrays
     from flatminima.perceptron.searches import run_solver
 
-    _write_tables(run_solver(study, solver, parse(SolverRuns, _json(settings), "runs")), measures, curves)
+    *tables, found = run_solver(study, solver, parse(SolverRuns, _json(settings), "runs"))
+    save_arrays(solutions, found, {"study": study, "solver": solver})
+    _write_tables((tables[0], tables[1]), measures, curves)
 
 
 @app.command()

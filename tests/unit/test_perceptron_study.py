@@ -45,7 +45,7 @@ def enumerated():
 
 @pytest.fixture(scope="module")
 def solved():
-    return run_solver("test", "sgd", runs())
+    return run_solver("test", "sgd", runs())[:2]
 
 
 def test_typical_solutions(typical):
@@ -151,5 +151,15 @@ def test_rows_are_told_apart(part, request):
 
 
 def test_the_same_seed_gives_the_same_rows(solved):
-    again, _ = run_solver("test", "sgd", runs())
+    again, _, _ = run_solver("test", "sgd", runs())
     pd.testing.assert_frame_equal(again, solved[0])
+
+
+def test_the_solutions_that_are_kept_are_solutions():
+    """Unpacked, and put to the instances drawn again from their names: all stabilities are positive."""
+    _, _, arrays = run_solver("test", "sgd", runs())
+    patterns = storage(2, 201, 0.3, np.random.default_rng(sequence("test", "attempts", "patterns", "0.3"))).astype(int)
+    weights = 2 * np.unpackbits(arrays["weights_0.3"], axis=1, count=201).astype(int) - 1
+    assert arrays["solved_0.3"].all()
+    assert (np.einsum("ipn,in->ip", patterns, weights) > 0).all()
+    assert not arrays["solved_0.9"].any()

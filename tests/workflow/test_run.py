@@ -63,7 +63,10 @@ OTHER_STAGES = {
         "train": ["networks/convolutional.safetensors"],
         "measure": parts({"measures": THEOREMS + ORBITS, "curves": THEOREMS}),
     },
-    "perceptron": {"measure": parts({"measures": PERCEPTRON, "curves": PERCEPTRON})},
+    "perceptron": {
+        "measure": parts({"measures": PERCEPTRON, "curves": PERCEPTRON})
+        + [f"solutions/{solver}.safetensors" for solver in ("reinforced-bp", "sgd")]
+    },
 }
 
 

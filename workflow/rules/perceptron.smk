@@ -59,11 +59,12 @@ rule enumerate:
 rule solve:
     """One solver on random perceptrons, and what surrounds the solutions that it finds."""
     output:
+        solutions="results/{study}/solutions/{solver}.safetensors",
         measures="results/{study}/measures/solver-{solver}.parquet",
         curves="results/{study}/curves/solver-{solver}.parquet",
     params:
         settings=lambda w: settings(study(w).runs),
-        code=code_digest("flatminima.perceptron.searches"),
+        code=code_digest("flatminima.perceptron.searches", "flatminima.data.storage"),
     log:
         "logs/{study}/measure/solver-{solver}.log",
     benchmark:
@@ -80,6 +81,7 @@ rule solve:
         flatminima solve \
             --study {wildcards.study:q} \
             --settings {params.settings:q} \
+            --solutions {output.solutions:q} \
             --measures {output.measures:q} \
             --curves {output.curves:q} \
             {wildcards.solver:q} 2>&1 | tee {log:q} >&2

@@ -63,6 +63,7 @@ TRAINED: dict[str, Any] = {"marker": "*", "ms": 11, "color": "black", "mec": "wh
 OTHERS = "other networks (hollow)"
 Dash = tuple[int, tuple[float, ...]]
 LONG_AXIS = 100.0
+PASSES = 2
 
 
 DASHED: Dash = (0, (5, 1.5))
@@ -154,8 +155,12 @@ def legend_under(panel: Axes, last: Sequence[str] = ()) -> None:
 
 
 def settle(page: Figure) -> None:
-    """Fix the layout, without the solver's rounding errors: they differ from run to run and would show in the files."""
-    page.draw_without_rendering()
+    """Fix the layout, without the solver's rounding errors: they differ from run to run and would show in the files.
+
+    The first pass can change ticks, and so the room that their labels take.
+    """
+    for _ in range(PASSES):
+        page.draw_without_rendering()
     page.set_layout_engine("none")
     for panel in page.axes:
         left, bottom, width, height = (round(float(edge), 6) for edge in panel.get_position(original=True).bounds)

@@ -1,10 +1,14 @@
 """Solvers on random instances: how far they get, and what surrounds the solutions they find (theory.md 3.4)."""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from flatminima.config import SolverName, SolverRuns
 from flatminima.data.seeding import sequence
+from flatminima.data.storage import Arrays
 from flatminima.perceptron.franz_parisi import local_entropy
 from flatminima.perceptron.gaussian import Array
 from flatminima.perceptron.instances import Signs, storage
@@ -14,14 +18,14 @@ from flatminima.perceptron.search import Solutions
 from flatminima.perceptron.solvers import solve
 from flatminima.perceptron.stability import error_after_flips
 from flatminima.perceptron.thresholds import connected_load
-from flatminima.perceptron.typical import FLIPS, Tables
+from flatminima.perceptron.typical import FLIPS
 from flatminima.training.progress import Progress
 
 EASY = 0.6
 """Alpha up to which good solvers are expected to solve every instance."""
 
 
-def run_solver(study: str, name: SolverName, settings: SolverRuns) -> Tables:
+def run_solver(study: str, name: SolverName, settings: SolverRuns) -> tuple[pd.DataFrame, pd.DataFrame, Arrays]:
     """Attempts of one solver, instance by instance; all solvers see the same instances.
 
     Experiment `attempts_<solver>` has statistics solved, unsolved, iterations, and for solved instances minimal_margin
@@ -31,12 +35,15 @@ def run_solver(study: str, name: SolverName, settings: SolverRuns) -> Tables:
     have a gap around them, and at easy ones, are experiments `above_<solver>` and `easy_<solver>`.
 
     Returns:
-        Rows, and curves `success_<solver>` (share of instances over x = alpha), `flip_error_<solver>` and
-        `bp_entropy_<solver>` (means over solved instances, over x = d for y = alpha).
+        Rows; curves `success_<solver>` (share of instances over x = alpha), `flip_error_<solver>` and
+        `bp_entropy_<solver>` (means over solved instances, over x = d for y = alpha); and for every alpha arrays
+        `weights_<alpha>`, bits of shape (instances, ceil(N / 8)) as numpy.packbits makes them from weights above zero,
+        and `solved_<alpha>`, shape (instances,).
     """
     limit = connected_load().alpha
     loads = settings.loads.value
     progress, tables, curves, shares = Progress(f"{study} {name}", len(loads)), [], [], []
+    arrays: dict[str, NDArray[Any]] = {}
     for done, load in enumerate(loads, 1):
         generators = (np.random.default_rng(sequence(study, "attempts", who, str(load))) for who in ("patterns", name))
         patterns = storage(settings.instances.value, settings.size.value, load, next(generators))
@@ -45,11 +52,12 @@ def run_solver(study: str, name: SolverName, settings: SolverRuns) -> Tables:
         parts = {"attempts": True, "above": load > limit, "easy": load <= EASY}
         tables += [rows(study, f"{part}_{name}", load, values, solver=name) for part, holds in parts.items() if holds]
         shares.append(float(found.solved.mean()))
+        arrays |= {f"weights_{load:g}": np.packbits(found.weights > 0, axis=1), f"solved_{load:g}": found.solved}
         curves += _surroundings(study, name, load, patterns, found, surveyed, settings)
         progress.report(done, f"alpha {load:g}, {found.solved.mean():.0%} solved")
     progress.finish(len(loads), f"{np.mean(shares):.0%} of instances solved")
     curves.append(curve(study, f"success_{name}", loads, shares))
-    return pd.concat(tables, ignore_index=True), pd.concat(curves, ignore_index=True)
+    return pd.concat(tables, ignore_index=True), pd.concat(curves, ignore_index=True), arrays
 
 
 def _statistics(patterns: Signs, found: Solutions, load: float, settings: SolverRuns) -> tuple[Values, Array]:
