@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -172,11 +171,9 @@ def test_the_digest_imports_nothing_that_it_digests():
     assert printed == "[]\n"
 
 
-def test_the_whole_package_is_digested_in_well_under_a_second():
+def test_the_whole_package_can_be_digested():
     names = [
         ".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts).removesuffix(".__init__")
         for path in PACKAGE.rglob("*.py")
     ]
-    start = time.perf_counter()
     assert len(code_digest(*names)) == 64
-    assert time.perf_counter() - start < 1

@@ -21,7 +21,7 @@ from flatminima.report.environment import environment
 from flatminima.report.evidence import MEANINGS, SYMBOLS, Claim, read_ledger, read_populations
 from flatminima.report.protocol import SOURCES, protocol
 
-OVERVIEWS = ("overview", "theory-overview", "rescaling-overview")
+OVERVIEWS = ("overview", "theory-overview", "rescaling-overview", "perceptron-overview")
 LONGEST = 8
 """Longest table of cases that is not folded when all of its cases hold."""
 DOWNLOADS = (".csv", ".svg", ".pdf", ".png", ".tex")
