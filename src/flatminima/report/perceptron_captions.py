@@ -15,7 +15,7 @@ FIGURES = {
         "solvers found on random instances, by belief propagation: mean of each solver, median and range over solvers. "
         "Theory is replica-symmetric.",
         "Three panels: entropy falls to zero as the margin grows; local entropy around high margin lies above that "
-        "around margin zero up to long distances; solutions found by solvers lie at or above high margin.",
+        "around margin zero up to long distances; markers show where between or above them solvers' solutions lie.",
     ),
     "capacity": Caption(
         "Capacity, and entropy against margin",
@@ -62,8 +62,8 @@ FIGURES = {
         "Vertical lines are theory's: up to the first, local entropy around solutions of maximal margin grows out to "
         "its maximum; up to the second it has no gap; up to the third there are solutions. Failure means not within "
         "the steps allowed.",
-        "Small plots of the share solved against the number of patterns per weight, one for each solver: falling from "
-        "one to zero before the last of three vertical lines, the capacity.",
+        "Small plots of the share solved against the number of patterns per weight, one for each solver, the best "
+        "first, with three vertical lines, the last of which is the capacity.",
     ),
     "flips": Caption(
         "What surrounds the solutions that solvers find",
