@@ -3,6 +3,7 @@
 import csv
 import hashlib
 import json
+from html import unescape
 from xml.etree import ElementTree
 
 import pandas as pd
@@ -162,7 +163,7 @@ def test_figures_and_tables_can_be_read(finished, study):
 
 @pytest.mark.parametrize("study", EVERY)
 def test_the_page_shows_every_claim_figure_and_table(finished, study):
-    page = (finished.folder / f"results/{study}/report/index.html").read_text()
+    page = unescape((finished.folder / f"results/{study}/report/index.html").read_text())
     assert page.count("data:image/svg+xml;base64,") == len(SHOWN[study][0])
     for claim in ledger(finished, study):
         assert claim["title"] in page
