@@ -156,6 +156,35 @@ def networks(name):
     return [f"networks/{run}-depth{depth}.safetensors" for run, depth in shapes(name)]
 
 
+def source(wildcards, file):
+    """A file of the study whose networks are rescaled."""
+    return f"results/{study(wildcards).source.study}/{file}"
+
+
+def rectified(wildcards):
+    """The experiment whose networks are rescaled."""
+    values = study(wildcards).source
+    return CONFIG.studies[values.study].experiments[values.rectified]
+
+
+def linear(wildcards):
+    """The experiment whose orbits theory knows."""
+    values = study(wildcards).source
+    return CONFIG.studies[values.study].experiments[values.linear]
+
+
+def subjects(wildcards):
+    """The networks of a shape: the convolutional ones, or those of one depth."""
+    if wildcards.shape == "convolutional":
+        return f"results/{wildcards.study}/networks/convolutional.safetensors"
+    return source(wildcards, f"networks/{study(wildcards).source.rectified}-{wildcards.shape}.safetensors")
+
+
+def source_samples(wildcards):
+    """The samples that the networks were trained on."""
+    return source(wildcards, f"data/{rectified(wildcards).task}.safetensors")
+
+
 def figure_module(name):
     """The module that draws a figure, `<figure>` or `<figure>-<task>`."""
     figure = next(figure for figure in FIGURES if f"{name}-".startswith(f"{figure}-"))

@@ -1,32 +1,3 @@
-def source(wildcards, file):
-    """A file of the study whose networks are rescaled."""
-    return f"results/{study(wildcards).source.study}/{file}"
-
-
-def rectified(wildcards):
-    """The experiment whose networks are rescaled."""
-    values = study(wildcards).source
-    return CONFIG.studies[values.study].experiments[values.rectified]
-
-
-def linear(wildcards):
-    """The experiment whose orbits theory knows."""
-    values = study(wildcards).source
-    return CONFIG.studies[values.study].experiments[values.linear]
-
-
-def subjects(wildcards):
-    """The networks of a shape: the convolutional ones, or those of one depth."""
-    if wildcards.shape == "convolutional":
-        return f"results/{wildcards.study}/networks/convolutional.safetensors"
-    return source(wildcards, f"networks/{study(wildcards).source.rectified}-{wildcards.shape}.safetensors")
-
-
-def source_samples(wildcards):
-    """The samples that the networks were trained on."""
-    return source(wildcards, f"data/{rectified(wildcards).task}.safetensors")
-
-
 rule convolve:
     """Convolutional networks for the task of the networks that are rescaled."""
     input:
