@@ -2,6 +2,7 @@
 
 import json
 import os
+import secrets
 import shutil
 import signal
 import sys
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from flatminima.audit.names import LevelName
 from flatminima.config import (
     Attack,
     Config,
@@ -310,6 +312,53 @@ def report(
 
     values = parse(StudySettings, {"study": _json(settings)}, "--settings").study
     write_report(study, values, claims, figures, tables, output)
+
+
+@app.command()
+def manifest(study: StudyName, targets: Inputs, settings: Settings, output: Output) -> None:
+    """List every file of a study, and where it came from; runs in the repository's root."""
+    from flatminima.provenance.manifest import make_manifest, write_manifest
+
+    values = parse(StudySettings, {"study": _json(settings)}, "--settings").study.model_dump(mode="json")
+    write_manifest(make_manifest(study, values, [str(path) for path in targets], Path()), output)
+
+
+@app.command()
+def audit(
+    folders: Annotated[list[Path], typer.Argument(help="Folders of results, one study each.")],
+    level: Annotated[list[LevelName] | None, typer.Option(help="Level to run; all if none is given.")] = None,
+    sample: Annotated[int, typer.Option(min=1, help="Jobs that are run again, for each study.")] = 1,
+    seed: Annotated[int | None, typer.Option(min=0, help="Seed of the draw of these jobs; drawn if not given.")] = None,
+    json_file: Annotated[Path | None, typer.Option("--json", help="File to write the outcome to.")] = None,
+) -> None:
+    """Check results against their manifest, their measures, this code, and a run of some jobs."""
+    from flatminima.audit.audit import audit as audit_study
+    from flatminima.audit.audit import for_machines, for_people
+
+    seed = secrets.randbelow(10**6) if seed is None else seed
+    results = []
+    for folder in folders:
+        results.append(audit_study(folder, level or list(LevelName), Path(), sample, seed))
+        print(for_people(results[-1]))
+    if json_file:
+        with atomic_path(json_file) as temporary:
+            temporary.write_text(for_machines(results))
+    sys.exit(0 if all(result.passed for result in results) else 1)
+
+
+@app.command()
+def compare(
+    first: Annotated[Path, typer.Argument(help="Folder of results.")],
+    second: Annotated[Path, typer.Argument(help="Folder to compare it with.")],
+    tolerance: Annotated[float, typer.Option(help="Relative difference of numbers that agree.")] = 1e-2,
+) -> None:
+    """Compare two sets of results, quantity by quantity, and say which verdicts differ."""
+    from flatminima.audit.compare import compare as compare_results
+    from flatminima.audit.compare import comparison_table
+
+    comparison = compare_results(first, second, tolerance)
+    print(comparison_table(comparison))
+    sys.exit(0 if comparison.agree else 1)
 
 
 @app.command()

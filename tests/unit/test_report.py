@@ -31,9 +31,9 @@ from report_pages import (
 
 from flatminima.errors import UserError
 from flatminima.figures import render, tables
+from flatminima.provenance.environment import environment
 from flatminima.report import page
 from flatminima.report.captions import FIGURES, TABLES, figure_caption, table_caption
-from flatminima.report.environment import environment
 
 
 @pytest.fixture

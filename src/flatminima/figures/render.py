@@ -66,13 +66,22 @@ def render(name: str, measures_path: Path, overlaps_path: Path | None, output: P
     Raises:
         UserError: if a table is missing or holds no network, or the figure or task is unknown.
     """
+    figure, plotted = drawn(name, measures_path, overlaps_path)
+    save(figure, plotted, output)
+
+
+def drawn(name: str, measures_path: Path, overlaps_path: Path | None) -> tuple[Figure, pd.DataFrame]:
+    """What `render` writes: a figure and the table of what it shows, or a note of what is absent.
+
+    Raises:
+        UserError: as `render`.
+    """
     try:
         measures = read_table(measures_path)
-        figure, plotted = draw(name, measures, read_table(overlaps_path) if overlaps_path else NO_OVERLAPS)
+        return draw(name, measures, read_table(overlaps_path) if overlaps_path else NO_OVERLAPS)
     except EmptyFigureError as absence:
         print(absence, file=sys.stderr)
-        figure, plotted = style.note(str(absence)), pd.DataFrame({"absent": [str(absence)]})
-    save(figure, plotted, output)
+        return style.note(str(absence)), pd.DataFrame({"absent": [str(absence)]})
 
 
 def draw(name: str, measures: pd.DataFrame, overlaps: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
