@@ -44,8 +44,9 @@ benchmark-curvature: environment ## Compare the curvature engine with other libr
 readme: environment ## Write the scoreboard of README.md anew
 	flatminima readme
 
-schema: environment ## Write the JSON schema of config.yaml anew
+schema: environment ## Write the JSON schemas of config.yaml and of manifests anew
 	flatminima schema > .venv/config.schema.json && mv .venv/config.schema.json workflow/
+	flatminima schema manifest > .venv/manifest.schema.json && mv .venv/manifest.schema.json docs/
 
 lock: ## Pin what pyproject.toml asks for; pins that still fit stay, delete requirements.lock to upgrade all
 	$(PYTHON) -m venv --clear .venv/lock && .venv/lock/bin/pip install --quiet uv

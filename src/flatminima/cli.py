@@ -7,7 +7,7 @@ import shutil
 import signal
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -389,9 +389,11 @@ def readme(
 
 
 @app.command()
-def schema() -> None:
-    """Print the JSON schema of config.yaml, for editors."""
-    print(json.dumps(Config.model_json_schema(), indent=2))
+def schema(of: Annotated[Literal["config", "manifest"], typer.Argument(help="Which file.")] = "config") -> None:
+    """Print the JSON schema of config.yaml, for editors, or of manifests."""
+    from flatminima.provenance.manifest import Manifest
+
+    print(json.dumps((Config if of == "config" else Manifest).model_json_schema(), indent=2))
 
 
 @app.command()

@@ -54,6 +54,7 @@ def check_derivation(folder: Path, manifest: Manifest, ledger: Path) -> Level:
                 findings.append(f"{names[0]}: cannot be made anew: {error}")
                 continue
             findings += _compare(folder, Path(scratch), names, exact)
+            findings += _unlisted(manifest, Path(scratch), names)
     if not compared:
         findings.append("nothing is there to be made anew")
     return Level("derivation", QUESTION, f"{compared} files", tuple(findings), () if exact else (ROUNDED,))
@@ -110,6 +111,14 @@ def _parts(stem: PurePosixPath, manifest: Manifest, command: Sequence[str]) -> d
     """The parts of a collected table in their order, `measures/linear.parquet` for `measures`; else none."""
     words = [PurePosixPath(word.removeprefix(manifest.prefix)) for word in command]
     return {word: None for word in words if word.parent == stem}
+
+
+def _unlisted(manifest: Manifest, scratch: Path, names: Sequence[PurePosixPath]) -> Iterator[str]:
+    """Files that are made with others but that the manifest does not list."""
+    listed = {manifest.relative(output) for output in manifest.outputs}
+    for path in sorted((scratch / names[0]).parent.glob(f"{names[0].stem}.*")):
+        if (name := PurePosixPath(path.relative_to(scratch))) not in listed:
+            yield f"{name}: is made by this code, and not in the manifest"
 
 
 def _compare(folder: Path, scratch: Path, names: Sequence[PurePosixPath], exact: bool) -> Iterator[str]:

@@ -22,8 +22,11 @@ def check_integrity(folder: Path, manifest: Manifest, root: Path) -> Level:
         *(finding for output in present for finding in _changed(folder / manifest.relative(output), output)),
         *_extra(folder, {str(manifest.relative(output)) for output in present}),
         *_broken_links(folder, manifest, root),
+        *_unlisted_inputs(manifest),
     ]
-    return Level("integrity", "Are these the files of the manifest?", f"{len(present)} files", tuple(findings))
+    absent = len(manifest.outputs) - len(present)
+    notes = (f"{absent} files of the run are listed but not kept here",) if absent else ()
+    return Level("integrity", "Are these the files of the manifest?", f"{len(present)} files", tuple(findings), notes)
 
 
 def _changed(path: Path, output: Output) -> Iterator[str]:
@@ -56,6 +59,18 @@ def _broken_links(folder: Path, manifest: Manifest, root: Path) -> Iterator[str]
             yield f"{name}: was read, but no manifest lists it and it is no file of this checkout"
         elif found != recorded:
             yield f"{name}: was read with another SHA-256 than the file that is there or listed now"
+
+
+def _unlisted_inputs(manifest: Manifest) -> Iterator[str]:
+    """Files of the study that a command names, but neither reads nor makes by the manifest."""
+    made: dict[tuple[str, ...], set[str]] = {}
+    for output in manifest.outputs:
+        made.setdefault(tuple(output.command), set()).add(output.path)
+    paths = {output.path for output in manifest.outputs}
+    for output in manifest.outputs:
+        named = {word.partition("=")[2] or word for word in output.command} & paths
+        for name in sorted(named - output.inputs.keys() - made[tuple(output.command)]):
+            yield f"{output.path}: its command names {name}, which is not among its inputs"
 
 
 def _study(name: str) -> str:
