@@ -3,7 +3,6 @@
 import json
 import os
 import secrets
-import shutil
 import signal
 import sys
 from pathlib import Path
@@ -362,6 +361,17 @@ def compare(
 
 
 @app.command()
+def export(
+    folder: Annotated[Path, typer.Argument(help="Folder of results.")],
+    output: Annotated[Path, typer.Argument(help="Archive to write (.zip).")],
+) -> None:
+    """Pack a study and its workflow as a Workflow Run RO-Crate."""
+    from flatminima.audit.export import export as export_study
+
+    export_study(folder, Path(), output)
+
+
+@app.command()
 def verdicts(results: Annotated[Path, typer.Argument(help="Folder of results.")]) -> None:
     """Print the verdict of every claim in every study, and where the reports are."""
     from flatminima.report.scoreboard import terminal_table
@@ -377,14 +387,13 @@ def readme(
     results: Annotated[Path, typer.Argument(help="Folder of results.")] = Path("results"),
     check: Annotated[bool, typer.Option(help="Write nothing; fail if README.md is not up to date.")] = False,
 ) -> None:
-    """Record verdicts and the overview figure in results/reference, and write the scoreboard of README.md anew."""
+    """Record the evidence of every study in results/reference, and write the scoreboard of README.md anew."""
+    from flatminima.provenance.reference import record
     from flatminima.report.scoreboard import update_readme
 
     reference = results / "reference"
     for path in [] if check else _claims(results):
-        for source in (path, *path.parent.glob("figures/*overview.png")):
-            with atomic_path(reference / source.relative_to(results)) as temporary:
-                shutil.copyfile(source, temporary)
+        record(path.parent, reference / path.parent.name)
     update_readme(Path("README.md"), _claims(reference), check)
 
 

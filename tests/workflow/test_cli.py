@@ -11,7 +11,7 @@ from project import ROOT, TINY
 
 COMMANDS = [
     "data", "bound", "train", "measure", "crosscheck", "attack", "construct", "converge", "collect", "figure", "table",
-    "claims", "report", "manifest", "audit", "compare", "verdicts", "readme", "schema", "validate",
+    "claims", "report", "manifest", "audit", "compare", "export", "verdicts", "readme", "schema", "validate",
 ]  # fmt: skip
 
 

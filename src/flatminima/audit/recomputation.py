@@ -16,7 +16,7 @@ from flatminima.audit.compare import TOLERANCE, compare_tables, of_interest
 from flatminima.audit.level import Level, same_machine
 from flatminima.data.seeding import sequence
 from flatminima.errors import UserError
-from flatminima.provenance.manifest import Manifest, Output, sha256
+from flatminima.provenance.manifest import Manifest, Output, inside, sha256
 from flatminima.provenance.tables import read_table
 
 BUNDLED = ("digits", "patches")
@@ -52,7 +52,7 @@ def recorded_jobs(manifest: Manifest) -> list[Job]:
         Job(
             rule=str(first.rule),
             command=tuple(first.command),
-            inputs=tuple(first.inputs),
+            inputs=tuple(sorted({path for output in outputs for path in output.inputs})),
             outputs=tuple(output.path for output in outputs),
             threads=(first.path in expenses and expenses[first.path].threads) or 1,
         )
@@ -150,6 +150,8 @@ class _Workshop:
             self.findings += self._compare(path)
 
     def _provide(self, path: str) -> None:
+        if not inside(path, ""):
+            raise UserError(f"{path}: leads out of the repository")
         target = self.scratch / path
         if target.exists():
             return
@@ -163,8 +165,6 @@ class _Workshop:
     def _kept(self, path: str) -> Path | None:
         """Where an input lies: in this study, in one beside it, or in the repository."""
         parts = PurePosixPath(path).parts
-        if ".." in parts or PurePosixPath(path).is_absolute():
-            raise UserError(f"{path}: leads out of the repository")
         source = self.folder.parent.joinpath(*parts[1:]) if parts[0] == "results" else self.root / path
         return source if source.is_file() else None
 

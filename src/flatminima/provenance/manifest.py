@@ -109,8 +109,9 @@ class Manifest(_Record):
 
 
 def inside(path: str, prefix: str) -> bool:
-    """Whether a relative path names a file below a folder, and cannot lead out of it."""
-    return path.startswith(prefix) and path == PurePosixPath(path).as_posix() and ".." not in PurePosixPath(path).parts
+    """Whether a relative path names a file below a folder (`results/toy/`), and cannot lead out of it."""
+    plain = PurePosixPath(path)
+    return path.startswith(prefix) and path == str(plain) and not plain.is_absolute() and ".." not in plain.parts
 
 
 def of_record(path: PurePosixPath) -> bool:
