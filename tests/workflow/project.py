@@ -94,7 +94,7 @@ class Project:
     def configure(self, *keys: str, value: Any) -> None:
         """Set one value of config.yaml, given the keys that lead to it."""
         path = self.folder / "config.yaml"
-        settings = yaml.safe_load(path.read_text())
+        settings = json.loads(json.dumps(yaml.safe_load(path.read_text())))  # sections that aliases share become two
         section = settings
         for key in keys[:-1]:
             section = section[key]
