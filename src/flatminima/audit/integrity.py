@@ -3,9 +3,8 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from flatminima.audit.level import Level
-from flatminima.errors import UserError
-from flatminima.provenance.manifest import NAME, Manifest, Output, inside, read_manifest, sha256
+from flatminima.audit.level import Level, neighbours, study_of
+from flatminima.provenance.manifest import NAME, Manifest, Output, inside, sha256
 
 
 def check_integrity(folder: Path, manifest: Manifest, root: Path) -> Level:
@@ -48,10 +47,9 @@ def _extra(folder: Path, listed: set[str]) -> Iterator[str]:
 def _broken_links(folder: Path, manifest: Manifest, root: Path) -> Iterator[str]:
     """Inputs whose recorded hash is not that of the file that they name."""
     known = {output.path: output.sha256 for output in manifest.outputs}
-    for study in sorted({_study(name) for output in manifest.outputs for name in output.inputs} - {"", manifest.study}):
-        known |= _of_other_study(folder.parent / study)
+    known |= {output.path: output.sha256 for other in neighbours(folder, manifest) for output in other.outputs}
     for name, recorded in sorted({item for output in manifest.outputs for item in output.inputs.items()}):
-        if _study(name):
+        if study_of(name):
             found = known.get(name)
         else:
             found = sha256(root / name) if inside(name, "workflow/") and (root / name).is_file() else None
@@ -71,15 +69,3 @@ def _unlisted_inputs(manifest: Manifest) -> Iterator[str]:
         named = {word.partition("=")[2] or word for word in output.command} & paths
         for name in sorted(named - output.inputs.keys() - made[tuple(output.command)]):
             yield f"{output.path}: its command names {name}, which is not among its inputs"
-
-
-def _study(name: str) -> str:
-    """`digits` for `results/digits/measures.parquet`, nothing for files that are no results."""
-    return name.split("/")[1] if name.startswith("results/") else ""
-
-
-def _of_other_study(folder: Path) -> dict[str, str]:
-    try:
-        return {output.path: output.sha256 for output in read_manifest(folder).outputs}
-    except UserError:
-        return {}

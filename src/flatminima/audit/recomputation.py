@@ -5,7 +5,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
@@ -13,52 +13,14 @@ import numpy as np
 
 import flatminima
 from flatminima.audit.compare import TOLERANCE, compare_tables, of_interest
-from flatminima.audit.level import Level, same_machine
+from flatminima.audit.jobs import Job, is_evidence, measuring, recorded_jobs
+from flatminima.audit.level import Level, neighbours, same_machine
 from flatminima.data.seeding import sequence
 from flatminima.errors import UserError
-from flatminima.provenance.manifest import Manifest, Output, inside, sha256
+from flatminima.provenance.manifest import Manifest, inside, sha256
 from flatminima.provenance.tables import read_table
 
-BUNDLED = ("digits", "patches")
-"""Data sets that need no download, so that their files can be made again."""
-OTHER_LIBRARIES = "crosscheck"
-"""The rule that measures by optional libraries; it is no evidence of a claim."""
 QUESTION = "Do jobs drawn at random, run again, make the same files?"
-
-
-class _UnavailableError(UserError):
-    """An input that is neither kept nor can be made again."""
-
-
-@dataclass(frozen=True)
-class Job:
-    """A recorded job: its command, and the files that it read and made."""
-
-    rule: str
-    command: tuple[str, ...]
-    inputs: tuple[str, ...]
-    outputs: tuple[str, ...]
-    threads: int
-
-
-def recorded_jobs(manifest: Manifest) -> list[Job]:
-    """The jobs of a manifest, in the order of their first outputs."""
-    together: dict[tuple[str, ...], list[Output]] = {}
-    for output in manifest.outputs:
-        if output.rule and output.command:
-            together.setdefault((output.rule, *output.command), []).append(output)
-    expenses = manifest.circumstances.outputs
-    return [
-        Job(
-            rule=str(first.rule),
-            command=tuple(first.command),
-            inputs=tuple(sorted({path for output in outputs for path in output.inputs})),
-            outputs=tuple(output.path for output in outputs),
-            threads=(first.path in expenses and expenses[first.path].threads) or 1,
-        )
-        for outputs in together.values()
-        for first in outputs[:1]
-    ]
 
 
 def check_recomputation(folder: Path, manifest: Manifest, root: Path, sample: int, seed: int) -> Level:
@@ -79,17 +41,20 @@ def check_recomputation(folder: Path, manifest: Manifest, root: Path, sample: in
     """
     if sample < 1:
         raise ValueError(f"sample is {sample}, expected at least 1")
+    manifests = [manifest, *neighbours(folder, manifest)]
     jobs = recorded_jobs(manifest)
-    candidates = [job for job in jobs if _is_evidence(job, manifest.prefix)]
+    every = [job for known in manifests for job in recorded_jobs(known)]
+    recorded = {output.path: output.sha256 for known in manifests for output in known.outputs}
+    candidates = [job for job in jobs if is_evidence(job, manifest.prefix)]
     order = np.random.default_rng(sequence("audit", manifest.study, str(seed))).permutation(len(candidates))
     drawn = [candidates[k] for k in order[:sample]]
     findings: list[str] = []
     notes = [f"seed {seed}, {len(drawn)} of {len(candidates)} jobs: {', '.join(job.outputs[-1] for job in drawn)}"]
     with tempfile.TemporaryDirectory() as scratch:
-        workshop = _Workshop(folder, manifest, root, Path(scratch), jobs)
+        workshop = _Workshop(folder, manifest, root, Path(scratch), every, recorded)
         for job in drawn:
             try:
-                for again in [job, *_measuring(job, jobs, manifest.prefix)]:
+                for again in [job, *measuring(job, jobs, manifest.prefix)]:
                     workshop.run(again)
             except UserError as error:
                 findings.append(f"{job.outputs[-1]}: cannot be made again: {error}")
@@ -101,26 +66,6 @@ def check_recomputation(folder: Path, manifest: Manifest, root: Path, sample: in
     return Level("recomputation", QUESTION, f"{checked} files", tuple(findings), tuple(notes))
 
 
-def _writes(job: Job, prefix: str, folder: str) -> bool:
-    return any(path.startswith(f"{prefix}{folder}/") for path in job.outputs)
-
-
-def _is_evidence(job: Job, prefix: str) -> bool:
-    """Whether a job trains networks, or measures something that is no network of the study."""
-    measures = _writes(job, prefix, "measures") and job.rule != OTHER_LIBRARIES
-    trained = any(path.startswith(f"{prefix}networks/") for path in job.inputs)
-    return _writes(job, prefix, "networks") or (measures and not trained)
-
-
-def _measuring(job: Job, jobs: Sequence[Job], prefix: str) -> list[Job]:
-    """The jobs that measure what a job made."""
-    return [
-        other
-        for other in jobs
-        if _writes(other, prefix, "measures") and other.rule != OTHER_LIBRARIES and set(other.inputs) & set(job.outputs)
-    ]
-
-
 @dataclass
 class _Workshop:
     """A scratch folder in which recorded jobs run again."""
@@ -130,6 +75,7 @@ class _Workshop:
     root: Path
     scratch: Path
     jobs: Sequence[Job]
+    recorded: Mapping[str, str]
     findings: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     made: set[str] = field(default_factory=set)
@@ -171,9 +117,9 @@ class _Workshop:
     def _maker(self, path: str) -> Job:
         job = next((job for job in self.jobs if path in job.outputs), None)
         if job is None:
-            raise _UnavailableError(f"{path} is not kept, and no job of this study makes it")
-        if job.rule == "data" and self.manifest.settings.get("dataset", {}).get("name") not in BUNDLED:
-            raise _UnavailableError(f"{path} is not kept, and its data set would have to be downloaded")
+            raise UserError(f"{path} is not kept, and no job on record makes it")
+        if not job.repeatable:
+            raise UserError(f"{path} is not kept, and its data set would have to be downloaded")
         return job
 
     def _refuse_paths_that_lead_out(self, job: Job) -> None:
@@ -195,10 +141,9 @@ class _Workshop:
 
     def _compare(self, path: str) -> Iterator[str]:
         made = self.scratch / path
-        recorded = next(output.sha256 for output in self.manifest.outputs if output.path == path)
         if not made.is_file():
             yield f"{path}: was not made again"
-        elif sha256(made) == recorded:
+        elif sha256(made) == self.recorded[path]:
             return
         elif same_machine(self.manifest):
             yield f"{path}: other bytes when made again"
