@@ -46,7 +46,7 @@ def test_a_failed_level_ends_with_1_and_the_others_still_run(copied):
         (["results/none"], "results/none/manifest.json: no such file; run `make reproduce`"),
         (["results/patches", "--level=whole"], "--level"),
         (["results/patches", "--sample=0"], "--sample"),
-        ([], "FOLDERS"),
+        ([], "folders"),
     ],
 )
 def test_an_audit_that_cannot_run_ends_with_2(finished, arguments, message):
