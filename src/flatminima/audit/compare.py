@@ -92,9 +92,9 @@ def compare_tables(first: pd.DataFrame, second: pd.DataFrame, tolerance: float) 
 
 
 def of_interest(table: pd.DataFrame, other: pd.DataFrame) -> pd.DataFrame:
-    """The rows of the experiments and depths that another table has."""
-    shapes = other[["experiment", "task", "depth"]].drop_duplicates()
-    return table.merge(shapes, how="inner", on=["experiment", "task", "depth"])
+    """The rows of the experiments, depths and statistics that another table has."""
+    key = ["experiment", "task", "depth", "statistic"]
+    return table.merge(other[key].drop_duplicates(), how="inner", on=key)
 
 
 def _keyed(table: pd.DataFrame) -> pd.DataFrame:
