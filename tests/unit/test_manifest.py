@@ -101,7 +101,14 @@ def test_a_missing_target_is_named(tmp_path):
 def test_long_names_are_read_from_the_folders_that_snakemake_splits_them_into(tmp_path):
     path = f"results/toy/{'long/' * 80}a.txt"
     record(tmp_path, path, b"a")
-    assert list(read_jobs(tmp_path)) == [path]
+    assert list(read_jobs(tmp_path, "results/toy/")) == [path]
+
+
+def test_records_of_other_studies_are_not_opened(run):
+    """Snakemake may be writing them."""
+    (path,) = (run / METADATA).glob(base64.urlsafe_b64encode(b"results/other/a.txt").decode())
+    path.write_text("{")
+    assert len(read_jobs(run, "results/toy/")) == 3
 
 
 def test_a_stamp_holds_the_digest_of_its_modules():

@@ -137,8 +137,9 @@ def make_manifest(study: str, settings: Mapping[str, Any], targets: Sequence[str
     Raises:
         UserError: if a target is missing.
     """
-    jobs = read_jobs(root)
-    made = _made(targets, jobs, f"results/{study}/", root)
+    prefix = f"results/{study}/"
+    jobs = read_jobs(root, prefix)
+    made = _made(targets, jobs, prefix, root)
     commit, dirty = checkout(root)
     return Manifest(
         study=study,

@@ -62,14 +62,20 @@ def code_stamp(*modules: str, data: Sequence[str] = ()) -> str:
     return f"code {code_digest(*modules, data=data)} of {' '.join([*modules, *data])}"
 
 
-def read_jobs(root: Path) -> dict[str, Job]:
-    """The job of every output that Snakemake has on record in a folder, by the output's path.
+def read_jobs(root: Path, prefix: str) -> dict[str, Job]:
+    """The jobs of outputs that Snakemake has on record, by the output's path.
 
     Snakemake keeps one JSON file for each output below .snakemake/metadata, named by the path in base 64. The form is
-    its own affair: what is not found there is left out, never guessed.
+    its own affair: what is not found there is left out, never guessed. Records of other outputs are not opened, since
+    their jobs may be at work.
+
+    Args:
+        root: the folder that the workflow ran in.
+        prefix: how the outputs' paths begin: `results/digits/`.
     """
     folder = root / METADATA
-    return {_output(path.relative_to(folder)): _job(path) for path in sorted(folder.rglob("*")) if path.is_file()}
+    records = {_output(path.relative_to(folder)): path for path in sorted(folder.rglob("*")) if path.is_file()}
+    return {name: _job(path) for name, path in records.items() if name.startswith(prefix)}
 
 
 def read_cost(root: Path, job: Job) -> Cost:
