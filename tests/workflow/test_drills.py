@@ -104,6 +104,13 @@ def test_an_edited_verdict_cell_and_picture(study, forged):
     assert cell.startswith("tables/sharpness.csv: sharpness_median in row 1 is ")
 
 
+def test_an_edited_page_is_not_the_one_that_follows_from_the_results(study):
+    edit(study / "report/index.html", "REPRODUCED", "NOT REPRODUCED")
+    forge(study, "report/index.html")
+    assert findings(study, INTEGRITY) == ()
+    assert findings(study, DERIVATION) == ("report/index.html: other bytes than those made anew",)
+
+
 def test_edited_measures_do_not_follow_from_their_parts(study):
     measures = pd.read_parquet(study / "measures.parquet")
     measures.loc[0, "value"] += 1e-9

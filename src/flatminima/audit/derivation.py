@@ -1,6 +1,7 @@
 """Second level: verdicts, tables and figures follow from the measures."""
 
 import json
+import shutil
 import tempfile
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
@@ -14,24 +15,27 @@ from flatminima.audit.differences import difference
 from flatminima.audit.level import Level, same_machine
 from flatminima.claims.ledger import Ledger, load_ledger
 from flatminima.claims.verdicts import judge
+from flatminima.config import StudySettings, parse
 from flatminima.errors import UserError
 from flatminima.figures import files
 from flatminima.figures.render import drawn
 from flatminima.figures.tables import render_table
 from flatminima.provenance.manifest import Manifest
 from flatminima.provenance.tables import read_table
+from flatminima.report.page import write_report
 
 DETAILS = ("overlaps.parquet", "curves.parquet")
+PAGE = PurePosixPath("report/index.html")
 DATA = (".csv", ".json", ".parquet")
 QUESTION = "Do verdicts, tables and figures follow from the measures?"
 ROUNDED = "other hardware or software than the manifest's: rounding is allowed, pictures and pages are not compared"
 
 
 def check_derivation(folder: Path, manifest: Manifest, ledger: Path) -> Level:
-    """Make claims, tables, figures and collected tables anew in a scratch folder, and compare.
+    """Make claims, tables, figures, collected tables and the report anew in a scratch folder, and compare.
 
-    On the machine of the manifest all bytes must be equal. Elsewhere numbers may differ by rounding, and pictures,
-    which depend on the fonts and libraries that draw them, are not compared.
+    On the machine of the manifest all bytes must be equal. Elsewhere numbers may differ by rounding, and pictures and
+    pages, which depend on the fonts and libraries that made them, are not compared.
 
     Args:
         folder: the study's results.
@@ -85,6 +89,8 @@ class _Anew:
                 yield names, self.claims
             elif (parts := _parts(stem, manifest, commands[names[0]])) and parts.keys() <= commands.keys():
                 yield names, partial(self.collected, stem.name, list(parts))
+        if exact and PAGE in commands:
+            yield [PAGE], partial(self.page, manifest, commands[PAGE])
 
     def claims(self) -> None:
         values = {"study": self.study, "claims": judge(self.ledger, read_table(self.folder / "measures.parquet"))}
@@ -105,6 +111,18 @@ class _Anew:
     def collected(self, name: str, parts: Sequence[PurePosixPath]) -> None:
         tables = [read_table(self.folder / part) for part in parts]
         pd.concat(tables, ignore_index=True).to_parquet(self.scratch / f"{name}.parquet", index=False)
+
+    def page(self, manifest: Manifest, command: Sequence[str]) -> None:
+        """The report, from claims, figures and tables that were made anew before, in the order of its command."""
+
+        def shown(option: str) -> list[Path]:
+            words = [word.removeprefix(option) for word in command if word.startswith(option)]
+            return [self.scratch / PurePosixPath(word).relative_to(manifest.prefix) for word in words]
+
+        settings = parse(StudySettings, {"study": manifest.settings}, "settings of the manifest").study
+        shutil.copyfile(self.folder / "measures.parquet", self.scratch / "measures.parquet")
+        claims, figures, tables = self.scratch / "claims.json", shown("--figure="), shown("--table=")
+        write_report(self.study, settings, claims, figures, tables, self.scratch / PAGE)
 
 
 def _parts(stem: PurePosixPath, manifest: Manifest, command: Sequence[str]) -> dict[PurePosixPath, None]:
