@@ -1,11 +1,12 @@
 # Every command runs in .venv, which the target `environment` keeps in line with requirements.lock.
-# Options: CORES=2 limits the processor cores; PYTHON=python3.12 chooses the Python that .venv is made with.
+# Options: CORES=2 limits the processor cores; RESULTS=results/digits chooses what is audited; PYTHON=python3.12 chooses
+# the Python that .venv is made with.
 PYTHON ?= python3
 CORES ?= all
 
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
-.PHONY: help reproduce paper unlock test lint benchmark benchmark-curvature readme schema lock clean environment
+.PHONY: help reproduce paper unlock audit test lint benchmark benchmark-curvature readme schema lock clean environment
 OUTSIDE := $(PATH)
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 unexport PYTHONPATH PYTHONHOME
@@ -41,11 +42,15 @@ benchmark: environment ## Time the numerical kernels and the workflow, and write
 benchmark-curvature: environment ## Compare the curvature engine with other libraries, and write docs/benchmarks-curvature.md
 	@MALLOC_MMAP_THRESHOLD_=1000000000 MALLOC_TRIM_THRESHOLD_=2000000000 python -W ignore -m benchmarks.curvature
 
-readme: environment ## Write the scoreboard of README.md anew
+audit: environment ## Check results and their reference against manifests, measures, this code, and a run of some jobs
+	@flatminima audit $(or $(RESULTS),$(patsubst %/manifest.json,%,$(wildcard results/*/manifest.json results/reference/*/manifest.json)))
+
+readme: environment ## Record the evidence in results/reference, and write the scoreboard of README.md anew
 	flatminima readme
 
-schema: environment ## Write the JSON schema of config.yaml anew
+schema: environment ## Write the JSON schemas of config.yaml and of manifests anew
 	flatminima schema > .venv/config.schema.json && mv .venv/config.schema.json workflow/
+	flatminima schema manifest > .venv/manifest.schema.json && mv .venv/manifest.schema.json docs/
 
 lock: ## Pin what pyproject.toml asks for; pins that still fit stay, delete requirements.lock to upgrade all
 	$(PYTHON) -m venv --clear .venv/lock && .venv/lock/bin/pip install --quiet uv

@@ -22,22 +22,23 @@ include: "workflow/rules/perceptron.smk"
 include: "workflow/rules/figures.smk"
 include: "workflow/rules/claims.smk"
 include: "workflow/rules/report.smk"
+include: "workflow/rules/audit.smk"
 
 
 report: "workflow/report/workflow.rst"
 
 
 rule embedded:
-    """The default: every study that needs no download, to its report."""
+    """The default: every study that needs no download, to its report and manifest."""
     default_target: True
     input:
-        stage("report", CONFIG.embedded),
+        stage("manifest", CONFIG.embedded),
 
 
 rule paper:
     """All studies, those that download their data included."""
     input:
-        stage("report", CONFIG.studies),
+        stage("manifest", CONFIG.studies),
 
 
 for _study in CONFIG.studies:
@@ -46,9 +47,9 @@ for _study in CONFIG.studies:
         name:
             _study
         input:
-            stage("report", [_study]),
+            stage("manifest", [_study]),
 
-    for _stage in STAGES[CONFIG.studies[_study].kind]:
+    for _stage in [*STAGES[CONFIG.studies[_study].kind], "manifest"]:
 
         rule:
             name:

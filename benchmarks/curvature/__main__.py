@@ -6,8 +6,8 @@ from pathlib import Path
 import torch
 
 from benchmarks.curvature import linear, memory, product, stacked, top
+from flatminima.provenance.environment import environment
 from flatminima.provenance.files import atomic_path
-from flatminima.report.environment import environment
 
 REPORT = Path("docs/benchmarks-curvature.md")
 PEERS = ("curvlinops-for-pytorch", "pyhessian")

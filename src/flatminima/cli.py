@@ -2,14 +2,15 @@
 
 import json
 import os
-import shutil
+import secrets
 import signal
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from flatminima.audit.names import LevelName
 from flatminima.config import (
     Attack,
     Config,
@@ -354,6 +355,64 @@ def report(
 
 
 @app.command()
+def manifest(study: StudyName, targets: Inputs, settings: Settings, output: Output) -> None:
+    """List every file of a study, and where it came from; runs in the repository's root."""
+    from flatminima.provenance.manifest import make_manifest, write_manifest
+
+    values = parse(StudySettings, {"study": _json(settings)}, "--settings").study.model_dump(mode="json")
+    write_manifest(make_manifest(study, values, [str(path) for path in targets], Path()), output)
+
+
+@app.command()
+def audit(
+    folders: Annotated[list[Path], typer.Argument(help="Folders of results, one study each.")],
+    level: Annotated[list[LevelName] | None, typer.Option(help="Level to run; all if none is given.")] = None,
+    sample: Annotated[int, typer.Option(min=1, help="Jobs that are run again, for each study.")] = 1,
+    seed: Annotated[int | None, typer.Option(min=0, help="Seed of the draw of these jobs; drawn if not given.")] = None,
+    json_file: Annotated[Path | None, typer.Option("--json", help="File to write the outcome to.")] = None,
+) -> None:
+    """Check results against their manifest, their measures, this code, and a run of some jobs."""
+    from flatminima.audit.audit import audit as audit_study
+    from flatminima.audit.audit import for_machines, for_people
+
+    seed = secrets.randbelow(10**6) if seed is None else seed
+    results = []
+    for folder in folders:
+        results.append(audit_study(folder, level or list(LevelName), Path(), sample, seed))
+        print(for_people(results[-1]))
+    if json_file:
+        with atomic_path(json_file) as temporary:
+            temporary.write_text(for_machines(results))
+    sys.exit(0 if all(result.passed for result in results) else 1)
+
+
+@app.command()
+def compare(
+    first: Annotated[Path, typer.Argument(help="Folder of results.")],
+    second: Annotated[Path, typer.Argument(help="Folder to compare it with.")],
+    tolerance: Annotated[float, typer.Option(help="Relative difference of numbers that agree.")] = 1e-2,
+) -> None:
+    """Compare two sets of results, quantity by quantity, and say which verdicts differ."""
+    from flatminima.audit.compare import compare as compare_results
+    from flatminima.audit.compare import comparison_table
+
+    comparison = compare_results(first, second, tolerance)
+    print(comparison_table(comparison))
+    sys.exit(0 if comparison.agree else 1)
+
+
+@app.command()
+def export(
+    folder: Annotated[Path, typer.Argument(help="Folder of results.")],
+    output: Annotated[Path, typer.Argument(help="Archive to write (.zip).")],
+) -> None:
+    """Pack a study and its workflow as a Workflow Run RO-Crate."""
+    from flatminima.audit.export import export as export_study
+
+    export_study(folder, Path(), output)
+
+
+@app.command()
 def verdicts(results: Annotated[Path, typer.Argument(help="Folder of results.")]) -> None:
     """Print the verdict of every claim in every study, and where the reports are."""
     from flatminima.report.scoreboard import terminal_table
@@ -369,21 +428,22 @@ def readme(
     results: Annotated[Path, typer.Argument(help="Folder of results.")] = Path("results"),
     check: Annotated[bool, typer.Option(help="Write nothing; fail if README.md is not up to date.")] = False,
 ) -> None:
-    """Record verdicts and the overview figure in results/reference, and write the scoreboard of README.md anew."""
+    """Record the evidence of every study in results/reference, and write the scoreboard of README.md anew."""
+    from flatminima.provenance.reference import record
     from flatminima.report.scoreboard import update_readme
 
     reference = results / "reference"
     for path in [] if check else _claims(results):
-        for source in (path, *path.parent.glob("figures/*overview.png")):
-            with atomic_path(reference / source.relative_to(results)) as temporary:
-                shutil.copyfile(source, temporary)
+        record(path.parent, reference / path.parent.name)
     update_readme(Path("README.md"), _claims(reference), check)
 
 
 @app.command()
-def schema() -> None:
-    """Print the JSON schema of config.yaml, for editors."""
-    print(json.dumps(Config.model_json_schema(), indent=2))
+def schema(of: Annotated[Literal["config", "manifest"], typer.Argument(help="Which file.")] = "config") -> None:
+    """Print the JSON schema of config.yaml, for editors, or of manifests."""
+    from flatminima.provenance.manifest import Manifest
+
+    print(json.dumps((Config if of == "config" else Manifest).model_json_schema(), indent=2))
 
 
 @app.command()

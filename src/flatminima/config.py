@@ -500,6 +500,8 @@ def _section(model: type[BaseModel], location: Sequence[str | int]) -> tuple[typ
     kind: Any = model
     keys = []
     for part in location:
+        if part == "[key]":  # the name of a section is wrong, not what stands in it
+            break
         if isinstance(kind, tuple):
             kind = next(member for member in kind if _tag(member) == part)
         else:

@@ -1,5 +1,6 @@
 """A copy of the project in a folder of its own, with a configuration that trains in about a minute."""
 
+import json
 import os
 import re
 import shutil
@@ -14,7 +15,7 @@ import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 TINY = Path(__file__).with_name("tiny.yaml")
-COPIED = ["Makefile", "README.md", "Snakefile", "pyproject.toml", "src", "workflow"]
+COPIED = ["Makefile", "README.md", "Snakefile", "pyproject.toml", "requirements.lock", "src", "workflow"]
 PROFILE = "workflow/profiles/default"
 TIMEOUT = 1200.0
 """Seconds after which a command hangs; the longest takes about one minute on two idle cores."""
@@ -93,7 +94,7 @@ class Project:
     def configure(self, *keys: str, value: Any) -> None:
         """Set one value of config.yaml, given the keys that lead to it."""
         path = self.folder / "config.yaml"
-        settings = yaml.safe_load(path.read_text())
+        settings = json.loads(json.dumps(yaml.safe_load(path.read_text())))  # sections that aliases share become two
         section = settings
         for key in keys[:-1]:
             section = section[key]
@@ -120,8 +121,16 @@ def jobs(output: str) -> list[tuple[str, str]]:
 
 
 def different(left: dict[str, bytes], right: dict[str, bytes]) -> list[str]:
-    """Names of files that only one side has, or whose content is not the same."""
-    return [name for name in sorted(left.keys() | right.keys()) if left.get(name) != right.get(name)]
+    """Names of files that only one side has, or whose content is not the same, the circumstances of runs apart."""
+    return [name for name in sorted(left.keys() | right.keys()) if _lasting(name, left) != _lasting(name, right)]
+
+
+def _lasting(name: str, files: dict[str, bytes]) -> bytes | None:
+    """Content of a file; of a manifest, what does not change from run to run."""
+    content = files.get(name)
+    if content is None or not name.endswith("/manifest.json"):
+        return content
+    return json.dumps({**json.loads(content), "circumstances": None}).encode()
 
 
 def temporaries(names: Iterable[str]) -> list[str]:

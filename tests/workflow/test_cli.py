@@ -12,7 +12,7 @@ from project import ROOT, TINY
 COMMANDS = [
     "data", "bound", "train", "measure", "crosscheck", "attack", "construct", "converge", "convolve", "orbit",
     "linear-orbit", "rescale", "volume", "replica", "enumerate", "solve", "collect", "figure", "table", "claims",
-    "report", "verdicts", "readme", "schema", "validate",
+    "report", "manifest", "audit", "compare", "export", "verdicts", "readme", "schema", "validate",
 ]  # fmt: skip
 
 

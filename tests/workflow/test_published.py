@@ -70,7 +70,9 @@ def test_the_study_of_mnist_runs_on_the_real_files(project):
     claims = json.loads((folder / "claims.json").read_text())["claims"]
     assert [claim["id"] for claim in claims] == ["M2", "M3", "M4", "M5"]
     left = {f"study=mnist, name={name}" for name in ("sharpness-noisy", "gains", "coupling", "path-cosine")}
-    assert project.planned("mnist") == {("figure", figure) for figure in left} | {("report", "study=mnist")}
+    assert project.planned("mnist") == {("figure", figure) for figure in left} | {
+        (rule, "study=mnist") for rule in ("report", "manifest")
+    }
 
 
 def test_a_study_of_fashion_mnist_runs_on_an_npz_file(project):

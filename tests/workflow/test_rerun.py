@@ -4,7 +4,7 @@ import pytest
 from project import different
 
 ALL = "study=digits", "study=patches"
-REPORTS = {("report", study) for study in ALL}
+LAST = {(rule, study) for rule in ("report", "manifest") for study in ALL}
 FIGURES = {
     "study=patches": ["sharpness-noisy", "gains", "coupling", "training", "path-cosine", "overview"],
     "study=digits": ["sharpness-noisy", "sharpness-labels", "gains", "coupling", "training", "path-cosine", "overview"],
@@ -20,7 +20,12 @@ def evidence(study: str) -> set[tuple[str, str]]:
     """What follows from the measures of a study."""
     collected = {("collect", f"{study}, table={table}") for table in ("measures", "overlaps")}
     tables = {("table", f"{study}, name={name}") for name in TABLES}
-    return collected | figures(*FIGURES[study], study=study) | tables | {("claims", study), ("report", study)}
+    return (
+        collected
+        | figures(*FIGURES[study], study=study)
+        | tables
+        | {(rule, study) for rule in ("claims", "report", "manifest")}
+    )
 
 
 def test_one_figure_by_its_name(copied, finished):
@@ -39,12 +44,12 @@ def test_figures_can_be_drawn_again_on_demand(copied):
 def test_a_changed_figure_is_drawn_again_with_the_page_alone(copied, finished):
     before = copied.times()
     copied.edit("src/flatminima/figures/coupling.py", 'True: "control"}', 'True: "unbalanced control"}')
-    assert copied.planned() == {("figure", f"{study}, name=coupling") for study in ALL} | REPORTS
+    assert copied.planned() == {("figure", f"{study}, name=coupling") for study in ALL} | LAST
     run = copied.snakemake("digits")
     assert run.returncode == 0, run.stdout
     written = {name for name, time in copied.times().items() if time != before[name]}
     drawn = {f"results/digits/figures/coupling.{suffix}" for suffix in ("svg", "pdf", "png", "csv")}
-    assert written == drawn | {"results/digits/report/index.html"}
+    assert written == drawn | {f"results/digits/{name}" for name in ("report/index.html", "manifest.json")}
     assert "results/digits/figures/coupling.svg" in different(copied.files(), finished.files())
     assert copied.planned("digits") == set()
 
@@ -52,7 +57,7 @@ def test_a_changed_figure_is_drawn_again_with_the_page_alone(copied, finished):
 def test_a_changed_table_of_theory_leaves_tables_of_training(copied):
     copied.edit("src/flatminima/figures/theory_tables.py", 'how="left"', 'how="inner"')
     tables = {("table", f"study=theory, name={name}") for name in ("falsification", "constructed", "convergence")}
-    assert copied.planned() == tables | {("report", "study=theory")}
+    assert copied.planned() == tables | {("report", "study=theory"), ("manifest", "study=theory")}
 
 
 @pytest.mark.parametrize(
@@ -94,12 +99,12 @@ def test_changed_training_code_keeps_the_data(copied):
 def test_a_changed_tolerance_of_a_claim_is_judged_again(copied):
     copied.edit("workflow/claims.yaml", "at_most: 1.01", "at_most: 1.02", count=3)
     judged = {*ALL, "study=theory", "study=rescaling", "study=perceptron"}
-    assert copied.planned() == {(rule, study) for rule in ("claims", "report") for study in judged}
+    assert copied.planned() == {(rule, study) for rule in ("claims", "report", "manifest") for study in judged}
 
 
 def test_a_changed_title_is_printed_again(copied):
     copied.configure("studies", "digits", "title", value="Digits")
-    assert copied.planned() == {("report", "study=digits")}
+    assert copied.planned() == {("report", "study=digits"), ("manifest", "study=digits")}
 
 
 def test_a_changed_attack_is_made_again_and_no_minimum(copied):

@@ -3,48 +3,12 @@
 import json
 import os
 import signal
-import subprocess
 import sys
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import pytest
 import yaml
+from processes import PATIENCE, running, wait_for
 from project import TINY, Project, different, temporaries
-
-PATIENCE = 300.0
-"""Seconds to wait for something that is sure to come."""
-
-
-def wait_for(condition, process: subprocess.Popen) -> None:
-    """Wait until a condition holds; fail if the process ends first."""
-    end = time.monotonic() + PATIENCE
-    while not condition():
-        assert process.poll() is None, "the run ended before it could be stopped"
-        assert time.monotonic() < end, "the run got nowhere"
-        time.sleep(0.02)
-
-
-@contextmanager
-def running(project: Project, *arguments: str) -> Iterator[subprocess.Popen]:
-    """Snakemake at work, with its jobs in a process group of their own."""
-    command = Project.snakemake_command(*arguments)
-    process = subprocess.Popen(
-        command,
-        cwd=project.folder,
-        env=project.environment(),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
-    try:
-        yield process
-    finally:
-        if process.poll() is None:
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
 
 
 def count(project: Project, pattern: str) -> int:

@@ -16,7 +16,7 @@ from flatminima.config import Config, load
 FIGURES = ["sharpness-noisy", "gains", "coupling", "training", "path-cosine", "overview"]
 TABLES = ["sharpness", "balance", "coupling", "crosscheck"]
 STUDIES = {"digits": ["noisy", "labels"], "patches": ["noisy"]}
-STAGES = ["data", "train", "measure", "figures", "tables", "claims", "report"]
+STAGES = ["data", "train", "measure", "figures", "tables", "claims", "report", "manifest"]
 CLAIMS = {"digits": ["M1", "M2", "M3", "M4", "M5"], "patches": ["M5"]}
 CLAIMS["theory"] = ["M1", "M2", "M3", "M4", "I2", "I3", "I6", "I7"]
 THEORY_FIGURES = [
@@ -46,6 +46,7 @@ def outputs(study: str) -> dict[str, list[str]]:
         "tables": [f"tables/{name}.{suffix}" for name in tables for suffix in ("csv", "html", "tex")],
         "claims": ["claims.json"],
         "report": ["report/index.html"],
+        "manifest": ["manifest.json"],
     }
     files = (training_stages(study) if study in STUDIES else OTHER_STAGES[study]) | shown
     return {stage: [f"results/{study}/{file}" for file in names] for stage, names in files.items()}
@@ -198,7 +199,7 @@ def test_a_dry_run_from_nothing_plans_all_and_writes_nothing(project):
     assert {rule for rule, _ in planned} == {
         "data", "bound", "train", "measure", "crosscheck", "attack", "construct", "converge",
         "convolve", "orbit", "linear_orbit", "rescale", "volume", "replica", "enumerate", "solve",
-        "collect", "figure", "table", "claims", "report",
+        "collect", "figure", "table", "claims", "report", "manifest",
     }  # fmt: skip
     networks = sum("/networks/" in file for study in STUDIES for file in outputs(study)["train"])
     assert sum(rule == "train" for rule, _ in planned) == networks

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from flatminima import config as schema
 from flatminima.errors import UserError
-from flatminima.provenance.digest import code_digest
+from flatminima.provenance.records import code_stamp as code_digest
 
 TRAINING_FIGURES = ["gains", "coupling", "training", "path-cosine", "overview"]
 THEORY_FIGURES = [
@@ -201,5 +201,6 @@ def stage(kind, names):
         "tables": lambda name: [f"tables/{table}.html" for table in TABLES[CONFIG.studies[name].kind]],
         "claims": lambda name: ["claims.json"],
         "report": lambda name: ["report/index.html"],
+        "manifest": lambda name: ["manifest.json"],
     }
     return [f"results/{name}/{file}" for name in names for file in files[kind](name)]

@@ -77,6 +77,8 @@ rule collect:
         lambda w: [f"results/{w.study}/{w.table}/{part}.parquet" for part in parts(w.study, w.table)],
     output:
         "results/{study}/{table}.parquet",
+    params:
+        code=code_digest("flatminima.provenance.tables"),
     log:
         "logs/{study}/collect/{table}.log",
     benchmark:

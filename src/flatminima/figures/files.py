@@ -33,5 +33,18 @@ def save(figure: Figure, plotted: pd.DataFrame, output: Path) -> None:
         for suffix, options in FORMATS.items():
             with atomic_path(output.with_name(f"{output.name}.{suffix}")) as temporary:
                 figure.savefig(temporary, format=suffix, **options)
+    save_data(plotted, output)
+
+
+def save_data(plotted: pd.DataFrame, output: Path) -> None:
+    """Write what a figure shows as CSV, the same bytes each time.
+
+    Args:
+        plotted: what it shows.
+        output: the file's path without suffix.
+
+    Raises:
+        UserError: if the file cannot be written.
+    """
     with atomic_path(output.with_name(f"{output.name}.csv")) as temporary:
         plotted.to_csv(temporary, index=False, lineterminator="\n")

@@ -102,13 +102,22 @@ def render(name: str, measures_path: Path, details_path: Path | None, output: Pa
     Raises:
         UserError: if a table is missing or holds no network, or the figure or task is unknown.
     """
+    figure, plotted = drawn(name, measures_path, details_path)
+    save(figure, plotted, output)
+
+
+def drawn(name: str, measures_path: Path, details_path: Path | None) -> tuple[Figure, pd.DataFrame]:
+    """What `render` writes: a figure and the table of what it shows, or a note of what is absent.
+
+    Raises:
+        UserError: as `render`.
+    """
     try:
         measures = read_table(measures_path)
-        figure, plotted = draw(name, measures, read_table(details_path) if details_path else NO_DETAILS)
+        return draw(name, measures, read_table(details_path) if details_path else NO_DETAILS)
     except EmptyFigureError as absence:
         print(absence, file=sys.stderr)
-        figure, plotted = style.note(str(absence)), pd.DataFrame({"absent": [str(absence)]})
-    save(figure, plotted, output)
+        return style.note(str(absence)), pd.DataFrame({"absent": [str(absence)]})
 
 
 def draw(name: str, measures: pd.DataFrame, details: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:

@@ -14,10 +14,10 @@ from markupsafe import Markup
 
 from flatminima.config import AnyStudy
 from flatminima.errors import UserError
+from flatminima.provenance.environment import environment
 from flatminima.provenance.files import atomic_path
 from flatminima.report.caption import Caption
 from flatminima.report.captions import figure_caption, table_caption
-from flatminima.report.environment import environment
 from flatminima.report.evidence import MEANINGS, SYMBOLS, Claim, read_ledger, read_populations
 from flatminima.report.protocol import SOURCES, protocol
 

@@ -2,7 +2,9 @@
 
 import os
 import platform
-from importlib.metadata import version
+import re
+import subprocess
+from importlib.metadata import requires, version
 from pathlib import Path
 
 PACKAGES = ("flatminima", "torch", "numpy", "scipy", "pandas", "snakemake")
@@ -17,6 +19,28 @@ def environment() -> dict[str, str]:
         "Processor": _processor(Path("/proc/cpuinfo")),
         "Logical processors": str(os.cpu_count()),
     }
+
+
+def packages() -> dict[str, str]:
+    """Versions of every package that this one requires at run time."""
+    direct = [line for line in requires("flatminima") or [] if "extra ==" not in line]
+    names = sorted(re.split(r"[^\w.-]", line, maxsplit=1)[0] for line in direct)
+    return {name: version(name) for name in names}
+
+
+def checkout(folder: Path) -> tuple[str | None, bool | None]:
+    """The commit of a git checkout, and whether tracked files differ from it; (None, None) where git knows neither."""
+    commit = _git(folder, "rev-parse", "HEAD")
+    status = _git(folder, "status", "--porcelain", "--untracked-files=no")
+    return commit, None if status is None else bool(status)
+
+
+def _git(folder: Path, *arguments: str) -> str | None:
+    try:
+        run = subprocess.run(["git", "-C", str(folder), *arguments], capture_output=True, text=True, check=False)  # noqa: S603, S607
+    except OSError:
+        return None
+    return run.stdout.strip() if run.returncode == 0 else None
 
 
 def _operating_system() -> str:

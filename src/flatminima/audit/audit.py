@@ -1,0 +1,99 @@
+"""The audit of a study: four levels, each with its own verdict."""
+
+import json
+import textwrap
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from flatminima.audit.code import check_code
+from flatminima.audit.derivation import check_derivation
+from flatminima.audit.integrity import check_integrity
+from flatminima.audit.level import Level
+from flatminima.audit.names import LevelName
+from flatminima.audit.recomputation import check_recomputation
+from flatminima.config import load
+from flatminima.provenance.manifest import read_manifest
+
+SHOWN = 10
+"""Findings of one level that are printed; all of them stand in the JSON file."""
+
+
+@dataclass(frozen=True)
+class Audit:
+    """Outcome of the levels that ran on one folder, with the seconds that each took."""
+
+    folder: str
+    levels: tuple[Level, ...]
+    seconds: tuple[float, ...]
+
+    @property
+    def passed(self) -> bool:
+        """Whether all levels that ran are passed."""
+        return all(level.passed for level in self.levels)
+
+
+def audit(folder: Path, levels: Sequence[LevelName], root: Path, sample: int, seed: int) -> Audit:
+    """Audit the results of one study.
+
+    Args:
+        folder: the results, with their manifest.
+        levels: which levels run.
+        root: the repository: config.yaml, workflow/claims.yaml, and the commit.
+        sample: how many jobs the level of recomputation draws.
+        seed: of that draw.
+
+    Raises:
+        UserError: if the manifest, config.yaml or workflow/claims.yaml cannot be read.
+    """
+    manifest = read_manifest(folder)
+    config = load(root / "config.yaml")
+    checks = {
+        LevelName.INTEGRITY: lambda: check_integrity(folder, manifest, root),
+        LevelName.DERIVATION: lambda: check_derivation(folder, manifest, root / "workflow" / "claims.yaml"),
+        LevelName.CODE: lambda: check_code(manifest, config, root),
+        LevelName.RECOMPUTATION: lambda: check_recomputation(folder, manifest, root, sample, seed),
+    }
+    outcomes, seconds = [], []
+    for name in [name for name in LevelName if name in levels]:
+        start = time.perf_counter()
+        outcomes.append(checks[name]())
+        seconds.append(time.perf_counter() - start)
+    return Audit(str(folder), tuple(outcomes), tuple(seconds))
+
+
+def for_people(result: Audit) -> str:
+    """An audit as text: a line for each level, then what was found."""
+    lines = [result.folder]
+    for level, seconds in zip(result.levels, result.seconds, strict=True):
+        verdict = "PASSED" if level.passed else "FAILED"
+        lines.append(f"  {level.name:<14} {verdict}  {level.checked:>12}  {seconds:6.1f} s  {level.question}")
+    for level in result.levels:
+        lines += _indented(f"{level.name}: note: ", level.notes)
+        lines += _indented(f"{level.name}: FAILED: ", level.findings[:SHOWN])
+        if (more := len(level.findings) - SHOWN) > 0:
+            lines += _indented(f"{level.name}: ", [f"{more} more findings; --json FILE has them all"])
+    return "\n".join(lines)
+
+
+def for_machines(results: Sequence[Audit]) -> str:
+    """Audits as JSON."""
+    return json.dumps([_plain(result) for result in results], indent=1) + "\n"
+
+
+def _plain(result: Audit) -> dict[str, Any]:
+    levels = [
+        {**asdict(level), "passed": level.passed, "seconds": seconds}
+        for level, seconds in zip(result.levels, result.seconds, strict=True)
+    ]
+    return {"folder": result.folder, "passed": result.passed, "levels": levels}
+
+
+def _indented(start: str, texts: Sequence[str]) -> list[str]:
+    return [
+        line
+        for text in texts
+        for line in textwrap.wrap(start + text, 110, initial_indent="  ", subsequent_indent="      ")
+    ]

@@ -1,0 +1,153 @@
+"""Second level: verdicts, tables and figures follow from the measures."""
+
+import json
+import shutil
+import tempfile
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path, PurePosixPath
+
+import pandas as pd
+
+from flatminima.audit.differences import difference
+from flatminima.audit.level import Level, same_machine
+from flatminima.claims.ledger import Ledger, load_ledger
+from flatminima.claims.verdicts import judge
+from flatminima.config import StudySettings, parse
+from flatminima.errors import UserError
+from flatminima.figures import files
+from flatminima.figures.render import drawn
+from flatminima.figures.tables import render_table
+from flatminima.provenance.manifest import Manifest
+from flatminima.provenance.tables import read_table
+from flatminima.report.page import write_report
+
+DETAILS = ("overlaps.parquet", "curves.parquet")
+PAGE = PurePosixPath("report/index.html")
+DATA = (".csv", ".json", ".parquet")
+QUESTION = "Do verdicts, tables and figures follow from the measures?"
+ROUNDED = "other hardware or software than the manifest's: rounding is allowed, pictures and pages are not compared"
+
+
+def check_derivation(folder: Path, manifest: Manifest, ledger: Path) -> Level:
+    """Make claims, tables, figures, collected tables and the report anew in a scratch folder, and compare.
+
+    On the machine of the manifest all bytes must be equal. Elsewhere numbers may differ by rounding, and pictures and
+    pages, which depend on the fonts and libraries that made them, are not compared.
+
+    Args:
+        folder: the study's results.
+        manifest: its manifest.
+        ledger: workflow/claims.yaml of this checkout.
+
+    Raises:
+        UserError: if the ledger cannot be read.
+    """
+    exact = same_machine(manifest)
+    findings: list[str] = []
+    compared = 0
+    with tempfile.TemporaryDirectory() as scratch:
+        anew = _Anew(folder, Path(scratch), manifest.study, load_ledger(ledger))
+        for names, make in anew.recipes(manifest, exact):
+            compared += len(names)
+            try:
+                make()
+            except (UserError, KeyError, TypeError, ValueError) as error:
+                findings.append(f"{names[0]}: cannot be made anew: {error}")
+                continue
+            findings += _compare(folder, Path(scratch), names, exact)
+            findings += _unlisted(manifest, Path(scratch), names)
+    if not compared:
+        findings.append("nothing is there to be made anew")
+    return Level("derivation", QUESTION, f"{compared} files", tuple(findings), () if exact else (ROUNDED,))
+
+
+@dataclass(frozen=True)
+class _Anew:
+    """Makes the files of a study anew, from its measures alone."""
+
+    folder: Path
+    scratch: Path
+    study: str
+    ledger: Ledger
+
+    def recipes(self, manifest: Manifest, exact: bool) -> Iterator[tuple[Sequence[PurePosixPath], Callable[[], None]]]:
+        """Files that are made together, and how; pictures only where bytes must be equal."""
+        commands = {manifest.relative(output): output.command for output in manifest.present()}
+        together = defaultdict(list)
+        for name in sorted(commands):
+            if exact or name.suffix in DATA:
+                together[name.with_suffix("")].append(name)
+        for stem, names in together.items():
+            if stem.parts[0] == "tables":
+                yield names, partial(self.table, stem.name)
+            elif stem.parts[0] == "figures":
+                yield names, partial(self.figure, stem.name, pictures=any(name.suffix not in DATA for name in names))
+            elif names == [PurePosixPath("claims.json")]:
+                yield names, self.claims
+            elif (parts := _parts(stem, manifest, commands[names[0]])) and parts.keys() <= commands.keys():
+                yield names, partial(self.collected, stem.name, list(parts))
+        if exact and PAGE in commands:
+            yield [PAGE], partial(self.page, manifest, commands[PAGE])
+
+    @property
+    def details(self) -> Path | None:
+        """The study's other table, where it has one."""
+        return next((self.folder / name for name in DETAILS if (self.folder / name).exists()), None)
+
+    def claims(self) -> None:
+        values = {"study": self.study, "claims": judge(self.ledger, read_table(self.folder / "measures.parquet"))}
+        (self.scratch / "claims.json").write_text(json.dumps(values, indent=1, allow_nan=False) + "\n")
+
+    def table(self, name: str) -> None:
+        render_table(name, self.folder / "measures.parquet", self.scratch / "tables" / name, self.details)
+
+    def figure(self, name: str, pictures: bool) -> None:
+        figure, plotted = drawn(name, self.folder / "measures.parquet", self.details)
+        output = self.scratch / "figures" / name
+        if pictures:
+            files.save(figure, plotted, output)
+        else:
+            files.save_data(plotted, output)
+
+    def collected(self, name: str, parts: Sequence[PurePosixPath]) -> None:
+        tables = [read_table(self.folder / part) for part in parts]
+        pd.concat(tables, ignore_index=True).to_parquet(self.scratch / f"{name}.parquet", index=False)
+
+    def page(self, manifest: Manifest, command: Sequence[str]) -> None:
+        """The report, from claims, figures and tables that were made anew before, in the order of its command."""
+
+        def shown(option: str) -> list[Path]:
+            words = [word.removeprefix(option) for word in command if word.startswith(option)]
+            return [self.scratch / PurePosixPath(word).relative_to(manifest.prefix) for word in words]
+
+        settings = parse(StudySettings, {"study": manifest.settings}, "settings of the manifest").study
+        shutil.copyfile(self.folder / "measures.parquet", self.scratch / "measures.parquet")
+        claims, figures, tables = self.scratch / "claims.json", shown("--figure="), shown("--table=")
+        write_report(self.study, settings, claims, figures, tables, self.scratch / PAGE)
+
+
+def _parts(stem: PurePosixPath, manifest: Manifest, command: Sequence[str]) -> dict[PurePosixPath, None]:
+    """The parts of a collected table in their order, `measures/linear.parquet` for `measures`; else none."""
+    words = [PurePosixPath(word.removeprefix(manifest.prefix)) for word in command]
+    return {word: None for word in words if word.parent == stem}
+
+
+def _unlisted(manifest: Manifest, scratch: Path, names: Sequence[PurePosixPath]) -> Iterator[str]:
+    """Files that are made with others but that the manifest does not list."""
+    listed = {manifest.relative(output) for output in manifest.outputs}
+    for path in sorted((scratch / names[0]).parent.glob(f"{names[0].stem}.*")):
+        if (name := PurePosixPath(path.relative_to(scratch))) not in listed:
+            yield f"{name}: is made by this code, and not in the manifest"
+
+
+def _compare(folder: Path, scratch: Path, names: Sequence[PurePosixPath], exact: bool) -> Iterator[str]:
+    for name in names:
+        if not (scratch / name).is_file():
+            yield f"{name}: is not made by this code"
+        elif not (folder / name).is_file():
+            yield f"{name}: missing"
+        elif found := difference(folder / name, scratch / name, exact):
+            yield f"{name}: {found}"

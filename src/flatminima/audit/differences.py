@@ -1,0 +1,78 @@
+"""The first difference between two files of results, in bytes or in numbers."""
+
+import json
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+ROUNDING = 1e-9
+"""Largest relative difference between numbers that were computed from the same measures on different machines."""
+
+
+def difference(kept: Path, made: Path, exact: bool) -> str | None:
+    """How a file differs from the same file made anew; None if it does not.
+
+    Args:
+        kept: the file that is audited.
+        made: the same file, made anew.
+        exact: whether bytes must be equal; else numbers in csv and json files may differ by rounding.
+    """
+    if kept.read_bytes() == made.read_bytes():
+        return None
+    if exact or kept.suffix not in (".csv", ".json"):
+        place = next(_differences(kept, made), None) if kept.suffix in (".csv", ".json") else None
+        return place or "other bytes than those made anew"
+    return next(_differences(kept, made), None)
+
+
+def _differences(kept: Path, made: Path) -> Iterator[str]:
+    try:
+        yield from (_json if kept.suffix == ".json" else _csv)(kept, made)
+    except (ValueError, UnicodeDecodeError):
+        yield "not readable"
+
+
+def _json(kept: Path, made: Path) -> Iterator[str]:
+    old, new = (dict(_leaves(json.loads(path.read_text()))) for path in (kept, made))
+    for place in [*old, *(place for place in new if place not in old)]:
+        a, b = old.get(place), new.get(place)
+        if not _equal(a, b):
+            yield f"{place} is {a!r}, made anew {b!r}"
+
+
+def _leaves(value: Any, place: str = "") -> Iterator[tuple[str, Any]]:
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else None
+    if items is None:
+        yield place, value
+    else:
+        for key, item in items:
+            yield from _leaves(item, f"{place}.{key}".lstrip("."))
+
+
+def _equal(a: Any, b: Any) -> bool:
+    if isinstance(a, float) and isinstance(b, float):
+        return math.isclose(a, b, rel_tol=ROUNDING)
+    return type(a) is type(b) and bool(a == b)
+
+
+def _csv(kept: Path, made: Path) -> Iterator[str]:
+    old, new = (pd.read_csv(path) for path in (kept, made))
+    if list(old) != list(new) or len(old) != len(new):
+        yield f"{len(old)} rows of {', '.join(map(str, old))}; made anew, {len(new)} rows of {', '.join(map(str, new))}"
+        return
+    for column in old:
+        a, b = old[column], new[column]
+        wrong = ~_equal_columns(a, b)
+        if wrong.any():
+            row = int(np.argmax(wrong))
+            yield f"{column} in row {row + 1} is {a[row]!s}, made anew {b[row]!s}"
+
+
+def _equal_columns(a: pd.Series, b: pd.Series) -> np.ndarray[Any, np.dtype[np.bool_]]:
+    if pd.api.types.is_float_dtype(a) and pd.api.types.is_float_dtype(b):
+        return np.isclose(a, b, rtol=ROUNDING, atol=0, equal_nan=True)
+    return np.asarray((a == b) | (a.isna() & b.isna()))

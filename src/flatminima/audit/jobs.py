@@ -1,0 +1,68 @@
+"""Jobs as manifests record them, and which of them make the evidence of a study."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from flatminima.provenance.manifest import Manifest, Output
+
+BUNDLED = ("digits", "patches")
+"""Data sets that need no download, so that their files can be made again anywhere."""
+OTHER_LIBRARIES = "crosscheck"
+"""The rule that measures by optional libraries; it is no evidence of a claim."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """A recorded job: its command, and the files that it read and made.
+
+    Attributes:
+        repeatable: whether it can run again without a download.
+    """
+
+    rule: str
+    command: tuple[str, ...]
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    threads: int
+    repeatable: bool
+
+
+def recorded_jobs(manifest: Manifest) -> list[Job]:
+    """The jobs of a manifest, in the order of their first outputs."""
+    together: dict[tuple[str, ...], list[Output]] = {}
+    for output in manifest.outputs:
+        if output.rule and output.command:
+            together.setdefault((output.rule, *output.command), []).append(output)
+    expenses = manifest.circumstances.outputs
+    return [
+        Job(
+            rule=str(first.rule),
+            command=tuple(first.command),
+            inputs=tuple(sorted({path for output in outputs for path in output.inputs})),
+            outputs=tuple(output.path for output in outputs),
+            repeatable=first.rule != "data" or manifest.settings.get("dataset", {}).get("name") in BUNDLED,
+            threads=(first.path in expenses and expenses[first.path].threads) or 1,
+        )
+        for outputs in together.values()
+        for first in outputs[:1]
+    ]
+
+
+def _writes(job: Job, prefix: str, folder: str) -> bool:
+    return any(path.startswith(f"{prefix}{folder}/") for path in job.outputs)
+
+
+def is_evidence(job: Job, prefix: str) -> bool:
+    """Whether a job trains networks, or measures something that is no network of the study."""
+    measures = _writes(job, prefix, "measures") and job.rule != OTHER_LIBRARIES
+    trained = any(path.startswith(f"{prefix}networks/") for path in job.inputs)
+    return _writes(job, prefix, "networks") or (measures and not trained)
+
+
+def measuring(job: Job, jobs: Sequence[Job], prefix: str) -> list[Job]:
+    """The jobs that measure what a job made."""
+    return [
+        other
+        for other in jobs
+        if _writes(other, prefix, "measures") and other.rule != OTHER_LIBRARIES and set(other.inputs) & set(job.outputs)
+    ]

@@ -1,0 +1,161 @@
+"""Fourth level: jobs drawn at random are run again, and make the same files."""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+
+import flatminima
+from flatminima.audit.compare import TOLERANCE, compare_tables, of_interest
+from flatminima.audit.jobs import Job, is_evidence, measuring, recorded_jobs
+from flatminima.audit.level import Level, neighbours, same_machine
+from flatminima.data.seeding import sequence
+from flatminima.errors import UserError
+from flatminima.provenance.manifest import Manifest, inside, sha256
+from flatminima.provenance.tables import read_table
+
+QUESTION = "Do jobs drawn at random, run again, make the same files?"
+
+
+def check_recomputation(folder: Path, manifest: Manifest, root: Path, sample: int, seed: int) -> Level:
+    """Run some jobs again in a scratch folder: those that train or construct networks, and measure what they made.
+
+    Inputs that are not kept are made again too, from their own jobs. On the machine of the manifest all files must
+    be equal byte by byte; elsewhere the measures must agree within TOLERANCE.
+
+    Args:
+        folder: the study's results; studies that it reads from lie beside it.
+        manifest: its manifest.
+        root: the repository.
+        sample: how many jobs are drawn.
+        seed: of the draw.
+
+    Raises:
+        ValueError: if `sample` is not positive.
+    """
+    if sample < 1:
+        raise ValueError(f"sample is {sample}, expected at least 1")
+    manifests = [manifest, *neighbours(folder, manifest)]
+    jobs = recorded_jobs(manifest)
+    every = [job for known in manifests for job in recorded_jobs(known)]
+    recorded = {output.path: output.sha256 for known in manifests for output in known.outputs}
+    candidates = [job for job in jobs if is_evidence(job, manifest.prefix)]
+    order = np.random.default_rng(sequence("audit", manifest.study, str(seed))).permutation(len(candidates))
+    drawn = [candidates[k] for k in order[:sample]]
+    findings: list[str] = []
+    notes = [f"seed {seed}, {len(drawn)} of {len(candidates)} jobs: {', '.join(job.outputs[-1] for job in drawn)}"]
+    with tempfile.TemporaryDirectory() as scratch:
+        workshop = _Workshop(folder, manifest, root, Path(scratch), every, recorded)
+        for job in drawn:
+            try:
+                for again in [job, *measuring(job, jobs, manifest.prefix)]:
+                    workshop.run(again)
+            except UserError as error:
+                findings.append(f"{job.outputs[-1]}: cannot be made again: {error}")
+        findings += workshop.findings
+        notes += workshop.notes
+        checked = len(workshop.made)
+    if not drawn:
+        findings.append("no job is on record that trains, constructs or measures")
+    return Level("recomputation", QUESTION, f"{checked} files", tuple(findings), tuple(notes))
+
+
+@dataclass
+class _Workshop:
+    """A scratch folder in which recorded jobs run again."""
+
+    folder: Path
+    manifest: Manifest
+    root: Path
+    scratch: Path
+    jobs: Sequence[Job]
+    recorded: Mapping[str, str]
+    findings: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    made: set[str] = field(default_factory=set)
+
+    def run(self, job: Job) -> None:
+        """Run a job once, and compare what it makes with what the manifest says."""
+        if set(job.outputs) <= self.made:
+            return
+        self._refuse_paths_that_lead_out(job)
+        for path in job.inputs:
+            self._provide(path)
+        for path in job.outputs:
+            (self.scratch / path).unlink(missing_ok=True)
+            (self.scratch / path).parent.mkdir(parents=True, exist_ok=True)
+        self._execute(job)
+        self.made.update(job.outputs)
+        for path in job.outputs:
+            self.findings += self._compare(path)
+
+    def _provide(self, path: str) -> None:
+        if not inside(path, ""):
+            raise UserError(f"{path}: leads out of the repository")
+        target = self.scratch / path
+        if target.exists():
+            return
+        source = self._kept(path)
+        if source:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(source, target)
+        else:
+            self.run(self._maker(path))
+
+    def _kept(self, path: str) -> Path | None:
+        """Where an input lies: in this study, in one beside it, or in the repository."""
+        parts = PurePosixPath(path).parts
+        source = self.folder.parent.joinpath(*parts[1:]) if parts[0] == "results" else self.root / path
+        return source if source.is_file() else None
+
+    def _maker(self, path: str) -> Job:
+        job = next((job for job in self.jobs if path in job.outputs), None)
+        if job is None:
+            raise UserError(f"{path} is not kept, and no job on record makes it")
+        if not job.repeatable:
+            raise UserError(f"{path} is not kept, and its data set would have to be downloaded")
+        return job
+
+    def _refuse_paths_that_lead_out(self, job: Job) -> None:
+        words = job.command[1:]
+        outside = [word for word in words if ".." in PurePosixPath(word.partition("=")[2] or word).parts]
+        outside += [word for word in words if word.startswith(("/", "(")) or "=/" in word]
+        if job.command[0] != "flatminima" or outside:
+            raise UserError(f"command {' '.join([job.command[0], *outside])!r} is not one that runs in a folder")
+
+    def _execute(self, job: Job) -> None:
+        program = [sys.executable, "-c", "from flatminima.cli import main; main()", *job.command[1:]]
+        package = str(Path(flatminima.__file__).parents[1])
+        environment = os.environ | {"OMP_NUM_THREADS": str(job.threads), "PYTHONPATH": package}
+        run = subprocess.run(  # noqa: S603 (no shell, and only commands of this package)
+            program, cwd=self.scratch, env=environment, capture_output=True, text=True, check=False
+        )
+        if run.returncode:
+            raise UserError(f"{' '.join(job.command[:2])} ended with {run.returncode}: {run.stderr.strip()[-300:]}")
+
+    def _compare(self, path: str) -> Iterator[str]:
+        made = self.scratch / path
+        if not made.is_file():
+            yield f"{path}: was not made again"
+        elif sha256(made) == self.recorded[path]:
+            return
+        elif same_machine(self.manifest):
+            yield f"{path}: other bytes when made again"
+        elif path.startswith(f"{self.manifest.prefix}measures/"):
+            yield from self._compare_measures(path)
+        else:
+            self.notes.append(f"{path}: other bytes on this machine, which is not the manifest's")
+
+    def _compare_measures(self, path: str) -> Iterator[str]:
+        again = read_table(self.scratch / path)
+        kept = read_table(self.folder / "measures.parquet")
+        differing = compare_tables(of_interest(kept, again), again, TOLERANCE).query("different + missing > 0")
+        self.notes.append(f"{path}: other bytes on another machine; measures compared within {TOLERANCE:g}")
+        for row in differing.itertuples():
+            yield f"{path}: {row.experiment} {row.statistic}: differs by up to {row.largest:.2g} when measured again"

@@ -1,0 +1,236 @@
+"""The manifest of a study: what every file is, and where it came from."""
+
+import hashlib
+import json
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from pathlib import Path, PurePosixPath
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from flatminima.errors import UserError
+from flatminima.provenance.environment import checkout, environment, packages
+from flatminima.provenance.files import atomic_path
+from flatminima.provenance.records import CODE, Cost, Job, read_cost, read_jobs
+
+NAME = "manifest.json"
+OF_RECORD = (
+    "claims.json",
+    "measures.parquet",
+    "overlaps.parquet",
+    "curves.parquet",
+    "tables/*.csv",
+    "figures/*.csv",
+    "figures/*overview.png",
+)
+"""What results/reference keeps of a study, relative to its folder: all that verdicts, tables and figures rest on."""
+
+Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Code(_Record):
+    """The code of a rule when it ran: a digest, and the modules and other files that it is the digest of."""
+
+    sha256: Sha256
+    modules: list[str]
+    files: list[str]
+
+
+class Output(_Record):
+    """One file, and the job that made it; null or empty where the workflow kept no record of the job."""
+
+    path: str = Field(description="Relative to the repository's root.")
+    sha256: Sha256
+    size: int = Field(ge=0, description="In bytes.")
+    rule: str | None
+    command: list[str] = Field(description="Program and arguments; all parameters of the rule stand here.")
+    code: Code | None
+    inputs: dict[str, Sha256 | None] = Field(description="SHA-256 of every file that the job read, by its path.")
+
+
+class Expense(_Record):
+    """When a file was made, and what its job took; null where there is no record."""
+
+    finished: float | None = Field(description="Seconds since 1970.")
+    seconds: float | None = Field(description="Wall clock.")
+    peak_memory: float | None = Field(description="Largest resident memory of the job, in MB.")
+    threads: int | None
+
+
+class Circumstances(_Record):
+    """What two runs of the same code on the same machine need not share."""
+
+    commit: str | None = Field(description="Git commit that was checked out when the manifest was written.")
+    dirty: bool | None = Field(description="Whether tracked files differed from that commit.")
+    outputs: dict[str, Expense]
+
+
+class Manifest(_Record):
+    """Every file of a study. All but `circumstances` is the same for the same run on the same machine."""
+
+    version: Literal[1] = 1
+    study: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
+    kept: Literal["all", "of record"] = Field(
+        description="Which outputs lie beside the manifest: all, or those of record, as in results/reference."
+    )
+    settings: dict[str, Any] = Field(description="The study's section of config.yaml.")
+    environment: dict[str, str] = Field(description="Software and hardware, when the manifest was written.")
+    packages: dict[str, str] = Field(description="Versions of all packages that flatminima requires.")
+    outputs: list[Output] = Field(min_length=1)
+    circumstances: Circumstances
+
+    @model_validator(mode="after")
+    def _paths_are_inside(self) -> Self:
+        paths = [output.path for output in self.outputs]
+        for path in paths:
+            if not inside(path, self.prefix):
+                raise ValueError(f"path {path!r} is not below {self.prefix}")
+        if len(set(paths)) < len(paths):
+            raise ValueError("a path is listed twice")
+        return self
+
+    @property
+    def prefix(self) -> str:
+        """The study's folder in a run, relative to the repository's root, with a slash at the end."""
+        return f"results/{self.study}/"
+
+    def relative(self, output: Output) -> PurePosixPath:
+        """Path of an output relative to the study's folder."""
+        return PurePosixPath(output.path.removeprefix(self.prefix))
+
+    def present(self) -> list[Output]:
+        """The outputs that lie beside the manifest."""
+        return [output for output in self.outputs if self.kept == "all" or of_record(self.relative(output))]
+
+
+def inside(path: str, prefix: str) -> bool:
+    """Whether a relative path names a file below a folder (`results/toy/`), and cannot lead out of it."""
+    plain = PurePosixPath(path)
+    return path.startswith(prefix) and path == str(plain) and not plain.is_absolute() and ".." not in plain.parts
+
+
+def of_record(path: PurePosixPath) -> bool:
+    """Whether results/reference keeps a file, given its path in the study's folder."""
+    return any(path.match(pattern) for pattern in OF_RECORD)
+
+
+def sha256(path: Path) -> str:
+    """SHA-256 of a file, 64 hexadecimal digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def make_manifest(study: str, settings: Mapping[str, Any], targets: Sequence[str], root: Path) -> Manifest:
+    """List the files that the workflow made of a study: targets, what they were made from, and what came with them.
+
+    Args:
+        study: the study's name.
+        settings: its section of config.yaml.
+        targets: its last files, relative to the root.
+        root: the folder that the workflow ran in.
+
+    Raises:
+        UserError: if a target is missing.
+    """
+    prefix = f"results/{study}/"
+    jobs = read_jobs(root, prefix)
+    made = _made(targets, jobs, prefix, root)
+    commit, dirty = checkout(root)
+    return Manifest(
+        study=study,
+        kept="all",
+        settings=dict(settings),
+        environment=environment(),
+        packages=packages(),
+        outputs=[_output(path, jobs.get(path), root) for path in made],
+        circumstances=Circumstances(
+            commit=commit, dirty=dirty, outputs={path: _expense(jobs.get(path), root) for path in made}
+        ),
+    )
+
+
+def write_manifest(manifest: Manifest, path: Path) -> None:
+    """Write a manifest as JSON, whole or not at all."""
+    with atomic_path(path) as temporary:
+        temporary.write_text(json.dumps(manifest.model_dump(), indent=1, allow_nan=False) + "\n", encoding="utf-8")
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """Read the manifest of a folder of results.
+
+    Raises:
+        UserError: if it is missing or not in the form of `Manifest`.
+    """
+    path = folder / NAME
+    try:
+        return Manifest.model_validate_json(path.read_bytes())
+    except FileNotFoundError:
+        raise UserError(
+            f"{path}: no such file; run `make reproduce` to make the study's results and manifest"
+        ) from None
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        raise UserError(f"{path}: not a manifest: {where}: {first['msg']}; run `make reproduce`") from error
+
+
+def _made(targets: Sequence[str], jobs: Mapping[str, Job], prefix: str, root: Path) -> list[str]:
+    """All files of a study behind some of its files, as far as jobs are on record."""
+    together = defaultdict(list)
+    for path, job in jobs.items():
+        together[job.rule, job.log].append(path)
+    found: set[str] = set()
+    waiting = list(targets)
+    while waiting:
+        path = waiting.pop()
+        if path in found or not path.startswith(prefix):
+            continue
+        found.add(path)
+        if found_job := jobs.get(path):
+            beside = together[found_job.rule, found_job.log]
+            waiting += [*found_job.inputs, *(other for other in beside if (root / other).is_file())]
+    return sorted(found)
+
+
+def _output(path: str, job: Job | None, root: Path) -> Output:
+    file = root / path
+    if not file.is_file():
+        raise UserError(f"{path}: no such file; run `make reproduce` to make it")
+    return Output(
+        path=path,
+        sha256=sha256(file),
+        size=file.stat().st_size,
+        rule=job.rule if job else None,
+        command=list(job.command) if job else [],
+        code=_code(job.code) if job else None,
+        inputs={name: known or _sha256_or_none(root / name) for name, known in sorted(job.inputs.items())}
+        if job
+        else {},
+    )
+
+
+def _sha256_or_none(path: Path) -> str | None:
+    return sha256(path) if path.is_file() else None
+
+
+def _code(stamp: str | None) -> Code | None:
+    if stamp is None or (found := CODE.fullmatch(stamp)) is None:
+        return None
+    names = found[2].split()
+    modules = [name for name in names if "/" not in name]
+    return Code(sha256=found[1], modules=modules, files=[name for name in names if "/" in name])
+
+
+def _expense(job: Job | None, root: Path) -> Expense:
+    cost = read_cost(root, job) if job else Cost()
+    return Expense(
+        finished=job.finished if job else None,
+        seconds=cost.seconds,
+        peak_memory=cost.peak_memory,
+        threads=cost.threads,
+    )

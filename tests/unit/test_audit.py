@@ -1,0 +1,93 @@
+"""The level of code, and what an audit prints, on manifests made by hand."""
+
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+from audited import PREFIX, manifest
+
+from flatminima.audit.audit import Audit, for_machines, for_people
+from flatminima.audit.code import check_code
+from flatminima.audit.level import Level, same_machine
+from flatminima.config import Config, parse
+from flatminima.provenance.digest import code_digest
+from flatminima.provenance.environment import environment, packages
+
+ROOT = Path(__file__).resolve().parents[2]
+CONFIG = parse(Config, yaml.safe_load((ROOT / "config.yaml").read_text()), "config.yaml")
+SETTINGS = CONFIG.studies["theory"].model_dump(mode="json")
+CODE = {"sha256": code_digest("flatminima.errors"), "modules": ["flatminima.errors"], "files": []}
+
+
+def of_theory(code=CODE, settings=SETTINGS, **changes):
+    """A manifest of one file of the study theory."""
+    output = {"path": "results/theory/a.txt", "sha256": "0" * 64, "size": 1, "rule": "attack", "command": []}
+    changes = {"packages": packages(), **changes}
+    return manifest(study="theory", settings=settings, outputs=[output | {"code": code, "inputs": {}}], **changes)
+
+
+def test_the_code_and_the_settings_of_this_checkout_pass():
+    level = check_code(of_theory(), CONFIG, ROOT)
+    assert (level.passed, level.checked, len(level.notes)) == (True, "1 digests", 2)
+
+
+@pytest.mark.parametrize(
+    ("code", "found"),
+    [
+        (CODE | {"sha256": "0" * 64}, "made by other code of flatminima.errors (rule attack)"),
+        (CODE | {"modules": ["flatminima.gone"]}, "flatminima.gone: no such module in"),
+        (CODE | {"files": ["report/templates/*"]}, "made by other code of flatminima.errors (rule attack)"),
+        (None, "no record of the code that made it (rule attack)"),
+    ],
+)
+def test_other_code_is_found(code, found):
+    (finding,) = check_code(of_theory(code), CONFIG, ROOT).findings
+    assert finding.startswith(f"results/theory/a.txt: {found}")
+
+
+def test_other_settings_are_found():
+    changed = {**SETTINGS, "title": "Other", "more": 1}
+    assert check_code(of_theory(settings=changed), CONFIG, ROOT).findings == (
+        "config.yaml: studies.theory: not the settings of the manifest: title, more",
+    )
+
+
+def test_a_study_that_is_not_configured_is_found():
+    assert "config.yaml: has no study 'toy'" in check_code(manifest(), CONFIG, ROOT).findings
+
+
+def test_other_versions_are_noted():
+    older = {**packages(), "torch": "1.0"}
+    notes = check_code(of_theory(packages=older), CONFIG, ROOT).notes
+    assert f"torch: made with 1.0, here is {packages()['torch']}" in notes
+
+
+def test_a_machine_is_the_same_when_software_and_hardware_are():
+    assert same_machine(manifest(environment=environment()))
+    assert not same_machine(manifest(environment=environment() | {"torch": "1.0"}))
+
+
+@pytest.fixture
+def outcome():
+    findings = tuple(f"{PREFIX}{k}: missing" for k in range(12))
+    levels = Level("integrity", "Whole?", "5 files", findings), Level("code", "Ours?", "1 digests", (), ("a note",))
+    return Audit("results/toy", levels, (0.5, 1.25))
+
+
+def test_people_read_a_line_for_each_level_and_the_first_findings(outcome):
+    lines = for_people(outcome).splitlines()
+    assert lines[0] == "results/toy"
+    assert [line.split()[:2] for line in lines[1:3]] == [["integrity", "FAILED"], ["code", "PASSED"]]
+    assert sum("FAILED: results/toy/" in line for line in lines) == 10
+    assert "  integrity: 2 more findings; --json FILE has them all" in lines
+    assert "  code: note: a note" in lines
+    assert all(len(line) <= 120 for line in lines)
+
+
+def test_machines_read_all_findings(outcome):
+    (result,) = json.loads(for_machines([outcome]))
+    assert (result["folder"], result["passed"]) == ("results/toy", False)
+    first, second = result["levels"]
+    assert (first["passed"], len(first["findings"]), first["seconds"]) == (False, 12, 0.5)
+    assert (second["passed"], second["notes"]) == (True, ["a note"])

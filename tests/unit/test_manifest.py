@@ -1,0 +1,199 @@
+"""The manifest: what it takes from the workflow's records, what it refuses, and that it can be trusted to be whole."""
+
+import base64
+import hashlib
+import json
+import subprocess
+from pathlib import Path, PurePosixPath
+
+import pytest
+from audited import PREFIX, edited, manifest, results
+from hypothesis import given
+from hypothesis import strategies as st
+
+from flatminima.errors import UserError
+from flatminima.provenance.environment import checkout, packages
+from flatminima.provenance.manifest import Manifest, inside, make_manifest, of_record, read_manifest
+from flatminima.provenance.records import METADATA, code_stamp, read_jobs
+
+ROOT = Path(__file__).resolve().parents[2]
+STAMP = f"code {'a' * 64} of flatminima.minima.bound flatminima.data.storage report/templates/*"
+RECORD = {
+    "rule": "bound",
+    "input": ["results/toy/data.txt", "config.txt"],
+    "log": ["logs/toy/bound.log"],
+    "shellcmd": "\n  flatminima bound \\\n --settings '{\"a b\": 1}' \\\n /home/me/data 2>&1 | tee bound.log >&2\n",
+    "params": [repr('{"a b": 1}'), repr(STAMP), "not a literal("],
+    "endtime": 12.5,
+    "input_checksums": {"config.txt": f"sha256:{'b' * 64}"},
+}
+
+
+def record(root: Path, path: str, content: bytes, **changes) -> None:
+    """A file, and what Snakemake remembers of the job that made it."""
+    (root / path).parent.mkdir(parents=True, exist_ok=True)
+    (root / path).write_bytes(content)
+    name = base64.urlsafe_b64encode(path.encode()).decode()
+    parts = [name[k : k + 254] for k in range(0, len(name), 254)]
+    file = (root / METADATA).joinpath(*[f"@{part}" for part in parts[:-1]], parts[-1])
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(json.dumps(RECORD | changes))
+
+
+@pytest.fixture
+def run(tmp_path):
+    """Two outputs of one job, one of another, a file of another study, and a file that no job made."""
+    record(tmp_path, "results/toy/bound.json", b"bound")
+    record(tmp_path, "results/toy/bound.txt", b"the same in words")
+    record(tmp_path, "results/toy/data.txt", b"data", rule="data", input=["results/other/a.txt"], log=["logs/data.log"])
+    record(tmp_path, "results/other/a.txt", b"other", rule="data", log=["logs/other.log"], input=[])
+    (tmp_path / "results/toy/stray.txt").write_text("made by hand")
+    (tmp_path / "logs/toy").mkdir(parents=True)
+    header, values = "s\tmax_rss\tthreads\tparams", "1.5\t200.25\t2\t{'a': 'b'}"
+    (tmp_path / "logs/toy/bound.tsv").write_text(f"{header}\n{values}\n")
+    return tmp_path
+
+
+@pytest.fixture
+def made(run):
+    return make_manifest("toy", {"title": "Toy"}, ["results/toy/bound.json"], run)
+
+
+def test_it_lists_targets_what_they_are_made_from_and_what_came_with_them(made):
+    assert [output.path for output in made.outputs] == [f"{PREFIX}{n}" for n in ("bound.json", "bound.txt", "data.txt")]
+
+
+def test_an_entry_says_what_the_file_is_and_where_it_came_from(made, run):
+    entry = made.outputs[0]
+    assert entry.sha256 == hashlib.sha256(b"bound").hexdigest()
+    assert (entry.size, entry.rule) == (5, "bound")
+    assert entry.command == ["flatminima", "bound", "--settings", '{"a b": 1}', "(absolute path)"]
+    assert entry.code.sha256 == "a" * 64
+    assert entry.code.modules == ["flatminima.minima.bound", "flatminima.data.storage"]
+    assert entry.code.files == ["report/templates/*"]
+
+
+def test_inputs_carry_the_hash_that_the_job_read_or_else_the_file_s(made):
+    assert made.outputs[0].inputs == {
+        "config.txt": "b" * 64,
+        "results/toy/data.txt": hashlib.sha256(b"data").hexdigest(),
+    }
+
+
+def test_costs_are_those_of_the_benchmark_file_and_nothing_where_there_is_none(made):
+    known, unknown = made.circumstances.outputs[f"{PREFIX}bound.txt"], made.circumstances.outputs[f"{PREFIX}data.txt"]
+    assert (known.finished, known.seconds, known.peak_memory, known.threads) == (12.5, 1.5, 200.25, 2)
+    assert (unknown.seconds, unknown.peak_memory, unknown.threads) == (None, None, None)
+
+
+def test_what_is_not_on_record_is_null(tmp_path):
+    (tmp_path / "results/toy").mkdir(parents=True)
+    (tmp_path / "results/toy/a.txt").write_text("a")
+    entry = make_manifest("toy", {}, ["results/toy/a.txt"], tmp_path).outputs[0]
+    assert (entry.rule, entry.command, entry.code, entry.inputs) == (None, [], None, {})
+
+
+def test_a_missing_target_is_named(tmp_path):
+    with pytest.raises(UserError, match=r"results/toy/a\.txt: no such file"):
+        make_manifest("toy", {}, ["results/toy/a.txt"], tmp_path)
+
+
+def test_long_names_are_read_from_the_folders_that_snakemake_splits_them_into(tmp_path):
+    path = f"results/toy/{'long/' * 80}a.txt"
+    record(tmp_path, path, b"a")
+    assert list(read_jobs(tmp_path, "results/toy/")) == [path]
+
+
+def test_records_of_other_studies_are_not_opened(run):
+    """Snakemake may be writing them."""
+    (path,) = (run / METADATA).glob(base64.urlsafe_b64encode(b"results/other/a.txt").decode())
+    path.write_text("{")
+    assert len(read_jobs(run, "results/toy/")) == 3
+
+
+def test_a_stamp_holds_the_digest_of_its_modules():
+    stamp = code_stamp("flatminima.errors")
+    assert stamp.split()[2:] == ["of", "flatminima.errors"]
+    assert len(stamp.split()[1]) == 64
+
+
+def test_the_commit_is_that_of_git(tmp_path):
+    def git(*arguments):
+        who = ["-c", "user.name=a", "-c", "user.email=a@b"]
+        run = subprocess.run(["git", "-C", tmp_path, *who, *arguments], check=True, capture_output=True, text=True)
+        return run.stdout.strip()
+
+    assert checkout(tmp_path) == (None, None)
+    git("init")
+    (tmp_path / "a").write_text("a")
+    git("add", "a")
+    git("commit", "--message", "a")
+    assert checkout(tmp_path) == (git("rev-parse", "HEAD"), False)
+    (tmp_path / "a").write_text("b")
+    assert checkout(tmp_path) == (git("rev-parse", "HEAD"), True)
+
+
+def test_packages_are_those_that_the_project_requires():
+    assert {"numpy", "torch", "snakemake"} <= packages().keys()
+    assert "pytest" not in packages()
+
+
+@pytest.mark.parametrize("path", ["results/toy/../other/a", "/etc/passwd", "results/other/a", "results/toy/./a", ""])
+def test_paths_that_lead_out_of_the_study_are_refused(tmp_path, path):
+    folder = results(tmp_path)
+    with pytest.raises(ValueError, match="is not below results/toy/"):
+        edited(folder, lambda values: values["outputs"][0].update(path=path))
+    with pytest.raises(UserError, match="not a manifest"):
+        read_manifest(folder)
+
+
+@given(st.lists(st.sampled_from(["a", "..", ".", "", "b c"]), min_size=1))
+def test_what_is_inside_a_folder_stays_there(parts):
+    """Against pathlib: a path that is accepted resolves to a file below the folder."""
+    path = "results/toy/" + "/".join(parts)
+    if inside(path, "results/toy/"):
+        assert (Path("/root") / path).resolve().is_relative_to("/root/results/toy")
+        assert ".." not in parts
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda values: values["outputs"].append(values["outputs"][0]),
+        lambda values: values.update(outputs=[]),
+        lambda values: values.update(version=2),
+        lambda values: values.update(more=1),
+        lambda values: values["outputs"][0].update(sha256="A" * 64),
+        lambda values: values["outputs"][0].pop("inputs"),
+    ],
+    ids=["twice", "empty", "version", "extra key", "no digest", "missing key"],
+)
+def test_a_malformed_manifest_is_an_error_that_names_the_file(tmp_path, change):
+    folder = results(tmp_path)
+    with pytest.raises(ValueError, match="validation error"):
+        edited(folder, change)
+    with pytest.raises(UserError, match=r"manifest\.json: not a manifest: .*make reproduce"):
+        read_manifest(folder)
+
+
+def test_a_missing_manifest_names_the_cure(tmp_path):
+    with pytest.raises(UserError, match=r"manifest\.json: no such file; run `make reproduce`"):
+        read_manifest(tmp_path)
+
+
+def test_a_manifest_read_is_the_one_written(tmp_path):
+    assert read_manifest(results(tmp_path)) == manifest()
+
+
+def test_of_record_are_verdicts_measures_and_data_of_tables_and_figures():
+    names = ["claims.json", "measures.parquet", "tables/a.csv", "figures/b.csv", "figures/overview.png"]
+    others = ["measures/a.parquet", "networks/a.safetensors", "figures/b.png", "tables/a.html", "report/index.html"]
+    assert [of_record(PurePosixPath(name)) for name in names + others] == [True] * len(names) + [False] * len(others)
+    partial = manifest(kept="of record")
+    assert [str(partial.relative(output)) for output in partial.present()] == ["measures.parquet", "claims.json"]
+
+
+def test_the_published_schema_is_the_one_in_use():
+    """Run `make schema` after changes of flatminima.provenance.manifest."""
+    published = json.loads((ROOT / "docs" / "manifest.schema.json").read_text())
+    assert published == Manifest.model_json_schema()

@@ -1,0 +1,69 @@
+"""The audit where hardware or software are not those of the manifest: rounding passes, edits do not."""
+
+import json
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from flatminima.audit.derivation import check_derivation
+from flatminima.audit.recomputation import check_recomputation
+from flatminima.provenance.manifest import read_manifest
+
+PART = "results/patches/measures/relu.parquet"
+
+
+@pytest.fixture
+def study(copied):
+    """The smallest study, with a manifest from another machine, on which two files had other bytes."""
+    folder = copied.folder / "results" / "patches"
+    path = folder / "manifest.json"
+    manifest = json.loads(path.read_text())
+    manifest["environment"]["Processor"] = "another"
+    for output in manifest["outputs"]:
+        if output["path"] in (PART, "results/patches/networks/relu-depth2.safetensors"):
+            output["sha256"] = "0" * 64
+    path.write_text(json.dumps(manifest))
+    return folder
+
+
+def scale(path: Path, statistic: str, factor: float) -> None:
+    measures = pd.read_parquet(path)
+    measures.loc[measures["statistic"] == statistic, "value"] *= factor
+    measures.to_parquet(path, index=False)
+
+
+def recomputation(study: Path):
+    return check_recomputation(study, read_manifest(study), study.parents[1], sample=100, seed=0)
+
+
+def test_networks_with_other_bytes_pass_where_their_measures_agree(study):
+    scale(study / "measures.parquet", "sharpness", 1.005)
+    level = recomputation(study)
+    assert level.findings == ()
+    assert f"{PART}: other bytes on another machine; measures compared within 0.01" in level.notes
+    assert any(note.startswith("results/patches/networks/relu-depth2.safetensors: other bytes") for note in level.notes)
+
+
+def test_measures_that_no_run_of_this_code_made_are_found(study):
+    scale(study / "measures.parquet", "sharpness", 1.05)
+    found = recomputation(study).findings
+    assert found == tuple(
+        f"{PART}: {name} sharpness: differs by up to 0.048 when measured again" for name in ("relu", "relu-unbalanced")
+    )
+
+
+def derivation(study: Path) -> tuple[str, ...]:
+    return check_derivation(study, read_manifest(study), study.parents[1] / "workflow/claims.yaml").findings
+
+
+def test_tables_that_differ_by_rounding_pass_and_pictures_are_not_compared(study):
+    table = pd.read_csv(study / "tables/sharpness.csv")
+    table["sharpness_median"] *= 1 + 1e-12
+    table.to_csv(study / "tables/sharpness.csv", index=False)
+    (study / "figures/gains.svg").write_text("<svg/>")
+    assert derivation(study) == ()
+    table["sharpness_median"] *= 1 + 1e-6
+    table.to_csv(study / "tables/sharpness.csv", index=False)
+    (finding,) = derivation(study)
+    assert finding.startswith("tables/sharpness.csv: sharpness_median in row 1 is ")

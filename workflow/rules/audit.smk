@@ -1,0 +1,25 @@
+rule manifest:
+    """Every file of one study, and where it came from."""
+    input:
+        lambda w: [file for kind in STAGES[study(w).kind] for file in stage(kind, [w.study])],
+    output:
+        "results/{study}/manifest.json",
+    params:
+        settings=lambda w: settings(study(w)),
+        code=code_digest("flatminima.provenance.manifest"),
+    log:
+        "logs/{study}/manifest.log",
+    benchmark:
+        "logs/{study}/manifest.tsv"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=10,
+    shell:
+        r"""
+        flatminima manifest \
+            --study {wildcards.study:q} \
+            --settings {params.settings:q} \
+            --output {output:q} \
+            {input:q} 2>&1 | tee {log:q} >&2
+        """
