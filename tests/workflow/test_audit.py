@@ -8,6 +8,7 @@ import pytest
 
 LEVELS = ["integrity", "derivation", "code", "recomputation"]
 FIRST_THREE = [f"--level={level}" for level in LEVELS[:3]]
+STUDIES = ("digits", "patches", "perceptron", "rescaling", "theory")
 
 
 def verdicts(output: str) -> dict[str, str]:
@@ -75,16 +76,16 @@ def recorded(finished, tmp_path_factory):
     project = finished.copy(tmp_path_factory.mktemp("recorded") / "copied")
     run = project.run("flatminima", "readme")
     assert run.returncode == 0, run.stdout
-    for study in ("digits", "patches", "theory"):
+    for study in STUDIES:
         (project.folder / "results" / study).rename(project.folder / f"made-{study}")
     return project
 
 
 def test_results_of_record_pass_the_first_three_levels(recorded):
-    folders = [f"results/reference/{study}" for study in ("digits", "patches", "theory")]
+    folders = [f"results/reference/{study}" for study in STUDIES]
     audited = recorded.run("flatminima", "audit", *folders, *FIRST_THREE)
     assert audited.returncode == 0, audited.stdout
-    assert audited.stdout.count("files of the run are listed but not kept here") == 3
+    assert audited.stdout.count("files of the run are listed but not kept here") == len(STUDIES)
 
 
 def test_results_of_record_hold_no_networks_and_are_made_again_from_nothing(recorded):
@@ -122,6 +123,6 @@ def test_a_run_agrees_with_its_reference_and_an_edited_one_does_not(recorded):
 def test_make_audits_every_folder_that_has_a_manifest(finished):
     shown = finished.make("--dry-run", "audit")
     assert shown.returncode == 0, shown.stdout
-    assert "flatminima audit results/digits results/patches results/theory" in shown.stdout
+    assert " ".join(["flatminima audit", *(f"results/{study}" for study in STUDIES)]) in shown.stdout
     one = finished.make("--dry-run", "audit", "RESULTS=results/digits")
     assert "flatminima audit results/digits\n" in one.stdout
