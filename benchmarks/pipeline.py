@@ -14,7 +14,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from benchmarks.timing import Row, Section
-from flatminima.config import TheoryStudy, load
+from flatminima.config import load
+from flatminima.settings.theory import TheoryStudy
 
 COPIED = ["Snakefile", "config.yaml", "src", "workflow"]
 MANY, FEW = 4, 2

@@ -7,13 +7,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from flatminima.config import Config, Experiment, load
+from flatminima.config import Config, load
 from flatminima.data.moments import Moments
 from flatminima.data.sources import load_images
 from flatminima.data.tasks import Samples, build
 from flatminima.minima.bound import minimal_sharpness
 from flatminima.networks.initialisations import generators, initialise
 from flatminima.networks.stack import Stack
+from flatminima.settings.training import Experiment
 
 
 def configuration() -> Config:

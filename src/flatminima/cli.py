@@ -11,28 +11,14 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from flatminima.audit.names import LevelName
-from flatminima.config import (
-    Attack,
-    Config,
-    Convergence,
-    Convolutional,
-    DataSettings,
-    Demonstrations,
-    Enumeration,
-    Experiment,
-    Measure,
-    Minima,
-    Orbits,
-    ReplicaTheory,
-    SolverName,
-    SolverRuns,
-    StudySettings,
-    load,
-    nearest,
-    parse,
-)
+from flatminima.config import Config, StudySettings, load
 from flatminima.errors import UserError
 from flatminima.provenance.files import atomic_path
+from flatminima.settings.parsing import nearest, parse
+from flatminima.settings.perceptron import Enumeration, ReplicaTheory, SolverName, SolverRuns
+from flatminima.settings.rescaling import Convolutional, Demonstrations, Orbits
+from flatminima.settings.theory import Attack, Convergence, Minima
+from flatminima.settings.training import DataSettings, Experiment, Measure
 
 if TYPE_CHECKING:
     from pandas import DataFrame

@@ -17,12 +17,12 @@ from references import (
     sample_loss,
 )
 
-from flatminima.config import Measure
 from flatminima.data.moments import second_moments
 from flatminima.data.tasks import Samples
 from flatminima.minima.measure import measure
 from flatminima.networks.stack import Stack
 from flatminima.networks.storage import Networks
+from flatminima.settings.training import Measure
 
 INPUTS, OUTPUTS, SAMPLES, JACOBIANS = 4, 3, 30, 11
 QUANTILES = {"": 0.5, "_q05": 0.05, "_q25": 0.25, "_q75": 0.75, "_q95": 0.95}

@@ -2,10 +2,10 @@
 
 import pandas as pd
 
-from flatminima.config import Enumeration, ReplicaTheory, SolverRuns
 from flatminima.perceptron.enumerated import enumerate_perceptrons
 from flatminima.perceptron.searches import run_solver
 from flatminima.perceptron.typical import surroundings, typical_solutions
+from flatminima.settings.perceptron import Enumeration, ReplicaTheory, SolverRuns
 
 
 def sourced(values):

@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from flatminima.config import TheoryStudy, TrainingStudy, load
+from flatminima.config import load
 from flatminima.report import page
+from flatminima.settings.theory import TheoryStudy
+from flatminima.settings.training import TrainingStudy
 
 REPOSITORY = Path(__file__).parents[2]
 STUDIES = load(REPOSITORY / "config.yaml").studies

@@ -10,9 +10,10 @@ from audited import PREFIX, manifest
 from flatminima.audit.audit import Audit, for_machines, for_people
 from flatminima.audit.code import check_code
 from flatminima.audit.level import Level, same_machine
-from flatminima.config import Config, parse
+from flatminima.config import Config
 from flatminima.provenance.digest import code_digest
 from flatminima.provenance.environment import environment, packages
+from flatminima.settings.parsing import parse
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFIG = parse(Config, yaml.safe_load((ROOT / "config.yaml").read_text()), "config.yaml")

@@ -9,8 +9,11 @@ import pytest
 import yaml
 from pydantic import BaseModel
 
-from flatminima.config import Config, Experiment, Sourced, load, nearest, parse
+from flatminima.config import Config, load
 from flatminima.errors import UserError
+from flatminima.settings.base import Sourced
+from flatminima.settings.parsing import nearest, parse
+from flatminima.settings.training import Experiment
 
 ROOT = Path(__file__).resolve().parents[2]
 PLAIN = {"task", "family", "kind", "name", "title", "data_root", "embedded", "study", "rectified", "linear"}

@@ -8,9 +8,9 @@ import torch
 from references import DTYPE, layers
 from scipy.linalg import fractional_matrix_power
 
-from flatminima.config import Convergence
 from flatminima.minima.convergence import converge
 from flatminima.minima.problems import square_maps
+from flatminima.settings.theory import Convergence
 from flatminima.training.descent import MomentProblem, gradient_descent, gradient_flow
 
 STARTS = ["residual", "flow", "default", "catapult"]

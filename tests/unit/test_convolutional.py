@@ -9,10 +9,10 @@ from references import normal
 from safetensors.numpy import save_file
 from torch.nn import functional
 
-from flatminima.config import Convolutional
 from flatminima.data.tasks import Samples
 from flatminima.errors import UserError
 from flatminima.networks.convolutional import Shape, load, save, square
+from flatminima.settings.rescaling import Convolutional
 from flatminima.training.convolutional import squared_error, train_convolutional
 
 SHAPE = Shape(8, (2, 3), 4)

@@ -7,7 +7,6 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from references import DTYPE, covariance, generator, partial_products, path_by_search, spectrum_at_minimum, square_root
 
-from flatminima.config import Attack, Condition
 from flatminima.minima.falsification import (
     STATEMENTS,
     attack,
@@ -20,6 +19,7 @@ from flatminima.minima.falsification import (
 from flatminima.minima.linear import LinearProblems
 from flatminima.minima.problems import draw_problems
 from flatminima.minima.sampling import Chart, flattest
+from flatminima.settings.theory import Attack, Condition
 
 ROUNDING = 1e-9
 TRUE = [bound_inequality, path_inequality, band_inequality]

@@ -7,11 +7,11 @@ import pytest
 import torch
 from references import DTYPE, forward, normal, replica
 
-from flatminima.config import Experiment
 from flatminima.data.moments import second_moments
 from flatminima.data.tasks import Samples
 from flatminima.errors import UserError
 from flatminima.networks.initialisations import generators, initialise
+from flatminima.settings.training import Experiment
 from flatminima.training.job import train
 
 FRACTIONS = [0.1, 0.5]

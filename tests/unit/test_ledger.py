@@ -12,7 +12,7 @@ from rescaling_study import small_rescaling
 from theory_study import small_theory
 
 from flatminima.claims.ledger import load_ledger
-from flatminima.config import Measure, load
+from flatminima.config import load
 from flatminima.data.moments import second_moments
 from flatminima.data.tasks import Samples
 from flatminima.errors import UserError
@@ -20,6 +20,7 @@ from flatminima.figures.render import FIGURES
 from flatminima.minima.measure import measure
 from flatminima.networks.stack import Stack
 from flatminima.networks.storage import Networks
+from flatminima.settings.training import Measure
 
 ROOT = Path(__file__).resolve().parents[2]
 CONTROL = "-unbalanced"

@@ -9,12 +9,12 @@ import pytest
 from sklearn.datasets import load_digits
 from sklearn.linear_model import LinearRegression
 
-from flatminima.config import Dataset
 from flatminima.data import whitening
 from flatminima.data.moments import Moments, equivalent_samples, second_moments
 from flatminima.data.sources import load_images
 from flatminima.data.tasks import Samples
 from flatminima.data.whitening import inverse_power, mean_product, transform
+from flatminima.settings.training import Dataset
 
 SHARED = Path(__file__).resolve().parents[3] / "shared" / "data"
 

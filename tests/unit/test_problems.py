@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from references import path_by_search
 
-from flatminima.config import Condition
 from flatminima.minima.problems import MAPS, draw_problems, log_uniform, positive, rotations, square_maps
+from flatminima.settings.theory import Condition
 
 
 def rng(seed=0):

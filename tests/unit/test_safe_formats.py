@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 import yaml
 
-from flatminima.config import Config, parse
+from flatminima.config import Config
 from flatminima.errors import UserError
+from flatminima.settings.parsing import parse
 
 ROOT = Path(__file__).resolve().parents[2]
 SOURCES = sorted(path for folder in ("src", "benchmarks") for path in (ROOT / folder).rglob("*.py"))

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_digits, load_sample_images
 
-from flatminima.config import Dataset
 from flatminima.data.bundled import LUMINANCE
 from flatminima.data.sources import load_images
 from flatminima.errors import UserError
+from flatminima.settings.training import Dataset
 
 WIDTH = 640
 

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from flatminima.config import Task
 from flatminima.data.sources import Images
 from flatminima.data.tasks import build
 from flatminima.errors import UserError
+from flatminima.settings.training import Task
 
 
 def chosen(value):

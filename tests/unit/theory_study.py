@@ -2,10 +2,10 @@
 
 import pandas as pd
 
-from flatminima.config import Attack, Convergence, Minima
 from flatminima.minima.construction import construct
 from flatminima.minima.convergence import converge
 from flatminima.minima.falsification import STATEMENTS, attack
+from flatminima.settings.theory import Attack, Convergence, Minima
 
 STARTS = ["residual", "flow", "default", "catapult"]
 

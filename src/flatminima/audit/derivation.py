@@ -15,7 +15,7 @@ from flatminima.audit.differences import difference
 from flatminima.audit.level import Level, same_machine
 from flatminima.claims.ledger import Ledger, load_ledger
 from flatminima.claims.verdicts import judge
-from flatminima.config import StudySettings, parse
+from flatminima.config import StudySettings
 from flatminima.errors import UserError
 from flatminima.figures import files
 from flatminima.figures.render import drawn
@@ -23,6 +23,7 @@ from flatminima.figures.tables import render_table
 from flatminima.provenance.manifest import Manifest
 from flatminima.provenance.tables import read_table
 from flatminima.report.page import write_report
+from flatminima.settings.parsing import parse
 
 DETAILS = ("overlaps.parquet", "curves.parquet")
 PAGE = PurePosixPath("report/index.html")

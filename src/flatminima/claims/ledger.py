@@ -6,8 +6,9 @@ from typing import Self
 import yaml
 from pydantic import Field, model_validator
 
-from flatminima.config import Name, Strict, parse
 from flatminima.errors import UserError
+from flatminima.settings.base import Name, Strict
+from flatminima.settings.parsing import parse
 
 
 class Condition(Strict):

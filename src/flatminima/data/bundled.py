@@ -6,9 +6,9 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from flatminima.config import Patches
 from flatminima.data.seeding import sequence
 from flatminima.errors import UserError
+from flatminima.settings.training import Patches
 
 LUMINANCE = np.array([0.299, 0.587, 0.114])
 """Weights of red, green and blue in the grey value (ITU-R BT.601)."""

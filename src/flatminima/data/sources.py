@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from flatminima.config import Dataset
 from flatminima.data import bundled, published
+from flatminima.settings.training import Dataset
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,11 +7,11 @@ import numpy as np
 from numpy.random import SeedSequence
 from numpy.typing import NDArray
 
-from flatminima.config import Task
 from flatminima.data.seeding import sequence
 from flatminima.data.sources import Images
 from flatminima.data.whitening import inverse_power, mean_product, transform
 from flatminima.errors import UserError
+from flatminima.settings.training import Task
 
 NoiseDraw = Literal["fixed", "fresh", "none"]
 Loss = Literal["sum", "mean"]

@@ -7,7 +7,6 @@ from pathlib import Path
 import pandas as pd
 from matplotlib.figure import Figure
 
-from flatminima.config import nearest
 from flatminima.errors import EmptyFigureError, UserError
 from flatminima.figures import style
 from flatminima.figures.alpha import alpha
@@ -42,6 +41,7 @@ from flatminima.figures.typical_distance import typical_distance
 from flatminima.figures.volume import volume
 from flatminima.figures.witnesses import witnesses
 from flatminima.provenance.tables import read_table
+from flatminima.settings.parsing import nearest
 
 Drawing = Callable[[pd.DataFrame, pd.DataFrame], tuple[Figure, pd.DataFrame]]
 """From measures and the study's other table (overlaps or curves), which may be empty, to a figure and what it shows."""

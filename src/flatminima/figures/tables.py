@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pandas as pd
 
-from flatminima.config import nearest
 from flatminima.errors import UserError
 from flatminima.figures import perceptron_tables, rescaling_tables, theory_tables, training_tables
 from flatminima.figures.table_files import save
 from flatminima.provenance.tables import read_table
+from flatminima.settings.parsing import nearest
 
 Tabulation = Callable[[pd.DataFrame, pd.DataFrame], pd.DataFrame]
 """From measures and curves to a table."""

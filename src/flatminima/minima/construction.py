@@ -7,13 +7,13 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from flatminima.config import Condition, Minima
 from flatminima.minima.linear import LinearProblems
 from flatminima.minima.problems import draw_problems
 from flatminima.minima.sampling import Chart, balanced, flattest, of_ratio
 from flatminima.minima.theory import at_minima, labels, stream
 from flatminima.minima.tidy import tidy
 from flatminima.networks.initialisations import named_generator
+from flatminima.settings.theory import Condition, Minima
 from flatminima.training.progress import Progress
 
 

@@ -8,7 +8,6 @@ import pandas as pd
 import torch
 from torch import Generator, Tensor
 
-from flatminima.config import Convergence
 from flatminima.minima.linear import LinearProblems
 from flatminima.minima.problems import MAPS, log_uniform, positive, square_maps
 from flatminima.minima.sampling import Chart, flattest, of_ratio
@@ -17,6 +16,7 @@ from flatminima.minima.tidy import Statistic, Statistics, scatter, tidy
 from flatminima.networks.initialisations import initialise, named_generator
 from flatminima.networks.stack import Stack
 from flatminima.networks.symmetries import rescale_layers
+from flatminima.settings.theory import Convergence
 from flatminima.training.descent import MomentProblem, gradient_descent, gradient_flow, gradient_norm, loss_and_gradient
 from flatminima.training.run import Trained
 

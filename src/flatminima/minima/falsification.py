@@ -8,7 +8,6 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from flatminima.config import Attack, Condition
 from flatminima.minima.balance import product_norms
 from flatminima.minima.coupling import follow
 from flatminima.minima.hessian import MinimumHessian
@@ -19,6 +18,7 @@ from flatminima.minima.theory import labels, stream, undiverged
 from flatminima.minima.tidy import Statistic, tidy
 from flatminima.networks.initialisations import named_generator
 from flatminima.networks.stack import end_to_end
+from flatminima.settings.theory import Attack, Condition
 from flatminima.training.progress import Progress
 
 LONGEST, SHORTEST = 0.5, 1e-7

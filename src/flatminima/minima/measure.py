@@ -10,7 +10,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from flatminima.config import Measure
 from flatminima.curvature.eigensolvers import stacked_eigenpairs
 from flatminima.curvature.jacobians import SampleJacobians, top_singular_triplets
 from flatminima.curvature.losses import graph_bytes, losses, moment_loss, sample_losses
@@ -25,6 +24,7 @@ from flatminima.minima.linear import LinearProblems, path_statistics, sharpness_
 from flatminima.minima.tidy import QUANTILES, Statistic, Statistics, join, scatter, tidy
 from flatminima.networks.stack import Stack
 from flatminima.networks.storage import Networks
+from flatminima.settings.training import Measure
 
 OVERLAP_VECTORS = 12
 COLLAPSED = 0.99

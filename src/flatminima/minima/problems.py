@@ -5,8 +5,8 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 from scipy.linalg import expm
 
-from flatminima.config import Condition
 from flatminima.minima.linear import LinearProblems
+from flatminima.settings.theory import Condition
 
 Array = NDArray[np.float64]
 MAPS = ("positive", "turned", "reflected")

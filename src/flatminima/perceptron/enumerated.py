@@ -8,7 +8,6 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 from scipy.special import entr, gammaln
 
-from flatminima.config import Enumeration
 from flatminima.data.seeding import sequence
 from flatminima.perceptron import exact
 from flatminima.perceptron.exact import LogAverages
@@ -20,6 +19,7 @@ from flatminima.perceptron.records import Values, curve, rows
 from flatminima.perceptron.replica import saddle_point
 from flatminima.perceptron.stability import error_after_flips
 from flatminima.perceptron.typical import Tables
+from flatminima.settings.perceptron import Enumeration
 from flatminima.training.progress import Progress
 
 OTHER_LOAD, NEGATIVE, FAR = "-other_load", "-negative", "-far"

@@ -6,7 +6,6 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from flatminima.config import SolverName, SolverRuns
 from flatminima.data.seeding import sequence
 from flatminima.data.storage import Arrays
 from flatminima.perceptron.franz_parisi import local_entropy
@@ -19,6 +18,7 @@ from flatminima.perceptron.solvers import solve
 from flatminima.perceptron.stability import error_after_flips
 from flatminima.perceptron.thresholds import connected_load
 from flatminima.perceptron.typical import FLIPS
+from flatminima.settings.perceptron import SolverName, SolverRuns
 from flatminima.training.progress import Progress
 
 EASY = 0.6

@@ -3,7 +3,6 @@
 import pandas as pd
 from numpy.typing import ArrayLike
 
-from flatminima.config import ReplicaTheory
 from flatminima.perceptron.records import curve, rows
 from flatminima.perceptron.replica import capacity, maximal_margin
 from flatminima.perceptron.thresholds import (
@@ -14,6 +13,7 @@ from flatminima.perceptron.thresholds import (
     monotone_margins,
 )
 from flatminima.perceptron.typical import Tables
+from flatminima.settings.perceptron import ReplicaTheory
 
 
 def transitions(study: str, settings: ReplicaTheory) -> Tables:

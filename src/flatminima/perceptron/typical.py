@@ -3,7 +3,6 @@
 import numpy as np
 import pandas as pd
 
-from flatminima.config import ReplicaTheory
 from flatminima.errors import UserError
 from flatminima.perceptron.franz_parisi import Curve, Point
 from flatminima.perceptron.gaussian import Array
@@ -11,6 +10,7 @@ from flatminima.perceptron.records import curve, rows
 from flatminima.perceptron.replica import capacity, maximal_margin, saddle_point
 from flatminima.perceptron.stability import error_after_flips
 from flatminima.perceptron.thresholds import isolation_distance
+from flatminima.settings.perceptron import ReplicaTheory
 from flatminima.training.progress import Progress
 
 Tables = tuple[pd.DataFrame, pd.DataFrame]

@@ -8,8 +8,8 @@ import pandas as pd
 from pydantic import BaseModel, ConfigDict
 
 from flatminima.claims.verdicts import Verdict
-from flatminima.config import parse
 from flatminima.errors import UserError
+from flatminima.settings.parsing import parse
 
 CONTROL_ENDS = (
     *("-unbalanced", "-planted"),

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 from pydantic import BaseModel
 
-from flatminima.config import AnyStudy, Sourced
+from flatminima.config import AnyStudy
+from flatminima.settings.base import Sourced
 
 SOURCES = {
     "stated": "the paper, or a public text about it, says so",

@@ -9,7 +9,6 @@ import torch
 from numpy.typing import ArrayLike
 from torch import nn
 
-from flatminima.config import Demonstrations
 from flatminima.curvature.operators import Hessian
 from flatminima.networks.initialisations import named_generator
 from flatminima.provenance.tables import long_table
@@ -17,6 +16,7 @@ from flatminima.rescaling.flatness import rectified_area, sublevel_area, top_eig
 from flatminima.rescaling.landscape import Landscape
 from flatminima.rescaling.reparametrise import direction_names, radial, radial_map, rotated, weight_normalised
 from flatminima.rescaling.subjects import TANH, Subject, curve, rows, top
+from flatminima.settings.rescaling import Demonstrations
 from flatminima.training.convolutional import squared_error
 
 ROTATED = "-rotated"

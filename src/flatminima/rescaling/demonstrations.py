@@ -10,13 +10,13 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from flatminima.config import Demonstrations
 from flatminima.networks.initialisations import named_generator
 from flatminima.rescaling.flatness import disjoint_boxes
 from flatminima.rescaling.invariants import KINDS, random_scales
 from flatminima.rescaling.maps import Rescaling, layer_scales, two_layer
 from flatminima.rescaling.sharpness import best_constant_loss, epsilon_sharpness
 from flatminima.rescaling.subjects import TANH, Subject, curve, rows
+from flatminima.settings.rescaling import Demonstrations
 from flatminima.training.convolutional import squared_error
 
 TRAINED = "-trained"

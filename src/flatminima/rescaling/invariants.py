@@ -9,13 +9,13 @@ import torch
 from numpy.typing import ArrayLike
 from torch import Generator, Tensor
 
-from flatminima.config import Orbits
 from flatminima.curvature.eigensolvers import eigenpairs
 from flatminima.networks.initialisations import named_generator
 from flatminima.rescaling.maps import Rescaling
 from flatminima.rescaling.orbit import Rescaled, flattest, least_trace
 from flatminima.rescaling.subjects import Subject, curve, rows, top
 from flatminima.rescaling.tracing import Kind
+from flatminima.settings.rescaling import Orbits
 from flatminima.training.progress import Progress
 
 KINDS: tuple[Kind, ...] = ("layers", "units")

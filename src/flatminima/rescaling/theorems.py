@@ -4,7 +4,6 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from flatminima.config import Demonstrations, Orbits
 from flatminima.rescaling.coordinates import loss_lines, reparametrised
 from flatminima.rescaling.demonstrations import (
     LARGEST,
@@ -16,6 +15,7 @@ from flatminima.rescaling.demonstrations import (
 )
 from flatminima.rescaling.invariants import landscape
 from flatminima.rescaling.subjects import CONVOLUTIONAL, Subject, rows
+from flatminima.settings.rescaling import Demonstrations, Orbits
 from flatminima.training.progress import Progress
 
 Tables = tuple[pd.DataFrame, pd.DataFrame]

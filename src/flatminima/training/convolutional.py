@@ -5,10 +5,10 @@ from torch import Tensor, nn
 from torch.optim import SGD
 from torch.utils.data import DataLoader, TensorDataset
 
-from flatminima.config import Convolutional
 from flatminima.data.tasks import Samples
 from flatminima.networks.convolutional import Shape, square
 from flatminima.networks.initialisations import named_generator
+from flatminima.settings.rescaling import Convolutional
 from flatminima.training.progress import Progress, state
 
 

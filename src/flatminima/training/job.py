@@ -5,13 +5,13 @@ import pandas as pd
 import torch
 from torch import Generator
 
-from flatminima.config import MOMENT_OPTIMISERS, Experiment
 from flatminima.data.moments import Moments
 from flatminima.data.tasks import Samples
 from flatminima.errors import UserError
 from flatminima.networks.initialisations import generators, initialise
 from flatminima.networks.stack import Stack
 from flatminima.networks.storage import Networks
+from flatminima.settings.training import MOMENT_OPTIMISERS, Experiment
 from flatminima.training.descent import MomentProblem, gradient_descent, gradient_flow
 from flatminima.training.run import Trained
 from flatminima.training.sampled import SampleProblem, stochastic_descent

@@ -1,0 +1,69 @@
+"""Studies of rescaled networks (Dinh et al. 2017)."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from flatminima.settings.base import Count, Name, PositiveFloat, Ratio, Sourced, Strict
+
+
+class Source(Strict):
+    """Trained networks of another study."""
+
+    study: Name
+    rectified: Name = Field(description="Experiment with ReLU networks, which are rescaled.")
+    linear: Name = Field(description="Experiment with linear networks, whose orbits theory knows.")
+
+
+class Convolutional(Strict):
+    """A small convolutional network for the same task: layers of 3x3 filters, each pooled, and a linear layer."""
+
+    channels: Sourced[Annotated[list[Count], Field(min_length=1)]]
+    step_size: Sourced[PositiveFloat]
+    seeds: Sourced[Count]
+    epochs: Sourced[Count]
+    batch_size: Sourced[Count]
+
+
+class Demonstrations(Strict):
+    """How each theorem of Dinh et al. 2017 is shown (theory.md D1-D7)."""
+
+    seeds: Sourced[Count] = Field(description="Networks of so many seeds, at every step size, are shown.")
+    spread: Sourced[Ratio] = Field(description="Largest factor of random rescalings; its inverse is the smallest.")
+    alphas: Sourced[Annotated[list[PositiveFloat], Field(min_length=1)]] = Field(
+        description="Factors of the first layer; the second is divided by them."
+    )
+    boxes: Sourced[Count] = Field(description="Disjoint boxes around rescaled networks.")
+    box: Sourced[Annotated[float, Field(gt=0, lt=1)]] = Field(
+        description="Half their width, relative to the largest weight of the first layer."
+    )
+    ranges: Sourced[Annotated[list[Ratio], Field(min_length=2)]] = Field(
+        description="Largest weight up to which the volume of a minimum is sampled, in a network of two weights."
+    )
+    draws: Sourced[Count] = Field(description="Samples of each volume.")
+    radii: Sourced[Annotated[list[PositiveFloat], Field(min_length=1)]] = Field(description="Of balls, for sharpness.")
+    ascents: Sourced[Count] = Field(description="Steps of the ascent in a ball.")
+    offsets: Sourced[Annotated[list[PositiveFloat], Field(min_length=1)]] = Field(
+        description="b of eta = (||u||^2 + b)^a u."
+    )
+    exponent: Sourced[Annotated[float, Field(gt=-0.5, allow_inf_nan=False)]] = Field(description="a of the same.")
+
+
+class Orbits(Strict):
+    """How the flattest network of an orbit is found (theory.md B1)."""
+
+    tolerance: Sourced[PositiveFloat] = Field(description="Relative gap between value and lower bound.")
+    products: Sourced[Count] = Field(description="Largest number of Gauss-Newton products spent on it.")
+    spread: Sourced[Ratio] = Field(description="Largest factor of the random rescaling that it must undo.")
+    landscape: Sourced[Annotated[int, Field(ge=3)]] = Field(description="Points along each axis of a landscape.")
+
+
+class RescalingStudy(Strict):
+    """Rescalings of trained networks that leave their functions unchanged, and the flattest network of each orbit."""
+
+    kind: Literal["rescaling"]
+    title: str
+    source: Source
+    convolutional: Convolutional
+    demonstrations: Demonstrations
+    orbits: Orbits

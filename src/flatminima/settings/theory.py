@@ -1,0 +1,89 @@
+"""Studies of random linear problems, on which theory is checked and attacked."""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from flatminima.settings.base import Count, DeepDepths, Depths, Name, PositiveFloat, Ratio, Sourced, Strict
+
+Statement = Literal["attack_white", "attack_coloured", "attack_bound", "attack_path", "attack_band"]
+Start = Literal["residual", "flow", "default", "catapult"]
+
+
+class Condition(Strict):
+    """A kind of random linear problem: a map T of d_x inputs and d_y outputs, and a covariance Sx of the inputs."""
+
+    inputs: Count = Field(description="d_x.")
+    outputs: Count = Field(description="d_y.")
+    hidden: Count = Field(description="Width of all hidden layers.")
+    rank: Count = Field(description="Rank of T.")
+    spread: Ratio = Field(description="Largest over smallest nonzero singular value of T.")
+    ill: Ratio = Field(description="Largest over smallest eigenvalue of Sx; 1 for white inputs.")
+
+    @model_validator(mode="after")
+    def _rank_fits(self) -> Self:
+        if self.rank > (narrowest := min(self.inputs, self.outputs, self.hidden)):
+            raise ValueError(f"rank is {self.rank}: no layer may be narrower, and the narrowest has {narrowest} units")
+        return self
+
+
+class Attack(Strict):
+    """Searches for a global minimum that breaks what theory says of all of them."""
+
+    conditions: Sourced[Annotated[dict[Name, Condition], Field(min_length=1)]]
+    depths: Sourced[DeepDepths]
+    attempts: Sourced[Count] = Field(description="For every condition, depth and statement.")
+    steps: Sourced[Count] = Field(description="Subgradient steps of every attempt.")
+    planted: Sourced[Annotated[float, Field(gt=0, lt=1)]] = Field(
+        description="Control: the same searches against statements stronger than the true ones by this factor."
+    )
+
+
+class Minima(Strict):
+    """Global minima constructed on random problems."""
+
+    condition: Sourced[Condition]
+    depths: Sourced[Depths]
+    instances: Sourced[Count] = Field(description="Random problems at every depth, with white and with other inputs.")
+    draws: Sourced[Count] = Field(description="Random minima of every problem.")
+    scale: Sourced[PositiveFloat] = Field(description="Standard deviation of their logarithmic scales.")
+    ratios: Sourced[Annotated[list[Ratio], Field(min_length=1)]] = Field(
+        description="Prescribed sharpness, relative to the least."
+    )
+
+
+class Convergence(Strict):
+    """Where gradient descent and gradient flow end on random problems."""
+
+    size: Sourced[Count] = Field(description="Width of all layers.")
+    spread: Sourced[Ratio] = Field(description="Largest over smallest singular value of T.")
+    ill: Sourced[Ratio] = Field(description="Largest over smallest eigenvalue of Sx, where inputs are not white.")
+    depths: Sourced[DeepDepths]
+    instances: Sourced[Count] = Field(description="Random problems of every kind and depth.")
+    step_sizes: Sourced[Annotated[list[PositiveFloat], Field(min_length=1)]] = Field(
+        description="Multiples of 2 / (minimal sharpness)."
+    )
+    steps: Sourced[Count] = Field(description="Largest number of steps.")
+    flow_time: Sourced[Count] = Field(description="Duration of the flow, in critical steps of the flattest problem.")
+    tolerance: Sourced[PositiveFloat] = Field(
+        description="Stop when the gradient norm has fallen below this multiple of its first value."
+    )
+    growing_steps: Sourced[Annotated[list[PositiveFloat], Field(min_length=1)]] = Field(
+        description="Step sizes of the catapult, one after the other, in the same unit."
+    )
+    start_ratio: Sourced[Ratio] = Field(description="Sharpness of the minima that the catapult starts near.")
+    kick: Sourced[PositiveFloat] = Field(description="Distance from them, relative to the weights.")
+
+
+class TheoryStudy(Strict):
+    """Random linear problems on which theory is checked and attacked; needs no data."""
+
+    kind: Literal["theory"]
+    title: str
+    statements: Sourced[Annotated[list[Statement], Field(min_length=1)]] = Field(
+        description="What is attacked: theory.md I2 on white inputs, the same on others, I3, I4 and I5."
+    )
+    attack: Attack
+    minima: Minima
+    starts: Sourced[Annotated[list[Start], Field(min_length=1)]] = Field(description="Where training starts.")
+    convergence: Convergence

@@ -1,0 +1,153 @@
+"""Studies that train networks on images: data, tasks, experiments."""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from flatminima.settings.base import Count, Depths, Name, NonNegativeFloat, PositiveFloat, Sourced, Strict
+from flatminima.settings.parsing import nearest
+
+DatasetName = Literal["digits", "patches", "mnist", "fashion_mnist", "cifar10"]
+Initialisation = Literal[
+    "pytorch",
+    "kaiming_uniform",
+    "kaiming_normal",
+    "xavier_uniform",
+    "xavier_normal",
+    "identity",
+    "balanced",
+    "unbalanced",
+]
+Family = Literal["linear", "residual_linear", "relu"]
+Optimiser = Literal["gradient_descent", "gradient_flow", "sgd", "adam"]
+
+MOMENT_OPTIMISERS = ("gradient_descent", "gradient_flow")
+
+
+class Patches(Strict):
+    """How patches are cut from scikit-learn's two bundled photographs."""
+
+    size: Sourced[Annotated[int, Field(ge=2, le=64)]]
+    colour: Sourced[bool]
+    count: Sourced[Annotated[int, Field(ge=10)]]
+
+
+class Dataset(Strict):
+    """Where the images come from, and how many are kept apart for testing."""
+
+    name: DatasetName
+    patches: Patches | None = None
+    holdout: Sourced[Annotated[float, Field(gt=0, lt=1)]] | None = Field(
+        default=None, description="Fraction kept for testing, for sources without a published split."
+    )
+
+    @model_validator(mode="after")
+    def _fits_the_source(self) -> Self:
+        if (self.patches is not None) != (self.name == "patches"):
+            raise ValueError("`patches` is required for the data set patches, and only allowed there")
+        if (self.holdout is not None) != (self.name in ("digits", "patches")):
+            raise ValueError("`holdout` is required for digits and patches, and only allowed there")
+        return self
+
+
+class Task(Strict):
+    """A supervised problem made from the images: what goes in, what comes out, and how the loss is scaled."""
+
+    kind: Literal["denoise", "classify"]
+    noise: Sourced[PositiveFloat] | None = Field(default=None, description="Standard deviation, in scaled pixels.")
+    noise_draw: Sourced[Literal["fixed", "fresh"]] | None = Field(
+        default=None, description="fixed: one draw per image; fresh: a new draw at every step."
+    )
+    pixels: Sourced[Literal["unit", "raw"]] = Field(description="unit: divided by the largest pixel value.")
+    centre: Sourced[bool] = Field(description="Subtract the training mean of the images.")
+    whiten: Sourced[bool] = Field(description="Whiten the inputs by their training second moment.")
+    loss: Sourced[Literal["sum", "mean"]] = Field(description="Squared error summed or averaged over outputs.")
+
+    @model_validator(mode="after")
+    def _fits_the_kind(self) -> Self:
+        denoise = self.kind == "denoise"
+        if (self.noise is not None) != denoise or (self.noise_draw is not None) != denoise:
+            raise ValueError("`noise` and `noise_draw` are required for denoise, and only allowed there")
+        if denoise and self.whiten.value and self.noise_draw is not None and self.noise_draw.value == "fresh":
+            raise ValueError("`whiten` needs a fixed noise_draw: fresh noise leaves no fixed inputs to whiten")
+        return self
+
+
+class DataSettings(Strict):
+    """What samples are made from: the images, and the task set on them."""
+
+    dataset: Dataset
+    task: Task
+
+
+class Experiment(Strict):
+    """All replicas (seeds x step sizes) of one network family, at several depths, on one task."""
+
+    task: Name
+    family: Family
+    depths: Sourced[Depths]
+    width: Sourced[Count] | None = Field(default=None, description="Hidden width; the input size where absent.")
+    bias: Sourced[bool]
+    initialisation: Sourced[Initialisation]
+    optimiser: Sourced[Optimiser]
+    step_unit: Sourced[Literal["critical", "absolute"]] | None = Field(
+        default=None, description="critical: multiples of 2 / (minimal sharpness of the linear network of that depth)."
+    )
+    step_sizes: Sourced[Annotated[list[PositiveFloat], Field(min_length=1)]] | None = None
+    seeds: Sourced[Count]
+    steps: Sourced[Count] = Field(description="Largest number of steps; for gradient_flow, time in critical steps.")
+    tolerance: Sourced[NonNegativeFloat] = Field(
+        description="Stop when the gradient norm has fallen below this multiple of its first value."
+    )
+    batch_size: Sourced[Count] | None = None
+    snapshots: Sourced[Annotated[int, Field(ge=0)]] = Field(description="Networks kept along training, log-spaced.")
+    unbalance: Sourced[PositiveFloat] | None = Field(
+        default=None,
+        description="Also measure a control: the same functions with unbalanced layers (log-scale standard deviation).",
+    )
+
+    @model_validator(mode="after")
+    def _fits_the_family(self) -> Self:
+        on_moments = self.optimiser.value in MOMENT_OPTIMISERS
+        if on_moments and self.family == "relu":
+            raise ValueError(f"optimiser {self.optimiser.value} works on second moments: linear families only")
+        if on_moments and self.bias.value:
+            raise ValueError("`bias` needs an optimiser on samples: sgd or adam")
+        if (self.batch_size is None) != on_moments:
+            raise ValueError("`batch_size` is required for sgd and adam, and only allowed there")
+        flow = self.optimiser.value == "gradient_flow"
+        if (self.step_sizes is None) != flow or (self.step_unit is None) != flow:
+            raise ValueError("`step_sizes` and `step_unit` are required for all optimisers but gradient_flow")
+        if (self.family == "residual_linear") != (self.initialisation.value == "identity"):
+            raise ValueError("initialisation identity (zero residuals) belongs to the family residual_linear")
+        if self.family == "residual_linear" and self.width is not None:
+            raise ValueError("residual_linear layers are square: leave `width` out")
+        return self
+
+
+class Measure(Strict):
+    """How the trained networks are measured."""
+
+    tolerance: Sourced[PositiveFloat] = Field(description="Relative residual of the top Hessian eigenvalue.")
+    products: Sourced[Count] = Field(description="Largest number of Hessian-vector products spent on it.")
+    jacobian_samples: Sourced[Count] = Field(description="Inputs whose Jacobians are taken, for ReLU networks.")
+
+
+class TrainingStudy(Strict):
+    """One data set with its tasks and the experiments run on it."""
+
+    kind: Literal["training"]
+    title: str
+    dataset: Dataset
+    tasks: dict[Name, Task]
+    experiments: dict[Name, Experiment]
+    measure: Measure
+
+    @model_validator(mode="after")
+    def _tasks_exist(self) -> Self:
+        for name, experiment in self.experiments.items():
+            if experiment.task not in self.tasks:
+                raise ValueError(
+                    f"experiments.{name}.task is {experiment.task!r}: {nearest(experiment.task, self.tasks)}"
+                )
+        return self
