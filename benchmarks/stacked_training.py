@@ -86,6 +86,7 @@ def _stacked(stack: Stack, problem: SampleProblem, rates: Tensor, seeds: int, ba
         _streams(stack, seeds),
         batch_size=batch_size,
         steps=steps,
+        plateau=None,
         snapshots=0,
         job="benchmark",
     ).parameters

@@ -6,7 +6,7 @@ from references import DTYPE, forward, generator, layers, normal, replica
 
 from flatminima.networks.stack import Stack
 from flatminima.training.run import CHECK_EVERY, snapshot_steps
-from flatminima.training.sampled import Batches, PerReplicaOptimiser, SampleProblem, stochastic_descent
+from flatminima.training.sampled import Batches, PerReplicaOptimiser, Plateau, SampleProblem, stochastic_descent
 
 WIDTHS = [4, 6, 3]
 SAMPLES, BATCH = 24, 8
@@ -22,11 +22,10 @@ def numbered(count, batch, seeds=2, noise=None):
     return Batches(SampleProblem(inputs, 10 * inputs, 1.0, noise), batch, [generator(s) for s in range(seeds)])
 
 
-def train(stack, optimiser, rates, seeds, steps=50, snapshots=0, problem=PROBLEM):
+def train(stack, optimiser, rates, seeds, steps=50, snapshots=0, problem=PROBLEM, plateau=None):
     rates, streams = torch.tensor(rates, dtype=DTYPE), [generator(s) for s in seeds]
-    return stochastic_descent(
-        stack, problem, optimiser, rates, streams, batch_size=BATCH, steps=steps, snapshots=snapshots, job="test"
-    )
+    settings = {"batch_size": BATCH, "steps": steps, "plateau": plateau, "snapshots": snapshots}
+    return stochastic_descent(stack, problem, optimiser, rates, streams, **settings, job="test")
 
 
 def stack_of(replicas, bias=True, rectified=True):
@@ -111,21 +110,47 @@ def test_each_replica_has_its_own_learning_rate(name):
 
 @pytest.mark.parametrize("name", ["sgd", "adam"])
 @pytest.mark.parametrize("poison", [torch.inf, torch.nan, 1e300])
-def test_frozen_replicas_are_zero_and_stay_so(name, poison):
+def test_replicas_that_are_left_out_leave_the_others_as_they_were(name, poison):
     stacked = [normal(1, 3, 4)]
     healthy = [stacked[0].clone()]
     optimiser = PerReplicaOptimiser(name, stacked, torch.full((3,), 0.1, dtype=DTYPE))
     undisturbed = PerReplicaOptimiser(name, healthy, torch.full((3,), 0.1, dtype=DTYPE))
+    kept = torch.tensor([True, False, True])
     for step in range(6):
         gradient = normal(step, 3, 4)
         undisturbed.step([gradient])
         if step == 2:
             gradient[1] = poison
-        optimiser.step([gradient])
+        optimiser.step([gradient if step <= 2 else gradient[kept]])
         if step == 2:
-            optimiser.freeze(torch.tensor([False, True, False]))
-    assert not stacked[0][1].any()
-    assert torch.equal(stacked[0][[0, 2]], healthy[0][[0, 2]])
+            stacked = [stacked[0][kept]]
+            optimiser.select(stacked, kept)
+    assert torch.equal(stacked[0], healthy[0][kept])
+
+
+def test_a_plateau_is_seen_on_the_scale_of_the_time_so_far():
+    """Power laws t^-a lose 1 - (4^(1-a) - 3^(1-a)) / (3^(1-a) - 2^(1-a)) from one quarter to the next, at any time."""
+    powers = torch.tensor([0.0, 0.05, 0.5])
+    lost = 1 - (4 ** (1 - powers) - 3 ** (1 - powers)) / (3 ** (1 - powers) - 2 ** (1 - powers))
+    for fraction, expected in ((0.001, 1), (lost[1].item() * 1.1, 2), (lost[2].item() * 1.1, 3)):
+        plateau = Plateau(fraction, earliest=400, replicas=3)
+        for step in range(4000):
+            assert step >= 400 or not plateau.reached().any()
+            plateau.add((step + 0.5) ** -powers)
+        assert plateau.reached().sum() == expected
+
+
+def test_replicas_on_a_plateau_stop_with_the_network_of_a_shorter_run():
+    stack, rates = stack_of(3), [1e-9, 0.03, 1e6]
+    trained = train(stack, "sgd", rates, seeds=[7], steps=400, plateau=1e-3)
+    assert trained.diverged.tolist() == [False, False, True]
+    stopped = trained.steps.tolist()
+    assert stopped[0] < 100
+    assert stopped[1] > stopped[0]
+    for index in (0, 1):
+        steps = min(stopped[index] + 1, 400)
+        alone = train(stack.select(torch.tensor([index])), "sgd", rates[index : index + 1], seeds=[7], steps=steps)
+        assert_same(replica(trained.parameters, index), replica(alone.parameters, 0), rtol=1e-12)
 
 
 @pytest.mark.parametrize("optimiser", ["sgd", "adam"])
@@ -155,13 +180,12 @@ def test_start_is_left_alone_and_its_gradient_norm_recorded():
 
 
 @pytest.mark.parametrize(("optimiser", "wild"), [("sgd", 1e6), ("adam", 1e3)])
-def test_a_diverged_replica_is_flagged_frozen_and_disturbs_nobody(optimiser, wild):
+def test_a_diverged_replica_is_flagged_and_disturbs_nobody(optimiser, wild):
     stack = stack_of(3)
     rates = [RATES[optimiser][0], wild, RATES[optimiser][2]]
     together = train(stack, optimiser, rates, seeds=[7], steps=90)
     assert together.diverged.tolist() == [False, True, False]
     assert together.steps[1] == CHECK_EVERY
-    assert not any(p[1].any() for p in together.parameters)
     for step, losses in together.history:
         assert losses.isnan().tolist() == [False, step > 0, False]
     for index in (0, 2):

@@ -48,15 +48,20 @@ def save_arrays(path: Path, arrays: Arrays, metadata: Mapping[str, str]) -> None
         _sort_metadata(temporary)
 
 
-def load_arrays(path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, str]]:
+def load_arrays(path: Path, *, mapped: bool = False) -> tuple[dict[str, NDArray[Any]], dict[str, str]]:
     """Read the arrays and metadata of a safetensors file.
+
+    Args:
+        path: the file.
+        mapped: whether the arrays are the file itself, read page by page when used and shared between processes, where
+            what is written to them stays in this process; otherwise they are read into memory now.
 
     Raises:
         UserError: if the file is missing, truncated or not safetensors.
     """
     try:
-        with safe_open(path, framework="numpy") as file:
-            return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118
+        with safe_open(path, framework="pt" if mapped else "numpy") as file:
+            return {name: np.asarray(file.get_tensor(name)) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118
     except FileNotFoundError:
         raise UserError(f"{path}: no such file; run the step that makes it") from None
     except (SafetensorError, OSError) as error:
@@ -74,12 +79,12 @@ def save_samples(path: Path, samples: Samples) -> None:
 
 
 def load_samples(path: Path) -> Samples:
-    """Read the samples of a task, as writable numpy arrays.
+    """Read the samples of a task, as writable numpy arrays mapped from the file.
 
     Raises:
         UserError: if the file is missing, truncated, or does not hold samples.
     """
-    arrays, metadata = load_arrays(path)
+    arrays, metadata = load_arrays(path, mapped=True)
     _expect_arrays(path, arrays, dict.fromkeys(SAMPLE_ARRAYS, 2), np.float32)
     inputs, targets, test_inputs, test_targets = (arrays[name] for name in SAMPLE_ARRAYS)
     same_rows = len(inputs) == len(targets) and len(test_inputs) == len(test_targets)

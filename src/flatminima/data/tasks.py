@@ -46,6 +46,8 @@ def build(images: Images, task: Task, study: str, name: str) -> Samples:
     denoise: the target is the clean image y, the input y + noise * N(0, 1).
     classify: the input is the image, the target the one-hot vector of its label.
     Centring subtracts the mean training image: from inputs and targets of denoise, from inputs of classify.
+    Components replace each image by its coordinates along the leading eigenvectors of the training images' second
+    moment; the noise is added to these.
     Whitening then replaces each input x by Sx^{-1/2} x with Sx = E[x x'] of the training inputs (the second moment,
     not the covariance), so that Sx becomes the identity; where Sx has null directions (see
     `whitening.inverse_power`), the projection off them.
@@ -57,9 +59,11 @@ def build(images: Images, task: Task, study: str, name: str) -> Samples:
         name: name of the task.
 
     Raises:
-        UserError: if a task classifies images that have no labels.
+        UserError: if a task classifies images that have no labels, or asks for more components than there are pixels.
     """
     train, test = _scaled(images, task)
+    if task.components is not None:
+        train, test = _projected(train, test, task.components.value, name)
     if task.noise is not None and task.noise_draw is not None:
         sigma = task.noise.value
         samples = Samples(
@@ -97,6 +101,17 @@ def _scaled(images: Images, task: Task) -> tuple[NDArray[np.float32], NDArray[np
         train -= mean
         test -= mean
     return train, test
+
+
+def _projected(
+    train: NDArray[np.float32], test: NDArray[np.float32], components: int, name: str
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    pixels = train.shape[1]
+    if components > pixels:
+        raise UserError(f"tasks.{name}.components is {components}: expected at most {pixels}, the number of pixels")
+    _, directions = np.linalg.eigh(mean_product(train, train))
+    leading = directions[:, : -components - 1 : -1].T
+    return transform(train, leading), transform(test, leading)
 
 
 def _noisy(clean: NDArray[np.float32], sigma: float, seed: SeedSequence) -> NDArray[np.float32]:

@@ -1,7 +1,7 @@
 """All statistics of trained networks, as rows of the tidy table."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -12,8 +12,8 @@ from torch import Tensor
 
 from flatminima.curvature.eigensolvers import stacked_eigenpairs
 from flatminima.curvature.jacobians import SampleJacobians, top_singular_triplets
-from flatminima.curvature.losses import graph_bytes, losses, moment_loss, sample_losses
-from flatminima.curvature.operators import Loss, StackedHessian
+from flatminima.curvature.losses import losses, moment_loss, sample_losses
+from flatminima.curvature.sample_hessian import SampleHessian, state_bytes
 from flatminima.data.moments import Moments
 from flatminima.data.seeding import sequence
 from flatminima.data.tasks import Samples
@@ -28,9 +28,12 @@ from flatminima.settings.training import Measure
 
 OVERLAP_VECTORS = 12
 COLLAPSED = 0.99
-MEMORY = 256 * 2**20
+MEMORY = 2**30
+"""Bytes that a group's layer inputs and slopes may take; one replica may need more."""
+THINNED = 10_000
+"""From so many samples on, eigenvectors are first searched on every tenth of them."""
 
-StackHessian = StackedHessian | MomentHessian
+StackHessian = SampleHessian | MomentHessian
 
 
 @dataclass(frozen=True)
@@ -63,24 +66,25 @@ class Problem:
         """Inputs whose Jacobians are taken, shape (samples, d_x)."""
         return torch.from_numpy(self.samples.inputs[: settings.jacobian_samples.value])
 
-    def training_loss(self, stack: Stack) -> list[Loss]:
-        """From second moments for linear networks without biases, else from samples."""
-        if _on_samples(stack):
-            return self._sample_loss(stack, self.samples.inputs, self.samples.targets)
+    def hessian(self, stack: Stack, every: int = 1, memory: int = 0) -> StackHessian:
+        """From second moments where they are enough, else from every so many of the samples."""
+        if not _on_samples(stack):
+            return MomentHessian(stack.weights, *self.scaled_moments)
+        x, y = (torch.from_numpy(array[::every]) for array in (self.samples.inputs, self.samples.targets))
+        return SampleHessian(stack, x, y, self.scale, memory)
+
+    def training_loss(self, stack: Stack, hessian: StackHessian) -> Tensor:
+        """Losses over what the Hessian is taken over, shape (replicas,)."""
+        if isinstance(hessian, SampleHessian):
+            return hessian.loss()
         energy = torch.tensor(self.scale * self.moments.target_energy, dtype=torch.float64)
-        return [moment_loss(stack, *self.scaled_moments, energy)]
+        return losses([moment_loss(stack, *self.scaled_moments, energy)], stack)
 
-    def thinned_loss(self, stack: Stack) -> list[Loss]:
-        """From every tenth of the samples."""
-        return self._sample_loss(stack, self.samples.inputs[::10], self.samples.targets[::10])
-
-    def test_loss(self, stack: Stack) -> list[Loss]:
-        """From the test samples."""
-        return self._sample_loss(stack, self.samples.test_inputs, self.samples.test_targets)
-
-    def _sample_loss(self, stack: Stack, inputs: NDArray[np.float32], targets: NDArray[np.float32]) -> list[Loss]:
-        x, y = (torch.from_numpy(array).to(stack.weights[0]) for array in (inputs, targets))
-        return sample_losses(stack, x, y, self.scale, MEMORY)
+    def test_loss(self, stack: Stack) -> Tensor:
+        """Losses over the test samples, shape (replicas,)."""
+        arrays = self.samples.test_inputs, self.samples.test_targets
+        x, y = (torch.from_numpy(array).to(stack.weights[0]) for array in arrays)
+        return losses(sample_losses(stack, x, y, self.scale, MEMORY), stack)
 
 
 def measure(
@@ -101,13 +105,14 @@ def measure(
         The tidy measures and the overlaps of singular vectors of consecutive layers.
     """
     replicas = networks.replicas
-    problem = Problem(samples, moments, networks.stack.depth)
+    problem = Problem(_chosen(samples, settings), moments, networks.stack.depth)
     diverged = _diverged(networks, problem, settings)
     alive = torch.from_numpy(np.flatnonzero(~diverged))
     statistics: Statistics = {"diverged": Statistic(torch.from_numpy(diverged.astype(float)))}
     pairs = torch.zeros(0, 0, 0, 0)
     if len(alive):
-        group_size = max(1, MEMORY // graph_bytes(networks.stack, len(samples.inputs)))
+        one = networks.stack.select(alive[:1])
+        group_size = max(1, MEMORY // (2 * state_bytes(one, len(samples.inputs))))
         groups = [_measure_group(networks, group, problem, settings) for group in torch.split(alive, group_size)]
         pairs = torch.cat([overlap for _, overlap in groups])
         measured = join([group for group, _ in groups])
@@ -117,10 +122,16 @@ def measure(
     return tidy(labels, statistics), _overlap_rows(labels[~diverged & final], pairs[torch.from_numpy(final[~diverged])])
 
 
+def _chosen(samples: Samples, settings: Measure) -> Samples:
+    """The training samples that losses and curvature are taken over."""
+    count = None if settings.samples is None else settings.samples.value
+    return replace(samples, inputs=samples.inputs[:count], targets=samples.targets[:count])
+
+
 def _diverged(networks: Networks, problem: Problem, settings: Measure) -> NDArray[np.bool_]:
     replicas, stack = networks.replicas, networks.stack
     finite = torch.stack([p.flatten(1).isfinite().all(1) for p in stack.parameters]).all(0).numpy()
-    loss = losses(problem.training_loss(stack), stack).numpy()
+    loss = problem.training_loss(stack, problem.hessian(stack)).numpy()
     collapsed = ~(loss < COLLAPSED * problem.scale * problem.moments.target_energy) & replicas["final"].to_numpy()
     dead = _dead(stack, problem.jacobian_inputs(settings))
     result: NDArray[np.bool_] = replicas["diverged"].to_numpy() | ~finite | collapsed | dead
@@ -143,8 +154,8 @@ def _measure_group(networks: Networks, group: Tensor, problem: Problem, settings
     replicas = networks.replicas.iloc[group.numpy()]
     pairs = overlaps(stack.weights)
     names = [str(networks.labels[key]) for key in ("study", "experiment", "depth")]
-    hessian = _hessian(stack, problem)
-    statistics = _whole(stack, replicas, problem, hessian) | _curvature(stack, problem, settings, names, hessian)
+    hessian = problem.hessian(stack)
+    statistics = _curvature(stack, problem, settings, names, hessian) | _whole(stack, replicas, problem, hessian)
     if stack.rectified:
         statistics |= _sampled_paths(stack, problem.jacobian_inputs(settings).double())
     else:
@@ -155,14 +166,14 @@ def _measure_group(networks: Networks, group: Tensor, problem: Problem, settings
 
 
 def _whole(stack: Stack, replicas: pd.DataFrame, problem: Problem, hessian: StackHessian) -> Statistics:
-    loss = losses(problem.training_loss(stack), stack)
+    loss = problem.training_loss(stack, hessian)
     gradient = hessian.gradient().norm(dim=1)
     least = problem.scale * problem.moments.minimal_loss()
     zero = problem.scale * problem.moments.target_energy
     excess = torch.full_like(loss, torch.nan) if stack.rectified else (loss - least) / (zero - least)
     return {
         "loss": Statistic(loss),
-        "test_loss": Statistic(losses(problem.test_loss(stack), stack)),
+        "test_loss": Statistic(problem.test_loss(stack)),
         "excess_loss": Statistic(excess),
         "gradient_norm": Statistic(gradient / torch.tensor(replicas["gradient_scale"].to_numpy())),
         "stability_limit": Statistic(2 / torch.tensor(replicas["step_size"].to_numpy())),
@@ -177,26 +188,18 @@ def _curvature(
     if isinstance(hessian, MomentHessian):
         top = hessian.top_eigenpair(tolerance, most, seed)
     else:
-        single, rough = _in_single_precision(stack, problem)
+        single = stack.with_parameters([p.float() for p in stack.parameters])
+        thinned = len(problem.samples.inputs) >= THINNED
+        rough = problem.hessian(single, every=10, memory=MEMORY) if thinned else None
         top = stacked_eigenpairs(
-            single, tolerance=tolerance, max_products=most, rough=rough, precise=hessian, seed=seed
+            problem.hessian(single, memory=MEMORY),
+            tolerance=tolerance,
+            max_products=most,
+            rough=rough,
+            precise=hessian,
+            seed=seed,
         )
     return sharpness_statistics(top.eigenvalues[:, 0], top.residuals[:, 0], problem.linear.expand(stack.replicas))
-
-
-def _hessian(stack: Stack, problem: Problem) -> StackHessian:
-    """From second moments where they are enough, else from samples."""
-    if _on_samples(stack):
-        return StackedHessian(problem.training_loss(stack), stack.parameters)
-    return MomentHessian(stack.weights, *problem.scaled_moments)
-
-
-def _in_single_precision(stack: Stack, problem: Problem) -> tuple[StackedHessian, StackedHessian | None]:
-    """The Hessian in float32, and on a tenth of the samples where the graph of all of them is too large to be kept."""
-    single = stack.with_parameters([p.float() for p in stack.parameters])
-    chunks = problem.training_loss(single)
-    rough = StackedHessian(problem.thinned_loss(single), single.parameters) if len(chunks) > 1 else None
-    return StackedHessian(chunks, single.parameters), rough
 
 
 def _on_samples(stack: Stack) -> bool:

@@ -60,6 +60,9 @@ class Task(Strict):
     )
     pixels: Sourced[Literal["unit", "raw"]] = Field(description="unit: divided by the largest pixel value.")
     centre: Sourced[bool] = Field(description="Subtract the training mean of the images.")
+    components: Sourced[Count] | None = Field(
+        default=None, description="Keep only so many leading principal components of the training images."
+    )
     whiten: Sourced[bool] = Field(description="Whiten the inputs by their training second moment.")
     loss: Sourced[Literal["sum", "mean"]] = Field(description="Squared error summed or averaged over outputs.")
 
@@ -100,6 +103,11 @@ class Experiment(Strict):
         description="Stop when the gradient norm has fallen below this multiple of its first value."
     )
     batch_size: Sourced[Count] | None = None
+    plateau: Sourced[PositiveFloat] | None = Field(
+        default=None,
+        description="For sgd and adam: stop when the mean batch loss of the last quarter of training is less than this "
+        "fraction below that of the quarter before it, after one epoch at the earliest; all steps where absent.",
+    )
     snapshots: Sourced[Annotated[int, Field(ge=0)]] = Field(description="Networks kept along training, log-spaced.")
     unbalance: Sourced[PositiveFloat] | None = Field(
         default=None,
@@ -115,6 +123,8 @@ class Experiment(Strict):
             raise ValueError("`bias` needs an optimiser on samples: sgd or adam")
         if (self.batch_size is None) != on_moments:
             raise ValueError("`batch_size` is required for sgd and adam, and only allowed there")
+        if self.plateau is not None and on_moments:
+            raise ValueError("`plateau` is for sgd and adam: optimisers on second moments stop by `tolerance`")
         flow = self.optimiser.value == "gradient_flow"
         if (self.step_sizes is None) != flow or (self.step_unit is None) != flow:
             raise ValueError("`step_sizes` and `step_unit` are required for all optimisers but gradient_flow")
@@ -131,6 +141,10 @@ class Measure(Strict):
     tolerance: Sourced[PositiveFloat] = Field(description="Relative residual of the top Hessian eigenvalue.")
     products: Sourced[Count] = Field(description="Largest number of Hessian-vector products spent on it.")
     jacobian_samples: Sourced[Count] = Field(description="Inputs whose Jacobians are taken, for ReLU networks.")
+    samples: Sourced[Count] | None = Field(
+        default=None,
+        description="Training samples, the first ones, over which ReLU networks' loss and curvature are taken; or all.",
+    )
 
 
 class TrainingStudy(Strict):

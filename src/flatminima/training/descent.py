@@ -6,6 +6,7 @@ small matrix products, whatever the number of samples.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 import torch
@@ -18,27 +19,76 @@ from flatminima.training.run import CHECK_EVERY, Snapshot, Trained, has_diverged
 FLOW_TOLERANCE = 1e-9
 
 
+class _Problem:
+    """One problem for all replicas, or one for each, where E||y||^2 has a dimension of replicas."""
+
+    target_energy: Tensor
+
+    def select(self, index: Tensor) -> Self:
+        """The problems of some replicas; the same problem where all share it."""
+        if self.target_energy.dim() == 0:
+            return self
+        return type(self)(*(value[index] for value in vars(self).values()))
+
+
 @dataclass(frozen=True)
-class MomentProblem:
+class MomentProblem(_Problem):
     """Second moments, float64: Sx (d_x, d_x), Syx (d_y, d_x), E||y||^2 (); or stacked, one problem for each replica."""
 
     input_moment: Tensor
     cross_moment: Tensor
     target_energy: Tensor
 
-    def select(self, index: Tensor) -> "MomentProblem":
-        """The problems of some replicas; the same problem where all share it."""
-        if self.input_moment.dim() == 2:
-            return self
-        return MomentProblem(self.input_moment[index], self.cross_moment[index], self.target_energy[index])
+    def times_input_moment(self, product: Tensor) -> Tensor:
+        """P Sx of maps P, shape (replicas, d_y, d_x)."""
+        return product @ self.input_moment
 
 
-def loss_and_gradient(weights: Sequence[Tensor], problem: MomentProblem) -> tuple[Tensor, list[Tensor]]:
+@dataclass(frozen=True)
+class DiagonalProblem(_Problem):
+    """A problem in coordinates of the inputs in which Sx is diagonal.
+
+    Gradient descent and flow are the same in all orthonormal coordinates; in these a step takes fewer products.
+
+    Attributes:
+        basis: eigenvectors Q of Sx as columns, shape (..., d_x, d_x).
+        spectrum: its eigenvalues, shape (..., 1, d_x).
+        cross_moment: Syx Q, shape (..., d_y, d_x).
+        target_energy: E||y||^2, shape (...).
+    """
+
+    basis: Tensor
+    spectrum: Tensor
+    cross_moment: Tensor
+    target_energy: Tensor
+
+    @classmethod
+    def of(cls, problem: MomentProblem) -> "DiagonalProblem":
+        """The same problem in these coordinates."""
+        spectrum, basis = torch.linalg.eigh(problem.input_moment)
+        return cls(basis, spectrum.unsqueeze(-2), problem.cross_moment @ basis, problem.target_energy)
+
+    def times_input_moment(self, product: Tensor) -> Tensor:
+        """P Sx of maps P, shape (replicas, d_y, d_x)."""
+        return product * self.spectrum
+
+    def rotated(self, weights: Sequence[Tensor]) -> list[Tensor]:
+        """Weights that take inputs in these coordinates."""
+        return [weights[0] @ self.basis, *(weight.clone() for weight in weights[1:])]
+
+    def restored(self, weights: Sequence[Tensor]) -> tuple[Tensor, ...]:
+        """Weights that take inputs as they were."""
+        return (weights[0] @ self.basis.mT, *(weight.clone() for weight in weights[1:]))
+
+
+def loss_and_gradient(
+    weights: Sequence[Tensor], problem: MomentProblem | DiagonalProblem
+) -> tuple[Tensor, list[Tensor]]:
     """Loss and its gradient 2 (W_m...W_{k+1})' (P Sx - Syx) (W_{k-1}...W_1)'.
 
     Args:
         weights: m tensors, W_k of shape (replicas, d_k, d_{k-1}).
-        problem: the moments.
+        problem: the moments, in the coordinates of the weights.
 
     Returns:
         Losses, shape (replicas,), and m gradients of the weights' shapes.
@@ -47,8 +97,7 @@ def loss_and_gradient(weights: Sequence[Tensor], problem: MomentProblem) -> tupl
     for weight in weights[1:]:
         partial.append(torch.bmm(weight, partial[-1]))
     product = partial.pop()
-    moment = problem.input_moment.expand(len(product), -1, -1)
-    residual = torch.baddbmm(problem.cross_moment, product, moment, beta=-1)
+    residual = problem.times_input_moment(product) - problem.cross_moment
     loss = ((residual - problem.cross_moment) * product).sum((1, 2)) + problem.target_energy
     back = 2 * residual
     gradients = []
@@ -83,23 +132,25 @@ def gradient_descent(
         job: name for the progress line.
     """
     replicas = len(step_sizes)
-    loss, gradient = loss_and_gradient(weights, problem)
+    whole_problem = diagonal = DiagonalProblem.of(problem)
+    current = diagonal.rotated(weights)
+    loss, gradient = loss_and_gradient(current, diagonal)
     high_loss, first_norm = torch.maximum(loss, problem.target_energy), gradient_norm(gradient)
-    result = [weight.clone() for weight in weights]
+    result = [weight.clone() for weight in current]
     losses = loss.clone()
     stopped_at = torch.full((replicas,), steps)
     diverged = torch.zeros(replicas, dtype=torch.bool)
     kept, history = [Snapshot(0, tuple(weights))] if snapshots else [], [(0, loss)]
     wanted = set(snapshot_steps(snapshots, steps))
     active = torch.arange(replicas)
-    current, rate = [weight.clone() for weight in weights], -step_sizes.view(-1, 1, 1)
+    rate = -step_sizes.view(-1, 1, 1)
     progress = Progress(job, steps)
     step = 0
     while step < steps and len(active):
         for weight, slope in zip(current, gradient, strict=True):
             weight.addcmul_(rate, slope)
         step += 1
-        loss, gradient = loss_and_gradient(current, problem)
+        loss, gradient = loss_and_gradient(current, diagonal)
         check = step % CHECK_EVERY == 0 or step == steps
         if check or step in wanted:
             failed = has_diverged(loss, high_loss[active])
@@ -108,7 +159,7 @@ def gradient_descent(
             for whole, part in zip(result, current, strict=True):
                 whole[active] = part
         if step in wanted:
-            kept.append(Snapshot(step, tuple(whole.clone() for whole in result)))
+            kept.append(Snapshot(step, whole_problem.restored(result)))
         if check:
             done = failed | (gradient_norm(gradient) <= tolerance * first_norm[active])
             stopped_at[active[done]] = step
@@ -117,9 +168,9 @@ def gradient_descent(
             if done.any():
                 active, rate = active[~done], rate[~done]
                 current, gradient = ([t[~done] for t in tensors] for tensors in (current, gradient))
-                problem = problem.select(~done)
+                diagonal = diagonal.select(~done)
     progress.finish(step, state(history[-1][1].nanmedian().item(), int(diverged.sum())))
-    return Trained(tuple(result), stopped_at, diverged, first_norm, kept, history)
+    return Trained(whole_problem.restored(result), stopped_at, diverged, first_norm, kept, history)
 
 
 def gradient_flow(
@@ -142,7 +193,9 @@ def gradient_flow(
 
     shapes = [weight.shape for weight in weights]
     sizes = [weight.numel() for weight in weights]
-    first_loss, first_gradient = loss_and_gradient(weights, problem)
+    diagonal = DiagonalProblem.of(problem)
+    rotated = diagonal.rotated(weights)
+    first_loss, first_gradient = loss_and_gradient(rotated, diagonal)
     progress = Progress(job, steps)
 
     def unpack(flat: NDArray[np.float64]) -> list[Tensor]:
@@ -150,20 +203,21 @@ def gradient_flow(
         return [part.reshape(shape) for part, shape in zip(parts, shapes, strict=True)]
 
     def velocity(time: float, flat: NDArray[np.float64]) -> NDArray[np.float64]:
-        loss, gradient = loss_and_gradient(unpack(flat), problem)
+        loss, gradient = loss_and_gradient(unpack(flat), diagonal)
         progress.report(round(steps * time / duration), state(loss.median().item(), 0))
         return -torch.cat([g.flatten() for g in gradient]).numpy()
 
     wanted = snapshot_steps(max(snapshots, 2), steps)
-    start = torch.cat([weight.flatten() for weight in weights]).numpy()
+    start = torch.cat([weight.flatten() for weight in rotated]).numpy()
     times = np.array(wanted) * (duration / steps)
     solution = solve_ivp(
         velocity, (0.0, times[-1]), start, "DOP853", t_eval=times, rtol=FLOW_TOLERANCE, atol=FLOW_TOLERANCE
     )
     if not solution.success:
         raise RuntimeError(f"{job}: the gradient flow could not be integrated: {solution.message}")
-    kept = [Snapshot(step, tuple(unpack(flat.copy()))) for step, flat in zip(wanted, solution.y.T, strict=True)]
-    losses = [(snapshot.step, loss_and_gradient(snapshot.parameters, problem)[0]) for snapshot in kept]
+    reached = [unpack(flat.copy()) for flat in solution.y.T]
+    kept = [Snapshot(step, diagonal.restored(parts)) for step, parts in zip(wanted, reached, strict=True)]
+    losses = [(step, loss_and_gradient(parts, diagonal)[0]) for step, parts in zip(wanted, reached, strict=True)]
     progress.finish(steps, state(losses[-1][1].median().item(), 0))
     replicas = len(weights[0])
     return Trained(

@@ -139,6 +139,7 @@ def _on_samples(
         streams,
         batch_size=experiment.batch_size.value,
         steps=experiment.steps.value,
+        plateau=experiment.plateau.value if experiment.plateau else None,
         snapshots=experiment.snapshots.value,
         job=job,
     )

@@ -104,14 +104,17 @@ class PerReplicaOptimiser:
         for parameter, rate, update in zip(self._parameters, self._rates, updates, strict=True):
             parameter.addcmul_(rate, update, value=-1)
 
-    @torch.no_grad()
-    def freeze(self, replicas: Tensor) -> None:
-        """Stop some replicas, a boolean mask, and zero their parameters and optimiser state."""
-        tensors = [*self._parameters, *self._rates]
+    def select(self, parameters: Sequence[Tensor], index: Tensor) -> None:
+        """Go on with some replicas, whose parameters are given."""
+        self._parameters = parameters
+        self._rates = [rate[index] for rate in self._rates]
         if self._adam is not None:
-            tensors += [v for state in self._adam.state.values() for v in state.values() if v.dim() > 0]
-        for tensor in tensors:
-            tensor[replicas] = 0
+            state = self._adam.state_dict()
+            for values in state["state"].values():
+                values.update({name: value[index] for name, value in values.items() if value.dim() > 0})
+            self._displacements = [torch.zeros_like(p) for p in parameters]
+            self._adam = Adam(self._displacements, lr=1.0, maximize=True)
+            self._adam.load_state_dict(state)
 
     def _adam_updates(self, adam: Adam, gradients: Sequence[Tensor]) -> list[Tensor]:
         for displacement, gradient in zip(self._displacements, gradients, strict=True):
@@ -119,6 +122,27 @@ class PerReplicaOptimiser:
             displacement.grad = gradient
         adam.step()
         return self._displacements
+
+
+class Plateau:
+    """When the losses of replicas no longer fall, on the scale of the time that training has taken so far."""
+
+    def __init__(self, fraction: float, earliest: int, replicas: int) -> None:
+        """Set up for `replicas`, none of which stops before the step `earliest`."""
+        self._fraction, self._earliest = fraction, earliest
+        self._sums = [torch.zeros(replicas, dtype=torch.float64)]
+
+    def add(self, losses: Tensor) -> None:
+        """Note the losses of one more step, shape (replicas,)."""
+        self._sums.append(self._sums[-1] + losses)
+
+    def reached(self) -> Tensor:
+        """Whether the last quarter's mean loss is less than `fraction` below that of the quarter before it."""
+        now, quarter = len(self._sums) - 1, (len(self._sums) - 1) // 4
+        if now < max(self._earliest, 4):
+            return torch.zeros(len(self._sums[0]), dtype=torch.bool)
+        end, middle, start = (self._sums[now - k * quarter] for k in range(3))
+        return end - middle > (1 - self._fraction) * (middle - start)
 
 
 def stochastic_descent(
@@ -130,10 +154,13 @@ def stochastic_descent(
     *,
     batch_size: int,
     steps: int,
+    plateau: float | None,
     snapshots: int,
     job: str,
 ) -> Trained:
     """Minibatch training of all replicas together; replicas of one seed see the same batches.
+
+    A replica stops when its losses have come to a plateau, or when it has diverged; the others go on.
 
     Args:
         stack: the networks, ordered by seed, then step size.
@@ -142,41 +169,63 @@ def stochastic_descent(
         step_sizes: shape (replicas,).
         generators: one per seed; they draw the batches and the fresh noise.
         batch_size: samples per step.
-        steps: number of steps.
+        steps: largest number of steps.
+        plateau: stop when the mean batch loss of the last quarter of training is less than this fraction below that of
+            the quarter before it, after one epoch at the earliest; None for all steps.
         snapshots: how many networks to keep along training.
         job: name for the progress line.
     """
-    current = stack.with_parameters(_copy(stack.parameters))
-    parameters = current.parameters
-    descent = PerReplicaOptimiser(optimiser, parameters, step_sizes)
+    replicas = stack.replicas
+    current, result = stack.with_parameters(_copy(stack.parameters)), _copy(stack.parameters)
+    descent = PerReplicaOptimiser(optimiser, current.parameters, step_sizes)
     batches = Batches(problem, batch_size, generators)
-    copies = stack.replicas // len(generators)
-    diverged = torch.zeros(stack.replicas, dtype=torch.bool)
-    stopped_at = torch.full((stack.replicas,), steps)
+    seeds = torch.arange(replicas) // (replicas // len(generators))
+    level = Plateau(plateau or 0.0, len(problem.inputs) // batch_size, replicas)
+    diverged, active = torch.zeros(replicas, dtype=torch.bool), torch.arange(replicas)
+    stopped_at = torch.full((replicas,), steps)
+    losses = torch.full((replicas,), torch.nan, dtype=torch.float64)
     first_loss = first_norm = torch.empty(0)
     wanted = set(snapshot_steps(snapshots, steps))
     kept: list[Snapshot] = []
     history: list[tuple[int, Tensor]] = []
     progress = Progress(job, steps)
-    for step in range(steps):
+    step = 0
+    while step < steps and len(active):
         if step in wanted:
-            kept.append(Snapshot(step, _copy(parameters)))
-        inputs, targets = (t.repeat_interleave(copies, 0) for t in batches.draw())
+            kept.append(Snapshot(step, _stored(result, current.parameters, active)))
+        inputs, targets = (t[seeds[active]] for t in batches.draw())
         loss, gradients = loss_and_gradient(current, inputs, targets, problem.scale)
         if step == 0:
             first_loss, first_norm = loss, _norm(gradients)
         descent.step(gradients)
+        losses[active] = loss.double()
+        level.add(losses)
         if step % CHECK_EVERY == 0 or step == steps - 1:
-            failed = has_diverged(loss, first_loss) & ~diverged
-            stopped_at[failed] = step
-            diverged |= failed
-            descent.freeze(diverged)
-            history.append((step, torch.where(diverged, torch.nan, loss.double())))
-            progress.report(step, state(history[-1][1].nanmedian().item(), int(diverged.sum())))
+            failed = has_diverged(loss, first_loss[active])
+            diverged[active] |= failed
+            losses[diverged] = torch.nan
+            history.append((step, losses.clone()))
+            progress.report(step, state(losses.nanmedian().item(), int(diverged.sum())))
+            done = failed | level.reached()[active] if plateau else failed
+            if done.any():
+                stopped_at[active[done]] = step
+                _stored(result, current.parameters, active)
+                active = active[~done]
+                current = current.select(~done)
+                descent.select(current.parameters, ~done)
+        step += 1
+    _stored(result, current.parameters, active)
     if snapshots:
-        kept.append(Snapshot(steps, _copy(parameters)))
-    progress.finish(steps, state(history[-1][1].nanmedian().item(), int(diverged.sum())))
-    return Trained(_copy(parameters), stopped_at, diverged, first_norm.double(), kept, history)
+        kept.append(Snapshot(steps, _copy(result)))
+    progress.finish(step, state(losses.nanmedian().item(), int(diverged.sum())))
+    return Trained(result, stopped_at, diverged, first_norm.double(), kept, history)
+
+
+def _stored(result: Sequence[Tensor], parameters: Sequence[Tensor], active: Tensor) -> tuple[Tensor, ...]:
+    """A copy of all replicas' parameters, after those of active ones were put in."""
+    for whole, part in zip(result, parameters, strict=True):
+        whole[active] = part
+    return _copy(result)
 
 
 def _copy(parameters: Sequence[Tensor]) -> tuple[Tensor, ...]:
