@@ -202,8 +202,8 @@ def relu_expectation(samples, networks, index):
     return expected
 
 
-def run(networks, samples):
-    return measure(networks, samples, second_moments(samples), SETTINGS)
+def run(networks, samples, settings=SETTINGS):
+    return measure(networks, samples, second_moments(samples), settings)
 
 
 def of_replica(rows, seed):

@@ -84,6 +84,14 @@ def test_loaded_arrays_are_writable_so_that_torch_takes_them(samples, tmp_path):
         assert torch.from_numpy(loaded.inputs).shape == (20, 4)
 
 
+def test_what_is_written_to_loaded_samples_stays_in_this_process(samples, tmp_path):
+    """They are mapped from the file, not read."""
+    path = tmp_path / "task.safetensors"
+    save_samples(path, samples)
+    load_samples(path).inputs[:] = 0
+    np.testing.assert_array_equal(load_samples(path).inputs, samples.inputs)
+
+
 def test_checksums_are_read_by_sha256sum(samples, moments, tmp_path):
     files = [tmp_path / "task.safetensors", tmp_path / "task-moments.safetensors"]
     save_samples(files[0], samples)

@@ -1,5 +1,7 @@
 """Every statistic of measure() against dense computations on a tiny problem; networks that failed."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -7,6 +9,7 @@ import torch
 from measured import (
     JACOBIANS,
     SAMPLES,
+    SETTINGS,
     assert_close,
     fitted,
     linear_expectation,
@@ -225,6 +228,30 @@ def test_samples_without_a_path_are_left_out():
     assert 1 <= dead.sum() <= JACOBIANS - 3
     rows, _ = run(networks, samples)
     assert_close(of_replica(rows, 0), relu_expectation(samples, networks, 0), rel=1e-5)
+
+
+def test_curvature_may_be_taken_over_the_first_samples_alone():
+    """Loss and curvature are; the linear minimum that sharpness is compared with stays that of all samples."""
+    samples = samples_of()
+    networks = networks_of(fitted(samples, [4, 6, 3], bias=True, rectified=True))
+    some = SETTINGS.model_validate(SETTINGS.model_dump() | {"samples": {"value": 17, "source": "chosen"}})
+    cut = replace(samples, inputs=samples.inputs[:17], targets=samples.targets[:17])
+    found = of_replica(run(networks, samples, some)[0], 0)
+    few, whole = (of_replica(run(networks, data)[0], 0) for data in (cut, samples))
+    for name in ("sharpness", "loss", "gradient_norm", "path_cosine"):
+        layer = int(name == "path_cosine")
+        assert found[name, layer] == pytest.approx(few[name, layer], rel=1e-9)
+    assert found["minimal_sharpness", 0] == whole["minimal_sharpness", 0] != few["minimal_sharpness", 0]
+
+
+def test_many_samples_are_first_thinned(monkeypatch):
+    samples = samples_of()
+    networks = networks_of(fitted(samples, [4, 8, 7, 3], rectified=True))
+    plain, _ = run(networks, samples)
+    monkeypatch.setattr(module, "THINNED", 10)
+    thinned, _ = run(networks, samples)
+    for index in range(3):
+        assert_close(of_replica(thinned, index), of_replica(plain, index), rel=1e-5)
 
 
 @pytest.mark.parametrize("rectified", [False, True])

@@ -13,11 +13,13 @@ def chosen(value):
     return {"value": value, "source": "chosen"}
 
 
-def task(kind="denoise", noise=0.5, draw="fixed", pixels="unit", centre=False, whiten=False, loss="sum"):
+def task(kind="denoise", noise=0.5, draw="fixed", pixels="unit", centre=False, whiten=False, loss="sum", keep=None):
     section = {"kind": kind, "pixels": chosen(pixels), "centre": chosen(centre), "whiten": chosen(whiten)}
     section["loss"] = chosen(loss)
     if kind == "denoise":
         section |= {"noise": chosen(noise), "noise_draw": chosen(draw)}
+    if keep is not None:
+        section["components"] = chosen(keep)
     return Task.model_validate(section)
 
 
@@ -137,6 +139,29 @@ def test_whitening_is_one_symmetric_map_fitted_on_the_training_inputs(images):
     np.testing.assert_allclose(samples.inputs[:, kept], plain.inputs[:, kept] @ whitener, atol=1e-5)
     np.testing.assert_allclose(samples.test_inputs[:, kept], plain.test_inputs[:, kept] @ whitener, atol=1e-5)
     np.testing.assert_allclose(samples.test_inputs[:, 13], 0, atol=1e-12)
+
+
+@pytest.mark.parametrize("centre", [False, True])
+def test_components_are_those_of_a_singular_value_decomposition(centre, images):
+    whole = build(images, task(noise=1e-6, centre=centre), "s", "t")
+    samples = build(images, task(noise=1e-6, centre=centre, keep=7), "s", "t")
+    _, _, directions = np.linalg.svd(whole.targets.astype(float), full_matrices=False)
+    for part in ("targets", "inputs", "test_targets", "test_inputs"):
+        expected, found = getattr(whole, part) @ directions[:7].T, getattr(samples, part)
+        np.testing.assert_allclose(np.abs(found), np.abs(expected), rtol=1e-4, atol=1e-4)
+    assert (np.diff(np.square(samples.targets).sum(0)) < 0).all()
+
+
+def test_noise_is_added_to_the_components(images):
+    samples = build(images, task(noise=0.5, keep=3), "s", "t")
+    noise = samples.inputs - samples.targets
+    assert noise.shape == (400, 3)
+    assert noise.std() == pytest.approx(0.5, rel=0.05)
+
+
+def test_there_are_no_more_components_than_pixels(images):
+    with pytest.raises(UserError, match=r"tasks\.t\.components is 31: expected at most 30, the number of pixels"):
+        build(images, task(keep=31), "s", "t")
 
 
 def test_images_without_labels_cannot_be_classified(images):

@@ -143,7 +143,7 @@ class SampleHessian:
 
 def state_bytes(stack: Stack, samples: int) -> int:
     """Bytes of all replicas' layer inputs and slopes."""
-    numbers = sum(weight.shape[1] for weight in stack.weights[1:]) + sum(weight.shape[1] for weight in stack.weights)
+    numbers = sum(2 * weight.shape[1] for weight in stack.weights) - stack.weights[-1].shape[1]
     return stack.replicas * samples * numbers * stack.weights[0].element_size()
 
 
