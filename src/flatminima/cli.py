@@ -14,6 +14,7 @@ from flatminima.audit.names import LevelName
 from flatminima.config import Config, StudySettings, load
 from flatminima.errors import UserError
 from flatminima.provenance.files import atomic_path
+from flatminima.provenance.parts import numbered
 from flatminima.settings.parsing import nearest, parse
 from flatminima.settings.perceptron import Enumeration, ReplicaTheory, SolverName, SolverRuns
 from flatminima.settings.rescaling import Convolutional, Demonstrations, Orbits
@@ -36,7 +37,7 @@ StudyName = Annotated[str, typer.Option(help="Name of the study.")]
 Settings = Annotated[str, typer.Option(help="The stage's part of config.yaml, as JSON.")]
 Input = Annotated[Path, typer.Option(help="File to read.")]
 Output = Annotated[Path, typer.Option(help="File to write.")]
-Inputs = Annotated[list[Path], typer.Argument(help="Files to read.")]
+Inputs = Annotated[list[Path], typer.Argument(help="Files to read; `part{0..9}` stands for ten.")]
 
 
 @app.command()
@@ -87,8 +88,9 @@ def train(
     bounds: Input,
     networks: Output,
     history: Output,
+    part: Annotated[int, typer.Option(help="Number of the job, for an experiment with `seeds_per_job`.")] = 0,
 ) -> None:
-    """Train every replica of one experiment at one depth."""
+    """Train replicas of one experiment at one depth: all, or those of one part of the seeds."""
     from flatminima.data.storage import load_moments, load_samples
     from flatminima.networks.storage import save
     from flatminima.training.job import train as train_shape
@@ -105,6 +107,7 @@ def train(
         load_samples(samples),
         load_moments(moments),
         critical_step=2 / least[str(depth)]["minimal_sharpness"],
+        part=part,
     )
     _write_table(history, losses)
     save(trained, networks)
@@ -112,7 +115,7 @@ def train(
 
 @app.command()
 def measure(
-    networks: Inputs,
+    networks: Path,
     samples: Input,
     moments: Input,
     settings: Settings,
@@ -120,7 +123,7 @@ def measure(
     overlaps: Output,
     unbalance: Annotated[float | None, typer.Option(help="Log-scale of the control's rescaling.")] = None,
 ) -> None:
-    """Sharpness, balance and coupling of every replica of an experiment, and of its unbalanced control."""
+    """Sharpness, balance and coupling of every replica of a file, and of its unbalanced control."""
     import pandas as pd
 
     from flatminima.data.storage import load_moments, load_samples
@@ -129,10 +132,10 @@ def measure(
     from flatminima.networks.storage import unbalanced
 
     _flush_denormals()
-    trained = [load_networks(path) for path in networks]
-    controls = [] if unbalance is None else [unbalanced(shape, unbalance) for shape in trained]
+    trained = load_networks(networks)
+    controls = [] if unbalance is None else [unbalanced(trained, unbalance)]
     problem = load_samples(samples), load_moments(moments), parse(Measure, _json(settings), "measure")
-    results = zip(*(measure_networks(shape, *problem) for shape in trained + controls), strict=True)
+    results = zip(*(measure_networks(stack, *problem) for stack in [trained, *controls]), strict=True)
     for tables, path in zip(results, (measures, overlaps), strict=True):
         _write_table(path, pd.concat(tables, ignore_index=True))
 
@@ -190,13 +193,14 @@ def convolve(study: StudyName, settings: Settings, samples: Input, networks: Out
 
 
 @app.command()
-def orbit(study: StudyName, settings: Settings, samples: Input, networks: Path, output: Output) -> None:
-    """Find the flattest network in the rescaling orbit of every network of a file."""
+def orbit(study: StudyName, settings: Settings, samples: Input, networks: Inputs, output: Output) -> None:
+    """Find the flattest network in the rescaling orbit of every network of one shape."""
     from flatminima.data.storage import load_samples
     from flatminima.rescaling.invariants import measure_orbits
     from flatminima.rescaling.subjects import load as load_subjects
 
-    subjects = load_subjects(networks, load_samples(samples))
+    known = load_samples(samples)
+    subjects = [subject for path in _every(networks) for subject in load_subjects(path, known)]
     _write_table(output, measure_orbits(study, subjects, parse(Orbits, _json(settings), "orbits")))
 
 
@@ -212,7 +216,7 @@ def linear_orbit(
 
     least = {int(depth): values["minimal_sharpness"] for depth, values in _read_json(bounds).items()}
     known = load_moments(moments)
-    subjects = [subject for path in networks for subject in linear(load_networks(path), known)]
+    subjects = [subject for path in _every(networks) for subject in linear(load_networks(path), known)]
     _write_table(output, measure_linear_orbits(study, subjects, least, parse(Orbits, _json(settings), "orbits")))
 
 
@@ -222,17 +226,19 @@ def rescale(
     demonstrations: Settings,
     orbits: Settings,
     samples: Input,
-    networks: Path,
+    networks: Inputs,
     measures: Output,
     curves: Output,
 ) -> None:
-    """Show the theorems of Dinh et al. 2017 on networks of a file."""
+    """Show the theorems of Dinh et al. 2017 on networks of one shape."""
     from flatminima.data.storage import load_samples
     from flatminima.rescaling.subjects import load as load_subjects
     from flatminima.rescaling.theorems import show_theorems
 
     settings = parse(Demonstrations, _json(demonstrations), "demonstrations"), parse(Orbits, _json(orbits), "orbits")
-    tables = show_theorems(study, load_subjects(networks, load_samples(samples)), *settings)
+    known = load_samples(samples)
+    subjects = [subject for path in _every(networks) for subject in load_subjects(path, known)]
+    tables = show_theorems(study, subjects, *settings)
     _write_tables(tables, measures, curves)
 
 
@@ -280,12 +286,11 @@ def solve(
 
 @app.command()
 def collect(tables: Inputs, output: Output) -> None:
-    """Put the tables of all shapes into one."""
-    import pandas as pd
+    """Put the tables of all parts into one."""
+    from flatminima.provenance.tables import join_tables
 
-    from flatminima.provenance.tables import read_table
-
-    _write_table(output, pd.concat([read_table(table) for table in tables], ignore_index=True))
+    with atomic_path(output) as temporary:
+        join_tables(_every(tables), temporary)
 
 
 @app.command()
@@ -464,6 +469,11 @@ def _claims(results: Path) -> list[Path]:
     if not found:
         raise UserError(f"{results}: no claims.json in any study; run `make reproduce` first")
     return found
+
+
+def _every(paths: list[Path]) -> list[Path]:
+    """All files, those of numbered parts one by one."""
+    return [Path(name) for path in paths for name in numbered(str(path))]
 
 
 def _json(text: str) -> Any:

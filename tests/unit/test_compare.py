@@ -78,7 +78,7 @@ def test_every_row_is_counted_once_and_the_order_of_rows_does_not_matter(a, b, t
     assert counts(only(first, first, tolerance)) == [len(a), 0, 0, 0]
 
 
-def test_rows_of_interest_are_those_of_the_other_s_experiments_depths_and_statistics():
+def test_rows_of_interest_are_those_of_the_other_s_experiments_depths_seeds_and_statistics():
     every = pd.concat(
         [table([1.0]), table([1.0], depth=3), table([1.0], "loss", depth=3), table([1.0], experiment="relu")]
     )

@@ -112,8 +112,8 @@ def test_unbalanced_keeps_the_map_and_breaks_the_balance():
 
 @pytest.mark.parametrize("name", ["pytorch", "xavier_normal", "balanced", "unbalanced"])
 def test_a_replica_does_not_depend_on_the_others(name):
-    both = initialise(name, WIDTHS, generators("study", "run", 2, 2, "weights"), bias=True)
-    first = initialise(name, WIDTHS, generators("study", "run", 2, 1, "weights"), bias=True)
+    both = initialise(name, WIDTHS, generators("study", "run", 2, range(2), "weights"), bias=True)
+    first = initialise(name, WIDTHS, generators("study", "run", 2, range(1), "weights"), bias=True)
     assert all(torch.equal(a[:1], b) for a, b in zip(both.parameters, first.parameters, strict=True))
     assert not torch.allclose(both.weights[0][0], both.weights[0][1])
 
@@ -122,13 +122,13 @@ def test_streams_are_fixed_by_names():
     def draws(*names):
         return [float(torch.rand((), generator=g, dtype=DTYPE)) for g in generators(*names)]
 
-    names = ("digits", "linear", 3, 4, "weights")
+    names = ("digits", "linear", 3, range(4), "weights")
     assert draws(*names) == draws(*names)
     others = [
-        ("patches", "linear", 3, 4, "weights"),
-        ("digits", "relu", 3, 4, "weights"),
-        ("digits", "linear", 2, 4, "weights"),
-        ("digits", "linear", 3, 4, "batches"),
+        ("patches", "linear", 3, range(4), "weights"),
+        ("digits", "relu", 3, range(4), "weights"),
+        ("digits", "linear", 2, range(4), "weights"),
+        ("digits", "linear", 3, range(4), "batches"),
     ]
     everything = np.concatenate([draws(*names), *(draws(*other) for other in others)])
     assert len(set(everything)) == 20

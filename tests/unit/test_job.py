@@ -77,7 +77,7 @@ def test_replicas_are_seeds_times_step_sizes(loss, unit, rates):
     assert table["seed"].tolist() == [0, 0, 1, 1, 2, 2]
     assert table["step_size"].tolist() == pytest.approx(rates * 3)
     assert table["step_fraction"].tolist() == pytest.approx((rates if unit == "absolute" else FRACTIONS) * 3)
-    start = initialise("pytorch", [4, 6, 6, 3], generators("study", "run", 3, 3, "weights"))
+    start = initialise("pytorch", [4, 6, 6, 3], generators("study", "run", 3, range(3), "weights"))
     for row, (seed, rate) in enumerate(zip(table["seed"], table["step_size"], strict=True)):
         expected = descend(replica(start.weights, seed), data, rate, 40)
         for weight, reference in zip(replica(networks.stack.weights, row), expected, strict=True):
@@ -131,7 +131,7 @@ def test_flow_runs_for_its_steps_in_critical_steps():
     values, vectors = np.linalg.eigh(moments.input_moment)
     decay = (vectors * np.exp(-2 * 4 * CRITICAL * values)) @ vectors.T
     limit = moments.end_to_end_map()
-    start = initialise("pytorch", [4, 4], generators("study", "run", 1, 2, "weights")).weights[0].numpy()
+    start = initialise("pytorch", [4, 4], generators("study", "run", 1, range(2), "weights")).weights[0].numpy()
     np.testing.assert_allclose(networks.stack.weights[0], limit + (start - limit) @ decay, rtol=1e-6, atol=1e-7)
     assert networks.replicas[["step_size", "step_fraction"]].isna().all(axis=None)
 
@@ -156,8 +156,8 @@ def test_sgd_draws_its_batches_from_a_stream_of_their_own():
     data = samples()
     settings = experiment(optimiser="sgd", batch_size=10, steps=6, step_unit="absolute", step_sizes=[0.03], seeds=2)
     networks, _ = run(settings, data, depth=2)
-    start = initialise("pytorch", [4, 4, 4], generators("study", "run", 2, 2, "weights"))
-    for index, stream in enumerate(generators("study", "run", 2, 2, "batches")):
+    start = initialise("pytorch", [4, 4, 4], generators("study", "run", 2, range(2), "weights"))
+    for index, stream in enumerate(generators("study", "run", 2, range(2), "batches")):
         rows = torch.cat([torch.randperm(30, generator=stream) for _ in range(2)]).numpy().reshape(6, 10)
         weights = [weight.float() for weight in replica(start.weights, index)]
         for batch in rows:

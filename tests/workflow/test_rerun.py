@@ -79,13 +79,9 @@ def test_words_for_readers_run_nothing(copied, file, old, new):
 
 def test_a_changed_step_size_runs_its_experiment_and_what_follows(copied):
     copied.configure("studies", "digits", "experiments", "linear", "step_sizes", "value", value=[0.8, 3.0])
-    linear = "study=digits, experiment=linear"
-    assert copied.planned() == evidence("study=digits") | {
-        ("train", f"{linear}, depth=2"),
-        ("train", f"{linear}, depth=3"),
-        ("measure", linear),
-        ("crosscheck", "study=digits, task=noisy"),
-    }
+    shapes = [f"depth={depth}, part=-part{part}" for depth in (2, 3) for part in (0, 1)]
+    jobs = {(rule, f"study=digits, experiment=linear, {shape}") for rule in ("train", "measure") for shape in shapes}
+    assert copied.planned() == evidence("study=digits") | jobs | {("crosscheck", "study=digits, task=noisy")}
 
 
 def test_changed_training_code_keeps_the_data(copied):

@@ -72,13 +72,18 @@ OTHER_STAGES = {
 }
 
 
+def divided(run: dict) -> list[str]:
+    """How the names of an experiment's files end: each job has the seeds that it is given."""
+    size = run.get("seeds_per_job", {}).get("value")
+    return [f"-part{k}" for k in range(-(-run["seeds"]["value"] // size))] if size else [""]
+
+
 def training_stages(study: str) -> dict[str, list[str]]:
     experiments = yaml.safe_load(TINY.read_text())["studies"][study]["experiments"]
-    shapes = [f"{name}-depth{depth}" for name, run in experiments.items() for depth in run["depths"]["value"]]
+    depths = {f"{name}-depth{depth}": run for name, run in experiments.items() for depth in run["depths"]["value"]}
+    shapes = [f"{shape}{part}" for shape, run in depths.items() for part in divided(run)]
     tasks = STUDIES[study]
-    tables = parts(
-        {"measures": [*experiments, *(f"crosscheck-{task}" for task in tasks)], "overlaps": list(experiments)}
-    )
+    tables = parts({"measures": [*shapes, *(f"crosscheck-{task}" for task in tasks)], "overlaps": shapes})
     return {
         "data": [f"data/{task}{end}" for task in tasks for end in (".safetensors", "-moments.safetensors", ".sha256")],
         "train": [f"bounds/{task}.json" for task in tasks]
@@ -180,7 +185,7 @@ def test_nothing_names_the_folder_it_was_made_in(finished):
 
 def test_progress_goes_to_the_terminal_and_to_the_log(first_run):
     project, run = first_run
-    for study, job in [("digits", "linear depth 2"), ("patches", "start_identity depth 2")]:
+    for study, job in [("digits", "residual depth 3"), ("patches", "start_identity depth 2")]:
         line = next(line for line in run["output"].splitlines() if line.startswith(f"{study} {job}: done after "))
         log = project.folder / "logs" / study / "train" / f"{job.replace(' depth ', '-depth')}.log"
         assert log.read_text().splitlines()[-1] == line

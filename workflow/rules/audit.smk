@@ -1,7 +1,9 @@
 rule manifest:
     """Every file of one study, and where it came from."""
     input:
-        lambda w: [file for kind in STAGES[study(w).kind] for file in stage(kind, [w.study])],
+        # The networks are found from what was made of them; there may be too many for one command.
+        networks=lambda w: stage("train", [w.study]) if "train" in STAGES[study(w).kind] else [],
+        targets=lambda w: [file for kind in STAGES[study(w).kind] if kind != "train" for file in stage(kind, [w.study])],
     output:
         "results/{study}/manifest.json",
     params:
@@ -21,5 +23,5 @@ rule manifest:
             --study {wildcards.study:q} \
             --settings {params.settings:q} \
             --output {output:q} \
-            {input:q} 2>&1 | tee {log:q} >&2
+            {input.targets:q} 2>&1 | tee {log:q} >&2
         """

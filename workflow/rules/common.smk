@@ -7,6 +7,7 @@ from pathlib import Path
 
 from flatminima import config as schema
 from flatminima.errors import UserError
+from flatminima.provenance.parts import numbered
 from flatminima.provenance.records import code_stamp as code_digest
 
 TRAINING_FIGURES = ["gains", "coupling", "training", "path-cosine", "overview"]
@@ -83,6 +84,7 @@ wildcard_constraints:
     study=named(CONFIG.studies),
     experiment=named({run for values in studies("training").values() for run in values.experiments}),
     depth=r"\d+",
+    part=r"(-part\d+)?",
 
 
 def settings(model):
@@ -103,9 +105,21 @@ def task_file(kind):
     return lambda wildcards: f"results/{wildcards.study}/data/{experiment(wildcards).task}{kind}"
 
 
+def files_of(names):
+    """Input function: files by their names, those of numbered parts one by one."""
+    return lambda wildcards: [file for name in names(wildcards) for file in numbered(name)]
+
+
+def shape(name, run, depth):
+    """Name of what an experiment makes at one depth; of all parts, where its seeds are divided."""
+    values = CONFIG.studies[name].experiments[run]
+    return f"{run}-depth{depth}" + (f"-part{{0..{len(values.parts()) - 1}}}" if values.seeds_per_job else "")
+
+
 def shapes(name):
-    """(experiment, depth) of every network file of a study."""
-    return [(run, depth) for run, values in CONFIG.studies[name].experiments.items() for depth in values.depths.value]
+    """The same for all experiments and depths of a study."""
+    runs = CONFIG.studies[name].experiments.items()
+    return [shape(name, run, depth) for run, values in runs for depth in values.depths.value]
 
 
 def depths(name, task):
@@ -139,7 +153,20 @@ def parts(name, table):
         return every + orbits if table == "measures" else every
     used = sorted({run.task for run in values.experiments.values()})
     checks = [f"crosscheck-{task}" for task in used] if table == "measures" else []
-    return [*values.experiments, *checks]
+    return [*shapes(name), *checks]
+
+
+def tables(wildcards):
+    """The files of all parts of a table."""
+    names = parts(wildcards.study, wildcards.table)
+    return [f"results/{wildcards.study}/{wildcards.table}/{name}.parquet" for name in names]
+
+
+def checked(wildcards):
+    """A network file of every experiment on a task: of the least depth, and of the first seeds."""
+    runs = {run: values for run, values in study(wildcards).experiments.items() if values.task == wildcards.task}
+    least = [shape(wildcards.study, run, min(values.depths.value)) for run, values in runs.items()]
+    return [f"results/{wildcards.study}/networks/{numbered(name)[0]}.safetensors" for name in least]
 
 
 def rescaled_shapes(name):
@@ -153,7 +180,7 @@ def networks(name):
     """All network files that a study trains."""
     if CONFIG.studies[name].kind == "rescaling":
         return ["networks/convolutional.safetensors"]
-    return [f"networks/{run}-depth{depth}.safetensors" for run, depth in shapes(name)]
+    return [f"networks/{file}.safetensors" for shape in shapes(name) for file in numbered(shape)]
 
 
 def source(wildcards, file):
@@ -176,8 +203,19 @@ def linear(wildcards):
 def subjects(wildcards):
     """The networks of a shape: the convolutional ones, or those of one depth."""
     if wildcards.shape == "convolutional":
-        return f"results/{wildcards.study}/networks/convolutional.safetensors"
-    return source(wildcards, f"networks/{study(wildcards).source.rectified}-{wildcards.shape}.safetensors")
+        return [f"results/{wildcards.study}/networks/convolutional.safetensors"]
+    return [source_networks(wildcards, "rectified", wildcards.shape.removeprefix("depth"))]
+
+
+def linear_subjects(wildcards):
+    """The networks whose orbits theory knows, of all depths."""
+    return [source_networks(wildcards, "linear", depth) for depth in linear(wildcards).depths.value]
+
+
+def source_networks(wildcards, role, depth):
+    """The networks of one depth of an experiment of the study whose networks are rescaled."""
+    values = study(wildcards).source
+    return source(wildcards, f"networks/{shape(values.study, getattr(values, role), depth)}.safetensors")
 
 
 def source_samples(wildcards):

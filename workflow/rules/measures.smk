@@ -1,23 +1,20 @@
 rule measure:
-    """Sharpness, balance and coupling of every replica of one experiment, and of its unbalanced control."""
+    """Sharpness, balance and coupling of every replica of one file, and of its unbalanced control."""
     input:
-        networks=lambda w: [
-            f"results/{w.study}/networks/{w.experiment}-depth{depth}.safetensors"
-            for depth in experiment(w).depths.value
-        ],
+        networks="results/{study}/networks/{experiment}-depth{depth}{part}.safetensors",
         samples=task_file(".safetensors"),
         moments=task_file("-moments.safetensors"),
     output:
-        measures="results/{study}/measures/{experiment}.parquet",
-        overlaps="results/{study}/overlaps/{experiment}.parquet",
+        measures="results/{study}/measures/{experiment}-depth{depth}{part}.parquet",
+        overlaps="results/{study}/overlaps/{experiment}-depth{depth}{part}.parquet",
     params:
         settings=lambda w: settings(study(w).measure),
         unbalance=lambda w: [f"--unbalance={scale.value}" for scale in [experiment(w).unbalance] if scale],
         code=code_digest("flatminima.minima.measure", "flatminima.networks.storage", "flatminima.data.storage"),
     log:
-        "logs/{study}/measure/{experiment}.log",
+        "logs/{study}/measure/{experiment}-depth{depth}{part}.log",
     benchmark:
-        "logs/{study}/measure/{experiment}.tsv"
+        "logs/{study}/measure/{experiment}-depth{depth}{part}.tsv"
     wildcard_constraints:
         study=named(studies("training")),
     threads: 1
@@ -39,11 +36,7 @@ rule measure:
 rule crosscheck:
     """Sharpness of one network of every experiment on a task, by other libraries."""
     input:
-        networks=lambda w: [
-            f"results/{w.study}/networks/{run}-depth{min(values.depths.value)}.safetensors"
-            for run, values in study(w).experiments.items()
-            if values.task == w.task
-        ],
+        networks=checked,
         samples="results/{study}/data/{task}.safetensors",
         moments="results/{study}/data/{task}-moments.safetensors",
     output:
@@ -74,10 +67,11 @@ rule crosscheck:
 rule collect:
     """One tidy table of all parts of a study."""
     input:
-        lambda w: [f"results/{w.study}/{w.table}/{part}.parquet" for part in parts(w.study, w.table)],
+        files_of(tables),
     output:
         "results/{study}/{table}.parquet",
     params:
+        tables=tables,
         code=code_digest("flatminima.provenance.tables"),
     log:
         "logs/{study}/collect/{table}.log",
@@ -91,5 +85,5 @@ rule collect:
         runtime=10,
     shell:
         r"""
-        flatminima collect --output {output:q} {input:q} 2>&1 | tee {log:q} >&2
+        flatminima collect --output {output:q} {params.tables:q} 2>&1 | tee {log:q} >&2
         """

@@ -31,11 +31,12 @@ rule orbit:
     """The flattest network in the rescaling orbit of every network of one shape."""
     input:
         samples=source_samples,
-        networks=subjects,
+        networks=files_of(subjects),
     output:
         "results/{study}/measures/orbit-{shape}.parquet",
     params:
         settings=lambda w: settings(study(w).orbits),
+        networks=subjects,
         code=code_digest("flatminima.rescaling.invariants", "flatminima.rescaling.subjects"),
     log:
         "logs/{study}/measure/orbit-{shape}.log",
@@ -55,7 +56,7 @@ rule orbit:
             --settings {params.settings:q} \
             --samples {input.samples:q} \
             --output {output:q} \
-            {input.networks:q} 2>&1 | tee {log:q} >&2
+            {params.networks:q} 2>&1 | tee {log:q} >&2
         """
 
 
@@ -64,14 +65,12 @@ rule linear_orbit:
     input:
         moments=lambda w: source(w, f"data/{linear(w).task}-moments.safetensors"),
         bounds=lambda w: source(w, f"bounds/{linear(w).task}.json"),
-        networks=lambda w: [
-            source(w, f"networks/{study(w).source.linear}-depth{depth}.safetensors")
-            for depth in linear(w).depths.value
-        ],
+        networks=files_of(linear_subjects),
     output:
         "results/{study}/measures/orbit-linear.parquet",
     params:
         settings=lambda w: settings(study(w).orbits),
+        networks=linear_subjects,
         code=code_digest("flatminima.rescaling.invariants", "flatminima.rescaling.subjects"),
     log:
         "logs/{study}/measure/orbit-linear.log",
@@ -91,7 +90,7 @@ rule linear_orbit:
             --moments {input.moments:q} \
             --bounds {input.bounds:q} \
             --output {output:q} \
-            {input.networks:q} 2>&1 | tee {log:q} >&2
+            {params.networks:q} 2>&1 | tee {log:q} >&2
         """
 
 
@@ -99,13 +98,14 @@ rule rescale:
     """The theorems of Dinh et al. 2017 on networks of one shape."""
     input:
         samples=source_samples,
-        networks=subjects,
+        networks=files_of(subjects),
     output:
         measures="results/{study}/measures/theorems-{shape}.parquet",
         curves="results/{study}/curves/theorems-{shape}.parquet",
     params:
         demonstrations=lambda w: settings(study(w).demonstrations),
         orbits=lambda w: settings(study(w).orbits),
+        networks=subjects,
         code=code_digest("flatminima.rescaling.theorems"),
     log:
         "logs/{study}/measure/theorems-{shape}.log",
@@ -127,7 +127,7 @@ rule rescale:
             --samples {input.samples:q} \
             --measures {output.measures:q} \
             --curves {output.curves:q} \
-            {input.networks:q} 2>&1 | tee {log:q} >&2
+            {params.networks:q} 2>&1 | tee {log:q} >&2
         """
 
 

@@ -1,19 +1,20 @@
 rule train:
-    """Every replica (seed x step size) of one experiment at one depth, in one stack."""
+    """Replicas (seed x step size) of one experiment at one depth, all or those of some seeds, in one stack."""
     input:
         samples=task_file(".safetensors"),
         moments=task_file("-moments.safetensors"),
         bounds=lambda w: f"results/{w.study}/bounds/{experiment(w).task}.json",
     output:
-        networks="results/{study}/networks/{experiment}-depth{depth}.safetensors",
-        history="results/{study}/histories/{experiment}-depth{depth}.parquet",
+        networks="results/{study}/networks/{experiment}-depth{depth}{part}.safetensors",
+        history="results/{study}/histories/{experiment}-depth{depth}{part}.parquet",
     params:
         settings=lambda w: settings(experiment(w)),
+        part=lambda w: w.part.replace("-part", "--part="),
         code=code_digest("flatminima.training.job", "flatminima.networks.storage"),
     log:
-        "logs/{study}/train/{experiment}-depth{depth}.log",
+        "logs/{study}/train/{experiment}-depth{depth}{part}.log",
     benchmark:
-        "logs/{study}/train/{experiment}-depth{depth}.tsv"
+        "logs/{study}/train/{experiment}-depth{depth}{part}.tsv"
     threads: 1
     resources:
         mem_mb=2000,
@@ -22,7 +23,7 @@ rule train:
         r"""
         flatminima train \
             --study {wildcards.study:q} \
-            --settings {params.settings:q} \
+            --settings {params.settings:q} {params.part} \
             --samples {input.samples:q} \
             --moments {input.moments:q} \
             --bounds {input.bounds:q} \

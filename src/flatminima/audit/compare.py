@@ -92,8 +92,8 @@ def compare_tables(first: pd.DataFrame, second: pd.DataFrame, tolerance: float) 
 
 
 def of_interest(table: pd.DataFrame, other: pd.DataFrame) -> pd.DataFrame:
-    """The rows of the experiments, depths and statistics that another table has."""
-    key = ["experiment", "task", "depth", "statistic"]
+    """The rows of the experiments, depths, seeds and statistics that another table has."""
+    key = ["experiment", "task", "depth", "seed", "statistic"]
     return table.merge(other[key].drop_duplicates(), how="inner", on=key)
 
 

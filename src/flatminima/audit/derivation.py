@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path, PurePosixPath
 
-import pandas as pd
-
 from flatminima.audit.differences import difference
 from flatminima.audit.level import Level, same_machine
 from flatminima.claims.ledger import Ledger, load_ledger
@@ -21,7 +19,8 @@ from flatminima.figures import files
 from flatminima.figures.render import drawn
 from flatminima.figures.tables import render_table
 from flatminima.provenance.manifest import Manifest
-from flatminima.provenance.tables import read_table
+from flatminima.provenance.parts import numbered
+from flatminima.provenance.tables import join_tables, read_table
 from flatminima.report.page import write_report
 from flatminima.settings.parsing import parse
 
@@ -114,8 +113,7 @@ class _Anew:
             files.save_data(plotted, output)
 
     def collected(self, name: str, parts: Sequence[PurePosixPath]) -> None:
-        tables = [read_table(self.folder / part) for part in parts]
-        pd.concat(tables, ignore_index=True).to_parquet(self.scratch / f"{name}.parquet", index=False)
+        join_tables([self.folder / part for part in parts], self.scratch / f"{name}.parquet")
 
     def page(self, manifest: Manifest, command: Sequence[str]) -> None:
         """The report, from claims, figures and tables that were made anew before, in the order of its command."""
@@ -132,7 +130,7 @@ class _Anew:
 
 def _parts(stem: PurePosixPath, manifest: Manifest, command: Sequence[str]) -> dict[PurePosixPath, None]:
     """The parts of a collected table in their order, `measures/linear.parquet` for `measures`; else none."""
-    words = [PurePosixPath(word.removeprefix(manifest.prefix)) for word in command]
+    words = [PurePosixPath(name.removeprefix(manifest.prefix)) for word in command for name in numbered(word)]
     return {word: None for word in words if word.parent == stem}
 
 

@@ -1,7 +1,7 @@
 """Initial weights by their names in the field."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 
 import numpy as np
@@ -50,9 +50,9 @@ def initialise(
     return rescale_layers(stack, UNBALANCED_LOG_SCALE, generators) if name == "unbalanced" else stack
 
 
-def generators(study: str, experiment: str, depth: int, count: int, purpose: str) -> list[Generator]:
-    """One random stream per replica, fixed by names: the same whatever else runs."""
-    return [named_generator(study, experiment, depth, replica, purpose) for replica in range(count)]
+def generators(study: str, experiment: str, depth: int, replicas: Iterable[int], purpose: str) -> list[Generator]:
+    """One random stream per replica, fixed by names and its number: the same whatever else runs."""
+    return [named_generator(study, experiment, depth, replica, purpose) for replica in replicas]
 
 
 def named_generator(*names: str | int) -> Generator:

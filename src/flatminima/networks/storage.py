@@ -28,13 +28,21 @@ class Networks:
     replicas: pd.DataFrame
     labels: dict[str, str | int]
 
+    @property
+    def first(self) -> int:
+        """Number of the first replica among those of all seeds, of which a file may hold a part."""
+        seeds = self.replicas.loc[self.replicas["final"], "seed"]
+        per_seed: int = len(seeds) // seeds.nunique()
+        return int(seeds.min()) * per_seed
+
 
 def unbalanced(networks: Networks, log_scale: float) -> Networks:
     """The control `<experiment>-unbalanced`: the final networks' functions, with their layers rescaled at random."""
     final = networks.replicas["final"].to_numpy()
     stack = networks.stack.select(torch.tensor(final)).double()
     labels = {**networks.labels, "experiment": f"{networks.labels['experiment']}-unbalanced"}
-    streams = generators(str(labels["study"]), str(labels["experiment"]), stack.depth, stack.replicas, "scales")
+    numbers = range(networks.first, networks.first + stack.replicas)
+    streams = generators(str(labels["study"]), str(labels["experiment"]), stack.depth, numbers, "scales")
     replicas = networks.replicas[final].reset_index(drop=True)
     return Networks(rescale_layers(stack, log_scale, streams), replicas, labels)
 

@@ -197,7 +197,7 @@ def convolutions(
 
 
 def rows(study: str, subject: Subject, experiment: str, values: Mapping[str, ArrayLike], **labels: Any) -> pd.DataFrame:
-    """Rows of the tidy table for one network that did not diverge; column seed numbers the networks of a file."""
+    """Rows of the tidy table for one network that did not diverge; column seed numbers the networks of its shape."""
     known = subject.labels
     columns = {"study": study, "experiment": experiment, "seed": known["replica"], "step": 0, "final": True}
     kept = {key: known[key] for key in ("family", "task", "initialisation", "optimiser", "depth", "step_size")}
@@ -217,7 +217,13 @@ def curve(study: str, subject: Subject, name: str, x: ArrayLike, value: ArrayLik
 def _replicas(networks: Networks, data: Batch, test: Batch, *, classes: bool) -> list[Subject]:
     stack, final = networks.stack.double(), networks.replicas[networks.replicas["final"]]
     return [
-        Subject(as_module(stack, index), data, test, classes, {**networks.labels, **known, "replica": index})
+        Subject(
+            as_module(stack, index),
+            data,
+            test,
+            classes,
+            {**networks.labels, **known, "replica": networks.first + index},
+        )
         for index, known in zip(final.index.tolist(), _records(final), strict=True)
     ]
 

@@ -98,6 +98,9 @@ class Experiment(Strict):
     )
     step_sizes: Sourced[Annotated[list[PositiveFloat], Field(min_length=1)]] | None = None
     seeds: Sourced[Count]
+    seeds_per_job: Sourced[Count] | None = Field(
+        default=None, description="Networks of so many seeds are trained and measured in one job; all where absent."
+    )
     steps: Sourced[Count] = Field(description="Largest number of steps; for gradient_flow, time in critical steps.")
     tolerance: Sourced[NonNegativeFloat] = Field(
         description="Stop when the gradient norm has fallen below this multiple of its first value."
@@ -133,6 +136,11 @@ class Experiment(Strict):
         if self.family == "residual_linear" and self.width is not None:
             raise ValueError("residual_linear layers are square: leave `width` out")
         return self
+
+    def parts(self) -> list[range]:
+        """The seeds of every job."""
+        size = self.seeds_per_job.value if self.seeds_per_job else self.seeds.value
+        return [range(self.seeds.value)[first : first + size] for first in range(0, self.seeds.value, size)]
 
 
 class Measure(Strict):

@@ -1,4 +1,4 @@
-"""One training job: every replica (seed x step size) of one experiment at one depth."""
+"""One training job: replicas (seed x step size) of one experiment at one depth, all or those of some seeds."""
 
 import numpy as np
 import pandas as pd
@@ -25,8 +25,9 @@ def train(
     samples: Samples,
     moments: Moments,
     critical_step: float,
+    part: int = 0,
 ) -> tuple[Networks, pd.DataFrame]:
-    """Train all replicas of a shape.
+    """Train replicas of a shape: all, or one part of the seeds; what a seed draws is the same in any division.
 
     Args:
         study: the study's name, part of every seed.
@@ -36,20 +37,26 @@ def train(
         samples: training samples of its task.
         moments: their second moments.
         critical_step: 2 / (minimal sharpness of the linear network of this depth).
+        part: number of the job, where the experiment is divided into several.
 
     Returns:
         The networks, snapshots along training included, and the training history with columns
         seed, step_fraction, step, loss.
 
     Raises:
-        UserError: if the task does not fit the network family.
+        UserError: if the task does not fit the network family, or there is no such part.
     """
-    job = f"{study} {name} depth {depth}"
+    parts = experiment.parts()
+    if not 0 <= part < len(parts):
+        raise UserError(
+            f"part is {part}: experiments.{name} has {len(parts)}, from 0; change `seeds_per_job` or `part`"
+        )
+    seeds = parts[part]
+    job = f"{study} {name} depth {depth}" + (f" part {part}" if len(parts) > 1 else "")
     widths = _widths(name, experiment, depth, samples)
     fractions = np.array(experiment.step_sizes.value if experiment.step_sizes else [np.nan])
     critical = experiment.step_unit is not None and experiment.step_unit.value == "critical"
     step_sizes = fractions * (critical_step if critical else 1.0)
-    seeds = experiment.seeds.value
     stack = initialise(
         experiment.initialisation.value,
         widths,
@@ -57,8 +64,8 @@ def train(
         rectified=experiment.family == "relu",
         bias=experiment.bias.value,
     )
-    stack = stack.select(torch.arange(seeds).repeat_interleave(len(fractions)))
-    rates = torch.from_numpy(np.tile(step_sizes, seeds))
+    stack = stack.select(torch.arange(len(seeds)).repeat_interleave(len(fractions)))
+    rates = torch.from_numpy(np.tile(step_sizes, len(seeds)))
     if experiment.optimiser.value in MOMENT_OPTIMISERS:
         trained = _on_moments(experiment, stack, moments, rates, critical_step, job)
     else:
@@ -66,9 +73,9 @@ def train(
         trained = _on_samples(experiment, stack, samples, moments.loss_scale, rates, streams, job)
     replicas = pd.DataFrame(
         {
-            "seed": np.repeat(np.arange(seeds), len(fractions)),
+            "seed": np.repeat(seeds, len(fractions)),
             "step_size": rates.numpy(),
-            "step_fraction": np.tile(fractions, seeds),
+            "step_fraction": np.tile(fractions, len(seeds)),
         }
     )
     labels: dict[str, str | int] = {
