@@ -95,7 +95,7 @@ class PerReplicaOptimiser:
         self._parameters = parameters
         self._rates = [step_sizes.view(-1, *[1] * (p.dim() - 1)).to(p.dtype) for p in parameters]
         self._displacements = [torch.zeros_like(p) for p in parameters] if name == "adam" else []
-        self._adam = Adam(self._displacements, lr=1.0, maximize=True) if name == "adam" else None
+        self._adam = Adam(self._displacements, lr=1.0, maximize=True, fused=True) if name == "adam" else None
 
     @torch.no_grad()
     def step(self, gradients: Sequence[Tensor]) -> None:
@@ -113,7 +113,7 @@ class PerReplicaOptimiser:
             for values in state["state"].values():
                 values.update({name: value[index] for name, value in values.items() if value.dim() > 0})
             self._displacements = [torch.zeros_like(p) for p in parameters]
-            self._adam = Adam(self._displacements, lr=1.0, maximize=True)
+            self._adam = Adam(self._displacements, lr=1.0, maximize=True, fused=True)
             self._adam.load_state_dict(state)
 
     def _adam_updates(self, adam: Adam, gradients: Sequence[Tensor]) -> list[Tensor]:
