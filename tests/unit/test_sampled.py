@@ -130,19 +130,25 @@ def test_replicas_that_are_left_out_leave_the_others_as_they_were(name, poison):
 
 def test_a_plateau_is_seen_on_the_scale_of_the_time_so_far():
     """Power laws t^-a lose 1 - (4^(1-a) - 3^(1-a)) / (3^(1-a) - 2^(1-a)) from one quarter to the next, at any time."""
-    powers = torch.tensor([0.0, 0.05, 0.5])
+    powers = torch.tensor([0.0, 0.05, 0.5], dtype=DTYPE)
     lost = 1 - (4 ** (1 - powers) - 3 ** (1 - powers)) / (3 ** (1 - powers) - 2 ** (1 - powers))
+    steps = torch.arange(4000, dtype=DTYPE).unsqueeze(1) + 0.5
+    sums = torch.cat([torch.zeros(1, 3, dtype=DTYPE), (steps**-powers).cumsum(0)])
     for fraction, expected in ((0.001, 1), (lost[1].item() * 1.1, 2), (lost[2].item() * 1.1, 3)):
-        plateau = Plateau(fraction, earliest=400, replicas=3)
-        for step in range(4000):
-            assert step >= 400 or not plateau.reached().any()
-            plateau.add((step + 0.5) ** -powers)
-        assert plateau.reached().sum() == expected
+        plateau = Plateau(fraction, ceiling=2.0, earliest=400)
+        assert not plateau.reached(list(sums[:400])).any()
+        for end in (401, 1000, 4001):
+            assert plateau.reached(list(sums[:end])).sum() == expected
+
+
+def test_a_plateau_above_the_ceiling_is_a_saddle():
+    sums = [step * torch.tensor([0.9, 1.1]) for step in range(100)]
+    assert Plateau(0.01, ceiling=1.0, earliest=10).reached(sums).tolist() == [True, False]
 
 
 def test_replicas_on_a_plateau_stop_with_the_network_of_a_shorter_run():
     stack, rates = stack_of(3), [1e-9, 0.03, 1e6]
-    trained = train(stack, "sgd", rates, seeds=[7], steps=400, plateau=1e-3)
+    trained = train(stack, "sgd", rates, seeds=[7], steps=400, plateau=Plateau(1e-3, ceiling=1e3, earliest=3))
     assert trained.diverged.tolist() == [False, False, True]
     stopped = trained.steps.tolist()
     assert stopped[0] < 100

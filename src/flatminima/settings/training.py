@@ -109,7 +109,8 @@ class Experiment(Strict):
     plateau: Sourced[PositiveFloat] | None = Field(
         default=None,
         description="For sgd and adam: stop when the mean batch loss of the last quarter of training is less than this "
-        "fraction below that of the quarter before it, after one epoch at the earliest; all steps where absent.",
+        "fraction below that of the quarter before it, and below the least loss of linear maps, after one epoch at the "
+        "earliest; all steps where absent.",
     )
     snapshots: Sourced[Annotated[int, Field(ge=0)]] = Field(description="Networks kept along training, log-spaced.")
     unbalance: Sourced[PositiveFloat] | None = Field(

@@ -14,7 +14,7 @@ from flatminima.networks.storage import Networks
 from flatminima.settings.training import MOMENT_OPTIMISERS, Experiment
 from flatminima.training.descent import MomentProblem, gradient_descent, gradient_flow
 from flatminima.training.run import Trained
-from flatminima.training.sampled import SampleProblem, stochastic_descent
+from flatminima.training.sampled import Plateau, SampleProblem, stochastic_descent
 
 
 def train(
@@ -70,7 +70,7 @@ def train(
         trained = _on_moments(experiment, stack, moments, rates, critical_step, job)
     else:
         streams = generators(study, name, depth, seeds, "batches")
-        trained = _on_samples(experiment, stack, samples, moments.loss_scale, rates, streams, job)
+        trained = _on_samples(experiment, stack, samples, moments, rates, streams, job)
     replicas = pd.DataFrame(
         {
             "seed": np.repeat(seeds, len(fractions)),
@@ -123,7 +123,7 @@ def _on_samples(
     experiment: Experiment,
     stack: Stack,
     samples: Samples,
-    loss_scale: float,
+    moments: Moments,
     rates: torch.Tensor,
     streams: list[Generator],
     job: str,
@@ -134,7 +134,7 @@ def _on_samples(
     problem = SampleProblem(
         inputs=torch.from_numpy(samples.targets if fresh else samples.inputs),
         targets=torch.from_numpy(samples.targets),
-        scale=loss_scale,
+        scale=moments.loss_scale,
         fresh_noise=samples.noise if fresh else None,
     )
     single = stack.with_parameters([parameter.float() for parameter in stack.parameters])
@@ -146,10 +146,18 @@ def _on_samples(
         streams,
         batch_size=experiment.batch_size.value,
         steps=experiment.steps.value,
-        plateau=experiment.plateau.value if experiment.plateau else None,
+        plateau=_plateau(experiment, problem, moments),
         snapshots=experiment.snapshots.value,
         job=job,
     )
+
+
+def _plateau(experiment: Experiment, problem: SampleProblem, moments: Moments) -> Plateau | None:
+    """Below the least loss of linear maps, and after one epoch at the earliest."""
+    if experiment.plateau is None or experiment.batch_size is None:
+        return None
+    ceiling = moments.loss_scale * moments.minimal_loss()
+    return Plateau(experiment.plateau.value, ceiling, len(problem.inputs) // experiment.batch_size.value)
 
 
 def _with_snapshots(stack: Stack, trained: Trained, replicas: pd.DataFrame, labels: dict[str, str | int]) -> Networks:

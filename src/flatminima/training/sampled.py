@@ -124,25 +124,35 @@ class PerReplicaOptimiser:
         return self._displacements
 
 
+@dataclass(frozen=True)
 class Plateau:
-    """When the losses of replicas no longer fall, on the scale of the time that training has taken so far."""
+    """When training counts as converged: its loss is low, and has come to fall slowly for the time that it took.
 
-    def __init__(self, fraction: float, earliest: int, replicas: int) -> None:
-        """Set up for `replicas`, none of which stops before the step `earliest`."""
-        self._fraction, self._earliest = fraction, earliest
-        self._sums = [torch.zeros(replicas, dtype=torch.float64)]
+    Saddles, where deep networks stay for long, are plateaus as well: hence the ceiling.
 
-    def add(self, losses: Tensor) -> None:
-        """Note the losses of one more step, shape (replicas,)."""
-        self._sums.append(self._sums[-1] + losses)
+    Attributes:
+        fraction: the mean batch loss of the last quarter of training must be less than this below that of the quarter
+            before it, on the scale of the latter.
+        ceiling: the mean batch loss of the last quarter must be below it.
+        earliest: number of steps before which nothing has converged.
+    """
 
-    def reached(self) -> Tensor:
-        """Whether the last quarter's mean loss is less than `fraction` below that of the quarter before it."""
-        now, quarter = len(self._sums) - 1, (len(self._sums) - 1) // 4
-        if now < max(self._earliest, 4):
-            return torch.zeros(len(self._sums[0]), dtype=torch.bool)
-        end, middle, start = (self._sums[now - k * quarter] for k in range(3))
-        return end - middle > (1 - self._fraction) * (middle - start)
+    fraction: float
+    ceiling: float
+    earliest: int
+
+    def reached(self, sums: Sequence[Tensor]) -> Tensor:
+        """Whether each replica has converged.
+
+        Args:
+            sums: of the batch losses of the first 0, 1, 2, ... steps, each of shape (replicas,).
+        """
+        steps, quarter = len(sums) - 1, (len(sums) - 1) // 4
+        if steps < max(self.earliest, 4):
+            return torch.zeros(len(sums[0]), dtype=torch.bool)
+        end, middle, start = (sums[steps - k * quarter] for k in range(3))
+        last, before = (end - middle) / quarter, (middle - start) / quarter
+        return (last > (1 - self.fraction) * before) & (last < self.ceiling)
 
 
 def stochastic_descent(
@@ -154,13 +164,13 @@ def stochastic_descent(
     *,
     batch_size: int,
     steps: int,
-    plateau: float | None,
+    plateau: Plateau | None,
     snapshots: int,
     job: str,
 ) -> Trained:
     """Minibatch training of all replicas together; replicas of one seed see the same batches.
 
-    A replica stops when its losses have come to a plateau, or when it has diverged; the others go on.
+    A replica stops when it has converged or diverged; the others go on.
 
     Args:
         stack: the networks, ordered by seed, then step size.
@@ -170,8 +180,7 @@ def stochastic_descent(
         generators: one per seed; they draw the batches and the fresh noise.
         batch_size: samples per step.
         steps: largest number of steps.
-        plateau: stop when the mean batch loss of the last quarter of training is less than this fraction below that of
-            the quarter before it, after one epoch at the earliest; None for all steps.
+        plateau: when a replica has converged; None for all steps.
         snapshots: how many networks to keep along training.
         job: name for the progress line.
     """
@@ -180,10 +189,10 @@ def stochastic_descent(
     descent = PerReplicaOptimiser(optimiser, current.parameters, step_sizes)
     batches = Batches(problem, batch_size, generators)
     seeds = torch.arange(replicas) // (replicas // len(generators))
-    level = Plateau(plateau or 0.0, len(problem.inputs) // batch_size, replicas)
     diverged, active = torch.zeros(replicas, dtype=torch.bool), torch.arange(replicas)
     stopped_at = torch.full((replicas,), steps)
     losses = torch.full((replicas,), torch.nan, dtype=torch.float64)
+    sums = [torch.zeros_like(losses)]
     first_loss = first_norm = torch.empty(0)
     wanted = set(snapshot_steps(snapshots, steps))
     kept: list[Snapshot] = []
@@ -199,14 +208,14 @@ def stochastic_descent(
             first_loss, first_norm = loss, _norm(gradients)
         descent.step(gradients)
         losses[active] = loss.double()
-        level.add(losses)
+        sums.append(sums[-1] + losses)
         if step % CHECK_EVERY == 0 or step == steps - 1:
             failed = has_diverged(loss, first_loss[active])
             diverged[active] |= failed
             losses[diverged] = torch.nan
             history.append((step, losses.clone()))
             progress.report(step, state(losses.nanmedian().item(), int(diverged.sum())))
-            done = failed | level.reached()[active] if plateau else failed
+            done = failed | plateau.reached(sums)[active] if plateau else failed
             if done.any():
                 stopped_at[active[done]] = step
                 _stored(result, current.parameters, active)
