@@ -136,13 +136,13 @@ def test_a_plateau_is_seen_on_the_scale_of_the_time_so_far():
     sums = torch.cat([torch.zeros(1, 3, dtype=DTYPE), (steps**-powers).cumsum(0)])
     for fraction, expected in ((0.001, 1), (lost[1].item() * 1.1, 2), (lost[2].item() * 1.1, 3)):
         plateau = Plateau(fraction, ceiling=2.0, earliest=400)
-        assert not plateau.reached(list(sums[:400])).any()
+        assert not plateau.reached(sums[:400]).any()
         for end in (401, 1000, 4001):
-            assert plateau.reached(list(sums[:end])).sum() == expected
+            assert plateau.reached(sums[:end]).sum() == expected
 
 
 def test_a_plateau_above_the_ceiling_is_a_saddle():
-    sums = [step * torch.tensor([0.9, 1.1]) for step in range(100)]
+    sums = torch.arange(100).unsqueeze(1) * torch.tensor([0.9, 1.1])
     assert Plateau(0.01, ceiling=1.0, earliest=10).reached(sums).tolist() == [True, False]
 
 

@@ -141,11 +141,11 @@ class Plateau:
     ceiling: float
     earliest: int
 
-    def reached(self, sums: Sequence[Tensor]) -> Tensor:
+    def reached(self, sums: Tensor) -> Tensor:
         """Whether each replica has converged.
 
         Args:
-            sums: of the batch losses of the first 0, 1, 2, ... steps, each of shape (replicas,).
+            sums: of the batch losses of the first 0, 1, 2, ... steps, shape (steps + 1, replicas).
         """
         steps, quarter = len(sums) - 1, (len(sums) - 1) // 4
         if steps < max(self.earliest, 4):
@@ -192,7 +192,7 @@ def stochastic_descent(
     diverged, active = torch.zeros(replicas, dtype=torch.bool), torch.arange(replicas)
     stopped_at = torch.full((replicas,), steps)
     losses = torch.full((replicas,), torch.nan, dtype=torch.float64)
-    sums = [torch.zeros_like(losses)]
+    sums = torch.zeros(steps + 1, replicas, dtype=torch.float64)
     first_loss = first_norm = torch.empty(0)
     wanted = set(snapshot_steps(snapshots, steps))
     kept: list[Snapshot] = []
@@ -208,14 +208,14 @@ def stochastic_descent(
             first_loss, first_norm = loss, _norm(gradients)
         descent.step(gradients)
         losses[active] = loss.double()
-        sums.append(sums[-1] + losses)
+        sums[step + 1] = sums[step] + losses
         if step % CHECK_EVERY == 0 or step == steps - 1:
             failed = has_diverged(loss, first_loss[active])
             diverged[active] |= failed
             losses[diverged] = torch.nan
             history.append((step, losses.clone()))
             progress.report(step, state(losses.nanmedian().item(), int(diverged.sum())))
-            done = failed | plateau.reached(sums)[active] if plateau else failed
+            done = failed | plateau.reached(sums[: step + 2])[active] if plateau else failed
             if done.any():
                 stopped_at[active[done]] = step
                 _stored(result, current.parameters, active)
