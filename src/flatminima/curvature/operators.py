@@ -178,16 +178,17 @@ class GaussNewton(_Mean):
     """
 
     def _linearise(self, outputs: Callable[[Parameters], Tensor], loss: Callable[[Tensor], Tensor]) -> Product:
-        values = outputs(self._parameters)
+        parameters = self._parameters
+        values = outputs(parameters)
         cotangent = torch.zeros_like(values, requires_grad=True)
-        pullback = _grad((values * cotangent).sum(), self._parameters, create_graph=True)
+        pullback = _grad((values * cotangent).sum(), parameters, create_graph=True)
         centre = values.detach().requires_grad_()
         curvature = hessian_product(loss(centre), (centre,))
 
         def product(direction: Parameters) -> Sequence[Tensor]:
             (pushed,) = _grad(_inner(pullback, direction), (cotangent,))
             (curved,) = curvature((pushed,))
-            return _grad((values * curved).sum(), self._parameters)
+            return _grad((values * curved).sum(), parameters)
 
         return product
 
