@@ -10,7 +10,7 @@ from torch.nn import Module
 from flatminima.curvature.network import MeanLoss, Network, Parameters
 
 CHUNK = 128
-"""Samples whose Jacobians are held at a time; for fully connected layers, an eighth of them."""
+"""Samples whose Jacobians are held at a time; fully connected layers need none, and take eight times as many."""
 DENSE = (nn.Linear, nn.ReLU, nn.LeakyReLU, nn.Tanh, nn.Identity)
 
 

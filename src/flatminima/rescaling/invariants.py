@@ -89,13 +89,14 @@ def landscape(study: str, subject: Subject, settings: Orbits) -> pd.DataFrame:
     group = Rescaling(subject.model, "layers")
     if group.size != PLANE:
         return pd.DataFrame()
-    least = flattest(subject.gauss_newton, group, tolerance=settings.tolerance.value)
+    curvature = subject.gauss_newton
+    least = flattest(curvature, group, tolerance=settings.tolerance.value)
     reach = torch.linspace(-REACH, REACH, settings.landscape.value, dtype=torch.float64)
     offsets = torch.cartesian_prod(reach, reach)
     values = []
     for offset in offsets:
         scales = least.scales + math.log(10) * offset
-        rescaled = Rescaled(subject.gauss_newton, torch.exp(-group.exponents(scales)))
+        rescaled = Rescaled(curvature, torch.exp(-group.exponents(scales)))
         values.append(float(eigenpairs(rescaled, tolerance=ROUGH).eigenvalues[0]))
     decades = offsets + least.scales / math.log(10)
     return curve(study, subject, "landscape", decades[:, 0], values, decades[:, 1])

@@ -30,7 +30,7 @@ from flatminima.training.convolutional import squared_error
 COLLAPSED = 0.99
 """Of the best constant function's loss: a network that does no better has not learned anything."""
 MANY = 10_000
-"""Samples."""
+"""Samples from which solvers begin on a part of them."""
 CONVOLUTIONAL = "convolutional"
 TANH = "-tanh"
 """Ending of experiments whose networks have lost their homogeneity."""
@@ -142,21 +142,20 @@ class Subject:
         return curvature.thinned() if len(self.data[0]) >= MANY else None
 
     def _top(self, curvature: Curvature) -> float:
-        value, _, _ = top_eigenpair(curvature, rough=self.rough(curvature))
-        return value
+        return top(curvature, self.rough(curvature))
 
     def _loss(self, batch: Batch) -> float:
         with torch.no_grad():
             return float(squared_error(self.model(batch[0]), batch[1]))
 
 
-def top(operator: Operator) -> float:
-    """The largest eigenvalue.
+def top(operator: Operator, rough: Operator | None = None) -> float:
+    """The largest eigenvalue, searched from eigenvectors of a rough approximation where there is one.
 
     Raises:
         UserError: if its residual stays too large.
     """
-    value, _, _ = top_eigenpair(operator)
+    value, _, _ = top_eigenpair(operator, rough=rough)
     return value
 
 
