@@ -54,7 +54,7 @@ def _check_source(key: str, source: Source, trained: Mapping[str, TrainingStudy]
     experiments = trained[source.study].experiments
     for role, families in {"rectified": ("relu",), "linear": ("linear", "residual_linear")}.items():
         fitting = [name for name, experiment in experiments.items() if experiment.family in families]
-        if (name := getattr(source, role)) not in fitting:
+        if (name := getattr(source, role)) not in [*fitting, None]:
             raise ValueError(f"{key}.{role} is {name!r}: {nearest(name, fitting)}")
 
 

@@ -24,12 +24,19 @@ def sourced(values):
 
 def demonstrations(**changed):
     values = {"seeds": 1, "spread": 100.0, "alphas": [0.01, 0.3, 100.0], "boxes": 4, "box": 0.1, "ranges": [2.0, 8.0]}
+    values |= {"shown": ["volume", "two_layers", "many_directions", "balls", "coordinates", "landscape"]}
     values |= {"draws": 20_000, "radii": [0.01, 0.1], "ascents": 20, "offsets": [0.01, 1.0], "exponent": 1.0}
     return Demonstrations.model_validate(sourced(values | changed))
 
 
 def orbit_settings(**changed):
-    values = {"tolerance": 1e-7, "products": 500, "spread": 10.0, "landscape": 5} | changed
+    values = {
+        "kinds": ["layers", "units"],
+        "tolerance": 1e-7,
+        "products": 500,
+        "spread": 10.0,
+        "landscape": 5,
+    } | changed
     return Orbits.model_validate(sourced(values))
 
 

@@ -286,6 +286,21 @@ def test_the_products_are_counted():
     assert flattest(operator, Rescaling(model, "units")).products == operator.count
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_rough_start_ends_at_the_same_minimum(kind):
+    """Half of the samples show where the search for the top eigenvalue begins; the certificate is that of all."""
+    model = seeded(perceptron([6, 9, 7, 4]), 1)
+    inputs = inputs_of(model, 2, samples=40)
+    data = inputs, model(inputs).detach() + normal(1, 40, 4)
+    matrix, group = dense_gauss_newton(model, squared, *data), Rescaling(model, kind)
+    operator = Dense(matrix)
+    found = flattest(operator, group, tolerance=TOLERANCE, rough=GaussNewton(model, squared, data).thinned(2))
+    assert found.products == operator.count
+    assert found.gap <= TOLERANCE
+    assert found.value == pytest.approx(top(matrix, group, found.scales), rel=TOLERANCE)
+    assert found.value == pytest.approx(flattest(Dense(matrix), group, tolerance=TOLERANCE).value, rel=2 * TOLERANCE)
+
+
 def test_rescaled_operators_are_dense_products():
     model, operator, matrix = case(lambda: perceptron([3, 4, 2]))
     group = Rescaling(model, "units")

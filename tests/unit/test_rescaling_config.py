@@ -4,6 +4,9 @@ import pytest
 import yaml
 from test_config import ROOT, message
 
+from flatminima.config import Config
+from flatminima.settings.parsing import parse
+
 
 def with_rescaling(path, value):
     """The shipped configuration, with one entry of the rescaling study changed."""
@@ -31,9 +34,20 @@ def with_rescaling(path, value):
         ("demonstrations.box.value", 1, "demonstrations.box.value is 1: input should be less than 1"),
         ("demonstrations.ranges.value", [2], "demonstrations.ranges.value is [2]: list should have at least 2 items"),
         ("demonstrations.offsets.value", [0.0], "demonstrations.offsets.value.0 is 0.0: input should be greater than"),
+        (
+            "demonstrations.shown.value",
+            ["ball"],
+            "demonstrations.shown.value.0 is 'ball': did you mean 'balls'?",
+        ),
+        ("orbits.kinds.value", [], "orbits.kinds.value is []: list should have at least 1 item"),
         ("orbits.landscape.value", 2, "orbits.landscape.value is 2: input should be greater than or equal to 3"),
         ("orbits.tolerance", 1e-7, "orbits.tolerance is 1e-07: expected a mapping with the keys value, source"),
     ],
 )
 def test_mistakes_in_a_rescaling_study_name_its_keys(path, value, expected):
     assert message(with_rescaling(path, value)).startswith(f"studies.rescaling.{expected}")
+
+
+@pytest.mark.parametrize("path", ["source.linear", "convolutional"])
+def test_parts_that_may_be_left_out(path):
+    assert parse(Config, with_rescaling(path, None), "config.yaml").studies["rescaling"].orbits

@@ -206,6 +206,17 @@ def test_orbits_show_every_network_that_learned(drawn):
     assert "with sharpness −1.00, with the orbit minimum −1.00" in title
 
 
+def test_orbits_of_one_kind_are_filled(study):
+    """Where only layers were rescaled, the title and both other panels speak of them."""
+    measures, curves = study
+    figure, plotted = draw("orbits", measures[~measures["experiment"].str.startswith("orbit_units")], curves)
+    assert len(plotted) == NETWORKS + 1
+    assert figure.get_suptitle().startswith("Sharpness as trained / least of all rescalings: layers 1.50–1.50;")
+    labels = {text.get_text() for legend in figure.legends for text in legend.get_texts()}
+    assert labels == {*(f"depth {depth}" for depth in DEPTHS), "convolutional", orbits_figure.EQUAL}
+    assert figure.axes[2].get_xlabel() == "orbit minimum (layers)"
+
+
 def test_rank_correlation_is_scipys():
     rng = np.random.default_rng(0)
     rows = pd.DataFrame({"test_error": rng.random(20), "orbit_minimum": rng.random(20)})

@@ -223,6 +223,17 @@ def test_networks_that_did_not_learn_are_counted(subject):
     assert set(table[table["seed"] == 1]["experiment"]) == {"orbit_layers", "orbit_units"}
 
 
+def test_nothing_but_what_is_to_be_shown(subject):
+    """D1 always is; with two layers rescaled, nothing of D2 and D5-D7, and no curve; orbits of the kinds named."""
+    for shown, further in (([], set()), (["two_layers"], {"two_layers", "extreme_alpha"})):
+        table, curves = show_theorems("test", [subject], demonstrations(shown=shown), ORBITS)
+        experiments = {name.partition("-")[0] for name in table["experiment"]}
+        assert experiments == {"random_layers", "random_units"} | further
+        assert curves.empty
+    layers = measure_orbits("test", [subject, trained(steps=0, seed=1)], orbit_settings(kinds=["layers"]))
+    assert set(layers["experiment"]) == {"orbit_layers", "orbit_layers-unminimised"}
+
+
 def test_all_theorems(networks):
     """The first network in all detail, others at the ends of each range; those that did not learn are counted."""
     subject, convolutional = networks

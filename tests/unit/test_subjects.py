@@ -1,5 +1,7 @@
 """Trained networks with their data: functions, losses and labels against the definitions, and their controls."""
 
+import gc
+import weakref
 from dataclasses import replace
 
 import numpy as np
@@ -17,6 +19,7 @@ from flatminima.errors import UserError
 from flatminima.networks import convolutional, storage
 from flatminima.networks.stack import Stack
 from flatminima.networks.storage import Networks
+from flatminima.rescaling import subjects
 from flatminima.rescaling.subjects import curve, fully_connected, linear, load, rows
 
 LABELS = {"study": "digits", "experiment": "relu", "family": "relu", "task": "labels", "initialisation": "pytorch"}
@@ -70,6 +73,32 @@ def test_curvature_is_that_of_the_training_loss():
     assert subject.gauss_newton_sharpness == pytest.approx(float(torch.linalg.eigvalsh(gauss_newton)[-1]), rel=1e-8)
     torch.testing.assert_close(subject.diagonal, gauss_newton.diagonal(), rtol=1e-10, atol=1e-12)
     assert len(subject.parameters) == 4 * 5 + 5 + 5 * 4 + 4 + 4 * 3 + 3
+
+
+def test_many_samples_give_the_same_curvature_from_a_rough_start(monkeypatch):
+    """Solvers that begin on every tenth sample end at the largest eigenvalue of all samples."""
+    subject, _ = fully_connected(networks(), samples(count=300))
+    assert subject.rough(subject.hessian) is None
+    expected = {"sharpness": dense_hessian, "gauss_newton_sharpness": dense_gauss_newton}
+    monkeypatch.setattr(subjects, "MANY", 300)
+    assert subject.rough(subject.hessian).shape == subject.hessian.shape
+    for name, dense in expected.items():
+        top = float(torch.linalg.eigvalsh(dense(subject.model, squared, *subject.data))[-1])
+        assert getattr(subject, name) == pytest.approx(top, rel=1e-8)
+
+
+def test_curvature_is_given_back():
+    """An operator holds graphs of all samples; nothing keeps it once its user is done."""
+    subject, _ = fully_connected(networks(), samples())
+    operator = subject.gauss_newton
+    operator.matvec(subject.parameters)
+    kept = weakref.ref(operator)
+    gc.disable()
+    try:
+        del operator
+        assert kept() is None
+    finally:
+        gc.enable()
 
 
 def test_what_has_learned():

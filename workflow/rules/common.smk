@@ -21,16 +21,14 @@ THEORY_FIGURES = [
     "step-size",
     "catapult",
 ]
-RESCALING_FIGURES = [
-    "rescaling-overview",
-    "alpha",
-    "volume",
-    "spectrum",
-    "balls",
-    "coordinates",
-    "landscape",
-    "orbits",
-]
+RESCALING_FIGURES = {
+    "alpha": "two_layers",
+    "volume": "volume",
+    "spectrum": "many_directions",
+    "balls": "balls",
+    "coordinates": "coordinates",
+    "landscape": "landscape",
+}
 PERCEPTRON_FIGURES = [
     "perceptron-overview",
     "capacity",
@@ -41,7 +39,15 @@ PERCEPTRON_FIGURES = [
     "flips",
     "enumeration",
 ]
-FIGURES = ["sharpness", *TRAINING_FIGURES, *THEORY_FIGURES, *RESCALING_FIGURES, *PERCEPTRON_FIGURES]
+FIGURES = [
+    "sharpness",
+    *TRAINING_FIGURES,
+    *THEORY_FIGURES,
+    "rescaling-overview",
+    *RESCALING_FIGURES,
+    "orbits",
+    *PERCEPTRON_FIGURES,
+]
 TABLES = {
     "training": ["sharpness", "balance", "coupling", "crosscheck"],
     "theory": ["falsification", "constructed", "convergence"],
@@ -131,11 +137,20 @@ def depths(name, task):
 def figures(name):
     """All figures of a study; the one of training needs snapshots."""
     values = CONFIG.studies[name]
+    if values.kind == "rescaling":
+        return rescaling_figures(values)
     if values.kind != "training":
-        return {"theory": THEORY_FIGURES, "rescaling": RESCALING_FIGURES, "perceptron": PERCEPTRON_FIGURES}[values.kind]
+        return {"theory": THEORY_FIGURES, "perceptron": PERCEPTRON_FIGURES}[values.kind]
     kept = any(run.snapshots.value for run in values.experiments.values())
     every = [f"sharpness-{task}" for task in values.tasks] + TRAINING_FIGURES
     return [figure for figure in every if kept or figure != "training"]
+
+
+def rescaling_figures(values):
+    """The figures of what a rescaling study shows; the overview needs linear networks too."""
+    overview = ["rescaling-overview"] if values.source.linear and values.demonstrations.show("two_layers") else []
+    shown = [figure for figure, name in RESCALING_FIGURES.items() if values.demonstrations.show(name)]
+    return [*overview, *shown, "orbits"]
 
 
 def parts(name, table):
@@ -148,8 +163,9 @@ def parts(name, table):
             f"solver-{name}" for name in values.solvers.value
         ]
     if values.kind == "rescaling":
-        every = [f"theorems-{shape}" for shape in rescaled_shapes(name)] + ["volume"]
-        orbits = [f"orbit-{shape}" for shape in [*rescaled_shapes(name), "linear"]]
+        every = [f"theorems-{shape}" for shape in rescaled_shapes(name)]
+        every += ["volume"] * values.demonstrations.show("volume")
+        orbits = [f"orbit-{shape}" for shape in [*rescaled_shapes(name), *(["linear"] if values.source.linear else [])]]
         return every + orbits if table == "measures" else every
     used = sorted({run.task for run in values.experiments.values()})
     checks = [f"crosscheck-{task}" for task in used] if table == "measures" else []
@@ -171,15 +187,16 @@ def checked(wildcards):
 
 def rescaled_shapes(name):
     """The shapes of the networks that a study rescales."""
-    source = CONFIG.studies[name].source
-    depths = CONFIG.studies[source.study].experiments[source.rectified].depths.value
-    return [*(f"depth{depth}" for depth in depths), "convolutional"]
+    values = CONFIG.studies[name]
+    depths = CONFIG.studies[values.source.study].experiments[values.source.rectified].depths.value
+    return [*(f"depth{depth}" for depth in depths), *(["convolutional"] if values.convolutional else [])]
 
 
 def networks(name):
     """All network files that a study trains."""
-    if CONFIG.studies[name].kind == "rescaling":
-        return ["networks/convolutional.safetensors"]
+    values = CONFIG.studies[name]
+    if values.kind == "rescaling":
+        return ["networks/convolutional.safetensors"] if values.convolutional else []
     return [f"networks/{file}.safetensors" for shape in shapes(name) for file in numbered(shape)]
 
 

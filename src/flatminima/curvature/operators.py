@@ -109,7 +109,7 @@ class _Mean(Operator):
         probe = next(self._samples.chunks(PROBE))
         check_mean(self._network, loss, *probe)
         self._chunk, room = _plan(self._sample_bytes(*probe), self._samples, memory * 2**20)
-        self._retained = _Retained(self._build, room)
+        self._retained: _Retained[Batch] = _Retained(room)
 
     @abstractmethod
     def _linearise(self, outputs: Callable[[Parameters], Tensor], loss: Callable[[Tensor], Tensor]) -> Product:
@@ -127,7 +127,7 @@ class _Mean(Operator):
         """
         directions = [_unflatten(column.to(self._parameters[0]), self._parameters) for column in block.unbind(1)]
         chunks = self._samples.chunks(self._chunk)
-        result = torch.stack([_flatten(p) for p in self._retained.products(chunks, directions)], 1)
+        result = torch.stack([_flatten(p) for p in self._retained.products(self._build, chunks, directions)], 1)
         if not result.isfinite().all():
             raise UserError("model: a product with its curvature is not finite; check the parameters and the data")
         return result.to(block)
@@ -178,16 +178,17 @@ class GaussNewton(_Mean):
     """
 
     def _linearise(self, outputs: Callable[[Parameters], Tensor], loss: Callable[[Tensor], Tensor]) -> Product:
-        values = outputs(self._parameters)
+        parameters = self._parameters
+        values = outputs(parameters)
         cotangent = torch.zeros_like(values, requires_grad=True)
-        pullback = _grad((values * cotangent).sum(), self._parameters, create_graph=True)
+        pullback = _grad((values * cotangent).sum(), parameters, create_graph=True)
         centre = values.detach().requires_grad_()
         curvature = hessian_product(loss(centre), (centre,))
 
         def product(direction: Parameters) -> Sequence[Tensor]:
             (pushed,) = _grad(_inner(pullback, direction), (cotangent,))
             (curved,) = curvature((pushed,))
-            return _grad((values * curved).sum(), self._parameters)
+            return _grad((values * curved).sum(), parameters)
 
         return product
 
@@ -208,7 +209,7 @@ class StackedHessian:
         """
         self._chunks = chunks
         self._parameters = tuple(p.detach().clone().requires_grad_() for p in parameters)
-        self._retained = _Retained(self._build, room=int(len(chunks) == 1))
+        self._retained: _Retained[Loss] = _Retained(room=int(len(chunks) == 1))
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -223,7 +224,7 @@ class StackedHessian:
     def matvec(self, vector: Tensor) -> Tensor:
         """Products H v, shape (replicas, size), computed in the parameters' dtype and returned in the vector's."""
         direction = _unflatten(vector.to(self._parameters[0]), self._parameters, 1)
-        (product,) = self._retained.products(self._chunks, [direction])
+        (product,) = self._retained.products(self._build, self._chunks, [direction])
         return _flatten(product, 1).to(vector)
 
     def _build(self, chunk: Loss) -> Product:
@@ -233,24 +234,23 @@ class StackedHessian:
 class _Retained(Generic[Chunk]):
     """Products summed over chunks; the graphs of the first chunks are kept, those of the others built each time."""
 
-    def __init__(self, build: Callable[[Chunk], Product], room: int) -> None:
-        self._build, self._room = build, room
+    def __init__(self, room: int) -> None:
+        self._room = room
         self._kept: list[Product] = []
 
-    def products(self, chunks: Iterable[Chunk], directions: Sequence[Parameters]) -> list[list[Tensor]]:
+    def products(
+        self, build: Callable[[Chunk], Product], chunks: Iterable[Chunk], directions: Sequence[Parameters]
+    ) -> list[list[Tensor]]:
         """Products with each direction, summed over the chunks, which must come in the same order every time."""
         totals = [[torch.zeros_like(part) for part in direction] for direction in directions]
         for index, chunk in enumerate(chunks):
-            product = self._product(index, chunk)
+            product = self._kept[index] if index < len(self._kept) else self._keep(index, build(chunk))
             for total, direction in zip(totals, directions, strict=True):
                 for part, term in zip(total, product(direction), strict=True):
                     part += term
         return totals
 
-    def _product(self, index: int, chunk: Chunk) -> Product:
-        if index < len(self._kept):
-            return self._kept[index]
-        product = self._build(chunk)
+    def _keep(self, index: int, product: Product) -> Product:
         if index < self._room:
             self._kept.append(product)
         return product

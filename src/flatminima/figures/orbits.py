@@ -90,8 +90,9 @@ def _looks(rows: pd.DataFrame) -> list[tuple[str, pd.DataFrame, dict[str, Any]]]
 
 
 def _draw_minima(panel: Axes, rows: pd.DataFrame) -> None:
+    *hollow, filled = rows["kind"].unique()
     for label, shape, look in _looks(rows):
-        for kind, name, filling in (("layers", HOLLOW, {"mfc": "none"}), ("units", label, {})):
+        for kind, name, filling in (*((kind, HOLLOW, {"mfc": "none"}) for kind in hollow), (filled, label, {})):
             shown = shape[shape["kind"] == kind]
             panel.plot(shown["gauss_newton_sharpness"], shown["orbit_minimum"], label=name, **look | filling)
     ends = [rows["orbit_minimum"].min(), rows["gauss_newton_sharpness"].max()]

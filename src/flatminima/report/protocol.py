@@ -43,7 +43,8 @@ class Section:
 
 def protocol(study: AnyStudy) -> list[Section]:
     """Arrange all values of a study in one table per section of its schema, such as data set, tasks, experiments."""
-    return [_section(name, getattr(study, name)) for name in type(study).model_fields if name not in ("kind", "title")]
+    sections = {name: getattr(study, name) for name in type(study).model_fields if name not in ("kind", "title")}
+    return [_section(name, content) for name, content in sections.items() if content is not None]
 
 
 def _section(name: str, content: object) -> Section:

@@ -77,11 +77,11 @@ FIGURES = {
     ),
     "orbits": Caption(
         "Trained networks and the flattest of their rescalings",
-        "Left: least sharpness over all rescalings of layers (hollow) or of single units (filled) against "
-        "sharpness as trained, one pair of markers per network (Gauss–Newton matrix); the line is a network "
-        "that rescaling cannot make flatter. Middle and right: test error against sharpness as trained and "
-        "against the orbit minimum under rescalings of units, with Spearman's rank correlation over all "
-        "networks and its p-value; depths and step sizes are pooled.",
+        "Left: least sharpness over all rescalings of single units (filled) or of layers (hollow; filled where units "
+        "were not rescaled) against sharpness as trained, for every network (Gauss–Newton matrix); the line is a "
+        "network that rescaling cannot make flatter. Middle and right: test error against sharpness as trained and "
+        "against the orbit minimum of the filled markers, with Spearman's rank correlation over all networks and its "
+        "p-value; depths and step sizes are pooled.",
         "Scatter plots: orbit minima lie just below the line of equality; test errors show how far they "
         "follow sharpness, or orbit minima, by rank correlations in the titles.",
     ),

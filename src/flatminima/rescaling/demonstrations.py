@@ -5,6 +5,7 @@ Every function adds the control on which its theorem must fail: mostly the same 
 
 import math
 from collections.abc import Sequence
+from typing import get_args
 
 import pandas as pd
 import torch
@@ -12,10 +13,11 @@ from torch import Tensor
 
 from flatminima.networks.initialisations import named_generator
 from flatminima.rescaling.flatness import disjoint_boxes
-from flatminima.rescaling.invariants import KINDS, random_scales
+from flatminima.rescaling.invariants import random_scales
 from flatminima.rescaling.maps import Rescaling, layer_scales, two_layer
 from flatminima.rescaling.sharpness import best_constant_loss, epsilon_sharpness
 from flatminima.rescaling.subjects import TANH, Subject, curve, rows
+from flatminima.rescaling.tracing import Kind
 from flatminima.settings.rescaling import Demonstrations
 from flatminima.training.convolutional import squared_error
 
@@ -35,7 +37,7 @@ ROUNDING = 1e-9
 def unchanged(study: str, subject: Subject, settings: Demonstrations) -> pd.DataFrame:
     """D1: random rescalings of layers and of units leave the function as it is."""
     tables = []
-    for kind in KINDS:
+    for kind in get_args(Kind):
         group = Rescaling(subject.model, kind)
         generator = named_generator(study, "random", kind, *subject.names)
         scales = random_scales(group, settings.spread.value, generator)

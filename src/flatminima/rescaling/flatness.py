@@ -202,7 +202,12 @@ def curvature(operator: Operator, seed: int = 0) -> Curvature:
 
 
 def top_eigenpair(
-    operator: Operator, *, seed: int = 0, tolerance: float = TOLERANCE, scale: float = 0.0
+    operator: Operator,
+    *,
+    seed: int = 0,
+    tolerance: float = TOLERANCE,
+    scale: float = 0.0,
+    rough: Operator | None = None,
 ) -> tuple[float, float, Tensor]:
     """The largest eigenvalue, its residual and its unit vector of shape (size,).
 
@@ -211,11 +216,12 @@ def top_eigenpair(
         seed: of the solver's random start.
         tolerance: of the residual, relative to the eigenvalue.
         scale: what the residual may be relative to, where it is larger than the eigenvalue.
+        rough: a cheap approximation of the operator, as for `eigenpairs`.
 
     Raises:
         UserError: if the residual is larger.
     """
-    pairs = eigenpairs(operator, tolerance=tolerance, seed=seed)
+    pairs = eigenpairs(operator, tolerance=tolerance, rough=rough, seed=seed)
     value, residual = float(pairs.eigenvalues[0]), float(pairs.residuals[0])
     if residual > tolerance * max(abs(value), scale):
         raise UserError(f"curvature: eigenvalue {value:g} has residual {residual:g}; expected {tolerance:g} of it")

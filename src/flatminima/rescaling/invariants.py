@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Sequence
-from functools import partial
 
 import pandas as pd
 import torch
@@ -12,13 +11,12 @@ from torch import Generator, Tensor
 from flatminima.curvature.eigensolvers import eigenpairs
 from flatminima.networks.initialisations import named_generator
 from flatminima.rescaling.maps import Rescaling
-from flatminima.rescaling.orbit import Rescaled, flattest, least_trace
-from flatminima.rescaling.subjects import Subject, curve, rows, top
+from flatminima.rescaling.orbit import OrbitMinimum, Rescaled, flattest, least_trace
+from flatminima.rescaling.subjects import Subject, curve, rows
 from flatminima.rescaling.tracing import Kind
 from flatminima.settings.rescaling import Orbits
 from flatminima.training.progress import Progress
 
-KINDS: tuple[Kind, ...] = ("layers", "units")
 UNMINIMISED = "-unminimised"
 PLANE = 2
 ROUGH = 1e-3
@@ -33,7 +31,7 @@ def random_scales(group: Rescaling, spread: float, generator: Generator) -> Tens
 
 
 def orbits(study: str, subject: Subject, settings: Orbits) -> pd.DataFrame:
-    """Tidy rows of a network's orbits under layer-wise and unit-wise rescalings.
+    """Tidy rows of a network's orbits, under the kinds of rescalings that the settings name.
 
     Experiment `orbit_<kind>` has statistics sharpness (of the Hessian), gauss_newton_sharpness, orbit_minimum (of the
     Gauss-Newton matrix, which is positive semi-definite as theory asks), orbit_gap between it and its lower bound,
@@ -42,15 +40,14 @@ def orbits(study: str, subject: Subject, settings: Orbits) -> pd.DataFrame:
     and trace and least_trace of the Gauss-Newton matrix. In the control `orbit_<kind>-unminimised`, orbit_change is
     that of the sharpness itself.
     """
-    return pd.concat([_orbit(study, subject, kind, settings) for kind in KINDS], ignore_index=True)
+    return pd.concat([_orbit(study, subject, kind, settings) for kind in settings.kinds.value], ignore_index=True)
 
 
 def _orbit(study: str, subject: Subject, kind: Kind, settings: Orbits) -> pd.DataFrame:
     group = Rescaling(subject.model, kind)
-    minimise = partial(flattest, tolerance=settings.tolerance.value, max_products=settings.products.value)
     scales = random_scales(group, settings.spread.value, named_generator(study, "attack", kind, *subject.names))
     attacked = subject.with_model(group.apply(subject.model, scales))
-    least, again = minimise(subject.gauss_newton, group), minimise(attacked.gauss_newton, group)
+    least, again = (_flattest(network, group, settings) for network in (subject, attacked))
     before, after = subject.gauss_newton_sharpness, attacked.gauss_newton_sharpness
     exponents = group.exponents(least.scales)
     values: dict[str, ArrayLike] = {
@@ -60,7 +57,7 @@ def _orbit(study: str, subject: Subject, kind: Kind, settings: Orbits) -> pd.Dat
         "orbit_minimum": least.value,
         "orbit_gap": least.gap,
         "orbit_ratio": before / least.value,
-        "sharpness_at_minimum": top(Rescaled(subject.hessian, torch.exp(-exponents))),
+        "sharpness_at_minimum": subject.with_model(group.apply(subject.model, least.scales)).sharpness,
         "orbit_change": abs(again.value / least.value - 1),
         "products": least.products,
         "gain": [float(exponents[layer.weights].mean().exp()) for layer in group.layers],
@@ -72,9 +69,15 @@ def _orbit(study: str, subject: Subject, kind: Kind, settings: Orbits) -> pd.Dat
     return pd.concat([rows(study, subject, name, values), rows(study, subject, name + UNMINIMISED, fixed)])
 
 
-def unlearned(study: str, subject: Subject) -> pd.DataFrame:
+def _flattest(subject: Subject, group: Rescaling, settings: Orbits) -> OrbitMinimum:
+    curvature, limit = subject.gauss_newton, settings.products.value
+    rough = subject.rough(curvature)
+    return flattest(curvature, group, tolerance=settings.tolerance.value, rough=rough, max_products=limit)
+
+
+def unlearned(study: str, subject: Subject, settings: Orbits) -> pd.DataFrame:
     """Rows of a network that diverged or did not learn: counted, and not measured."""
-    names = [f"orbit_{kind}{subject.suffix}" for kind in KINDS]
+    names = [f"orbit_{kind}{subject.suffix}" for kind in settings.kinds.value]
     return pd.concat([rows(study, subject, name, {"diverged": 1.0}) for name in names])
 
 
@@ -86,13 +89,14 @@ def landscape(study: str, subject: Subject, settings: Orbits) -> pd.DataFrame:
     group = Rescaling(subject.model, "layers")
     if group.size != PLANE:
         return pd.DataFrame()
-    least = flattest(subject.gauss_newton, group, tolerance=settings.tolerance.value)
+    curvature = subject.gauss_newton
+    least = flattest(curvature, group, tolerance=settings.tolerance.value)
     reach = torch.linspace(-REACH, REACH, settings.landscape.value, dtype=torch.float64)
     offsets = torch.cartesian_prod(reach, reach)
     values = []
     for offset in offsets:
         scales = least.scales + math.log(10) * offset
-        rescaled = Rescaled(subject.gauss_newton, torch.exp(-group.exponents(scales)))
+        rescaled = Rescaled(curvature, torch.exp(-group.exponents(scales)))
         values.append(float(eigenpairs(rescaled, tolerance=ROUGH).eigenvalues[0]))
     decades = offsets + least.scales / math.log(10)
     return curve(study, subject, "landscape", decades[:, 0], values, decades[:, 1])
@@ -113,7 +117,7 @@ def linear_orbits(study: str, subject: Subject, least: float, settings: Orbits) 
     group = Rescaling(subject.model, "layers")
     scales = random_scales(group, settings.spread.value, named_generator(study, "linear", *subject.names))
     attacked = subject.with_model(group.apply(subject.model, scales))
-    found = flattest(attacked.gauss_newton, group, tolerance=settings.tolerance.value)
+    found = _flattest(attacked, group, settings)
     values = {"orbit_minimum": found.value, "orbit_gap": found.gap, "orbit_ratio": found.value / least}
     control = {"orbit_ratio": attacked.gauss_newton_sharpness / least}
     name = "orbit_linear"
@@ -124,7 +128,7 @@ def measure_orbits(study: str, subjects: Sequence[Subject], settings: Orbits) ->
     """Tidy rows of the orbits of all networks (theory.md B1)."""
     progress, tables = Progress(f"{study} orbits", len(subjects)), []
     for done, subject in enumerate(subjects, 1):
-        tables.append(orbits(study, subject, settings) if subject.learned else unlearned(study, subject))
+        tables.append(orbits(study, subject, settings) if subject.learned else unlearned(study, subject, settings))
         progress.report(done, "networks")
     progress.finish(len(subjects), "networks")
     return pd.concat(tables, ignore_index=True)

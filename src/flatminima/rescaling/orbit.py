@@ -77,6 +77,7 @@ def flattest(
     *,
     tolerance: float = 1e-6,
     start: Tensor | None = None,
+    rough: Operator | None = None,
     max_products: int = 500,
     seed: int = 0,
 ) -> OrbitMinimum:
@@ -90,13 +91,14 @@ def flattest(
         group: its rescalings.
         tolerance: relative gap between value and lower bound.
         start: log-scales to start from, shape (n,); those of the network as it is where absent.
-        max_products: after so many products the search fails.
+        rough: a cheap approximation of the curvature, on which the search for the eigenpair at the minimiser begins.
+        max_products: after so many products the search fails; those with a rough one are not counted.
         seed: of the random starts.
 
     Raises:
         UserError: if the gap is not reached, or the curvature is not positive semi-definite.
     """
-    span = _Span(curvature, group)
+    span = _Span(curvature, rough, group)
     scales = np.zeros(group.size) if start is None else start.double().numpy()
     span.explore(scales, seed)
     lower, gap = 0.0, WIDEST
@@ -149,8 +151,8 @@ class _Span:
         products: with G.
     """
 
-    def __init__(self, curvature: Operator, group: Rescaling) -> None:
-        self._curvature, self._group, self._edges = curvature, group, _edges(group)
+    def __init__(self, curvature: Operator, rough: Operator | None, group: Rescaling) -> None:
+        self._curvature, self._rough, self._group, self._edges = curvature, rough, group, _edges(group)
         self._vectors = np.empty((0, curvature.shape[0]))
         self._images = np.empty((0, curvature.shape[0]))
         self.products = 0
@@ -192,8 +194,9 @@ class _Span:
         """
         multipliers = self._multipliers(scales)
         rescaled = Rescaled(self._curvature, torch.from_numpy(multipliers))
+        rough = None if self._rough is None else Rescaled(self._rough, torch.from_numpy(multipliers))
         left = max_products - self.products
-        top = eigenpairs(rescaled, tolerance=tolerance, max_products=left, seed=seed)
+        top = eigenpairs(rescaled, tolerance=tolerance, max_products=left, rough=rough, seed=seed)
         self.products += top.products
         self._add(multipliers * top.eigenvectors[0].cpu().numpy())
         return float(top.eigenvalues[0]), float(top.residuals[0])

@@ -29,9 +29,13 @@ from flatminima.training.convolutional import squared_error
 
 COLLAPSED = 0.99
 """Of the best constant function's loss: a network that does no better has not learned anything."""
+MANY = 10_000
+"""Samples from which solvers begin on a part of them."""
 CONVOLUTIONAL = "convolutional"
 TANH = "-tanh"
 """Ending of experiments whose networks have lost their homogeneity."""
+
+Curvature = Hessian | GaussNewton
 
 
 @dataclass(frozen=True)
@@ -52,25 +56,25 @@ class Subject:
     classes: bool
     labels: dict[str, Any]
 
-    @cached_property
+    @property
     def hessian(self) -> Hessian:
-        """Of the training loss."""
+        """Of the training loss; made anew each time, because it holds graphs of all samples."""
         return Hessian(self.model, squared_error, self.data)
 
-    @cached_property
+    @property
     def gauss_newton(self) -> GaussNewton:
-        """Of the training loss."""
+        """Of the training loss; made anew each time as well."""
         return GaussNewton(self.model, squared_error, self.data)
 
     @cached_property
     def sharpness(self) -> float:
         """The Hessian's largest eigenvalue."""
-        return top(self.hessian)
+        return self._top(self.hessian)
 
     @cached_property
     def gauss_newton_sharpness(self) -> float:
         """The Gauss-Newton matrix's largest eigenvalue."""
-        return top(self.gauss_newton)
+        return self._top(self.gauss_newton)
 
     @cached_property
     def diagonal(self) -> Tensor:
@@ -133,18 +137,25 @@ class Subject:
                 setattr(model, name, nn.Tanh())
         return self.with_model(model)
 
+    def rough(self, curvature: Curvature) -> Curvature | None:
+        """Its curvature on every tenth sample, where there are many: solvers begin with the eigenvectors of that."""
+        return curvature.thinned() if len(self.data[0]) >= MANY else None
+
+    def _top(self, curvature: Curvature) -> float:
+        return top(curvature, self.rough(curvature))
+
     def _loss(self, batch: Batch) -> float:
         with torch.no_grad():
             return float(squared_error(self.model(batch[0]), batch[1]))
 
 
-def top(operator: Operator) -> float:
-    """The largest eigenvalue.
+def top(operator: Operator, rough: Operator | None = None) -> float:
+    """The largest eigenvalue, searched from eigenvectors of a rough approximation where there is one.
 
     Raises:
         UserError: if its residual stays too large.
     """
-    value, _, _ = top_eigenpair(operator)
+    value, _, _ = top_eigenpair(operator, rough=rough)
     return value
 
 

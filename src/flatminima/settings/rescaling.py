@@ -6,13 +6,15 @@ from pydantic import Field
 
 from flatminima.settings.base import Count, Name, PositiveFloat, Ratio, Sourced, Strict
 
+Demonstration = Literal["volume", "two_layers", "many_directions", "balls", "coordinates", "landscape"]
+
 
 class Source(Strict):
     """Trained networks of another study."""
 
     study: Name
     rectified: Name = Field(description="Experiment with ReLU networks, which are rescaled.")
-    linear: Name = Field(description="Experiment with linear networks, whose orbits theory knows.")
+    linear: Name | None = Field(None, description="Experiment with linear networks, whose orbits theory knows.")
 
 
 class Convolutional(Strict):
@@ -26,8 +28,13 @@ class Convolutional(Strict):
 
 
 class Demonstrations(Strict):
-    """How each theorem of Dinh et al. 2017 is shown (theory.md D1-D7)."""
+    """How each theorem of Dinh et al. 2017 is shown (theory.md D1-D7).
 
+    Random rescalings (D1) always are. The others: infinite `volume` (D2), `two_layers` rescaled (D3, D4), sharpness in
+    `many_directions` (D5) and in `balls` (D6), other `coordinates` (D7), and a `landscape` over all rescalings (B1).
+    """
+
+    shown: Sourced[list[Demonstration]] = Field(description="Besides D1; settings of the others have no effect.")
     seeds: Sourced[Count] = Field(description="Networks of so many seeds, at every step size, are shown.")
     spread: Sourced[Ratio] = Field(description="Largest factor of random rescalings; its inverse is the smallest.")
     alphas: Sourced[Annotated[list[PositiveFloat], Field(min_length=1)]] = Field(
@@ -48,10 +55,17 @@ class Demonstrations(Strict):
     )
     exponent: Sourced[Annotated[float, Field(gt=-0.5, allow_inf_nan=False)]] = Field(description="a of the same.")
 
+    def show(self, name: Demonstration) -> bool:
+        """Whether it is to be shown."""
+        return name in self.shown.value
+
 
 class Orbits(Strict):
     """How the flattest network of an orbit is found (theory.md B1)."""
 
+    kinds: Sourced[Annotated[list[Literal["layers", "units"]], Field(min_length=1)]] = Field(
+        description="One scale for each layer, or for each unit or channel."
+    )
     tolerance: Sourced[PositiveFloat] = Field(description="Relative gap between value and lower bound.")
     products: Sourced[Count] = Field(description="Largest number of Gauss-Newton products spent on it.")
     spread: Sourced[Ratio] = Field(description="Largest factor of the random rescaling that it must undo.")
@@ -64,6 +78,6 @@ class RescalingStudy(Strict):
     kind: Literal["rescaling"]
     title: str
     source: Source
-    convolutional: Convolutional
+    convolutional: Convolutional | None = None
     demonstrations: Demonstrations
     orbits: Orbits

@@ -69,3 +69,28 @@ def test_the_chunk_changes_nothing_but_rounding(chunk, monkeypatch):
     whole = gauss_newton_diagonal(model, squared, *batch)
     monkeypatch.setattr(diagonal, "CHUNK", chunk)
     torch.testing.assert_close(gauss_newton_diagonal(model, squared, *batch), whole, rtol=1e-13, atol=0)
+
+
+ARRANGEMENTS = {
+    "nested": (nn.Sequential(nn.Sequential(nn.Linear(4, 5), nn.ReLU()), nn.Linear(5, 2)), (11, 4)),
+    "sequences": (nn.Sequential(nn.Linear(4, 5), nn.ReLU(), nn.Linear(5, 2), nn.Flatten()), (11, 3, 4)),
+    "without biases": (nn.Sequential(nn.Linear(4, 5, bias=False), nn.Tanh(), nn.Linear(5, 2)), (11, 4)),
+    "linear": (nn.Sequential(nn.Linear(4, 2)), (11, 4)),
+}
+
+
+@pytest.mark.parametrize(("model", "shape"), ARRANGEMENTS.values(), ids=ARRANGEMENTS)
+def test_layers_in_other_arrangements(model, shape):
+    model, inputs = seeded(model, 1), normal(2, *shape)
+    targets = normal(3, *model(inputs).shape)
+    found = gauss_newton_diagonal(model, squared, inputs, targets)
+    torch.testing.assert_close(found, dense_gauss_newton(model, squared, inputs, targets).diagonal(), rtol=1e-9, atol=0)
+
+
+def test_a_layer_that_is_used_twice():
+    """Its parameters are there once, with derivatives through both places."""
+    shared = nn.Linear(3, 3)
+    model = seeded(nn.Sequential(shared, nn.ReLU(), shared), 1)
+    inputs, targets = normal(2, 11, 3), normal(3, 11, 3)
+    found = gauss_newton_diagonal(model, squared, inputs, targets)
+    torch.testing.assert_close(found, dense_gauss_newton(model, squared, inputs, targets).diagonal(), rtol=1e-9, atol=0)
