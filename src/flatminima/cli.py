@@ -19,6 +19,7 @@ from flatminima.settings.perceptron import Enumeration, ReplicaTheory, SolverNam
 from flatminima.settings.rescaling import Convolutional, Demonstrations, Orbits
 from flatminima.settings.theory import Attack, Convergence, Minima
 from flatminima.settings.training import DataSettings, Experiment, Measure
+from flatminima.settings.variations import Variations
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -294,11 +295,12 @@ def figure(
     measures: Input,
     output: Output,
     details: Annotated[Path | None, typer.Option(help="The study's other table: overlaps, or curves.")] = None,
+    without: Annotated[list[str] | None, typer.Option(help="Experiment to leave out.")] = None,
 ) -> None:
     """Draw one figure as svg, pdf and png, with the csv of what it shows; `output` has no suffix."""
     from flatminima.figures.render import render
 
-    render(name, measures, details, output)
+    render(name, measures, details, output, without or [])
 
 
 @app.command()
@@ -312,6 +314,16 @@ def table(
     from flatminima.figures.tables import render_table
 
     render_table(name, measures, output, details)
+
+
+@app.command()
+def sensitivity(settings: Settings, ledger: Input, measures: Input, output: Output) -> None:
+    """Write the table of a study's variations, judged as their baselines are, as csv, html and tex."""
+    from flatminima.claims.ledger import load_ledger
+    from flatminima.figures.sensitivity import render_sensitivity
+
+    varied = parse(Variations, {"variations": _json(settings)}, "--settings").variations
+    render_sensitivity(measures, load_ledger(ledger), varied, output)
 
 
 @app.command()

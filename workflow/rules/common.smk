@@ -115,13 +115,26 @@ def depths(name, task):
 
 
 def figures(name):
-    """All figures of a study; the one of training needs snapshots."""
+    """All figures of a study; the one of training needs snapshots, and variations have none."""
     values = CONFIG.studies[name]
     if values.kind != "training":
         return {"theory": THEORY_FIGURES, "rescaling": RESCALING_FIGURES, "perceptron": PERCEPTRON_FIGURES}[values.kind]
-    kept = any(run.snapshots.value for run in values.experiments.values())
-    every = [f"sharpness-{task}" for task in values.tasks] + TRAINING_FIGURES
+    shown = [run for run in values.experiments.values() if run.baseline is None]
+    kept = any(run.snapshots.value for run in shown)
+    tasks = {run.task for run in shown}
+    every = [f"sharpness-{task}" for task in values.tasks if task in tasks] + TRAINING_FIGURES
     return [figure for figure in every if kept or figure != "training"]
+
+
+def tables(name):
+    """All tables of a study; that of sensitivity needs variations."""
+    return TABLES[CONFIG.studies[name].kind] + (["sensitivity"] if variations(name) else [])
+
+
+def variations(name):
+    """The experiments of a study that change one choice of another."""
+    values = CONFIG.studies[name]
+    return values.variations() if values.kind == "training" else []
 
 
 def parts(name, table):
@@ -137,7 +150,7 @@ def parts(name, table):
         every = [f"theorems-{shape}" for shape in rescaled_shapes(name)] + ["volume"]
         orbits = [f"orbit-{shape}" for shape in [*rescaled_shapes(name), "linear"]]
         return every + orbits if table == "measures" else every
-    used = sorted({run.task for run in values.experiments.values()})
+    used = sorted({run.task for run in values.experiments.values() if run.baseline is None})
     checks = [f"crosscheck-{task}" for task in used] if table == "measures" else []
     return [*values.experiments, *checks]
 
@@ -198,7 +211,7 @@ def stage(kind, names):
         "train": networks,
         "measure": lambda name: [f"{table}.parquet" for table in ["measures", *DETAILS[CONFIG.studies[name].kind]]],
         "figures": lambda name: [f"figures/{figure}.svg" for figure in figures(name)],
-        "tables": lambda name: [f"tables/{table}.html" for table in TABLES[CONFIG.studies[name].kind]],
+        "tables": lambda name: [f"tables/{table}.html" for table in tables(name)],
         "claims": lambda name: ["claims.json"],
         "report": lambda name: ["report/index.html"],
         "manifest": lambda name: ["manifest.json"],

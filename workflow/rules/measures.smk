@@ -37,12 +37,12 @@ rule measure:
 
 
 rule crosscheck:
-    """Sharpness of one network of every experiment on a task, by other libraries."""
+    """Sharpness of one network of every experiment on a task, variations apart, by other libraries."""
     input:
         networks=lambda w: [
             f"results/{w.study}/networks/{run}-depth{min(values.depths.value)}.safetensors"
             for run, values in study(w).experiments.items()
-            if values.task == w.task
+            if values.task == w.task and values.baseline is None
         ],
         samples="results/{study}/data/{task}.safetensors",
         moments="results/{study}/data/{task}-moments.safetensors",

@@ -8,7 +8,7 @@ rule train:
         networks="results/{study}/networks/{experiment}-depth{depth}.safetensors",
         history="results/{study}/histories/{experiment}-depth{depth}.parquet",
     params:
-        settings=lambda w: settings(experiment(w)),
+        settings=lambda w: experiment(w).model_dump_json(exclude={"baseline"}),
         code=code_digest("flatminima.training.job", "flatminima.networks.storage"),
     log:
         "logs/{study}/train/{experiment}-depth{depth}.log",
