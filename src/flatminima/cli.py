@@ -14,6 +14,7 @@ from flatminima.audit.names import LevelName
 from flatminima.config import Config, StudySettings, load
 from flatminima.errors import UserError
 from flatminima.provenance.files import atomic_path
+from flatminima.settings.device import DeviceName
 from flatminima.settings.parsing import nearest, parse
 from flatminima.settings.perceptron import Enumeration, ReplicaTheory, SolverName, SolverRuns
 from flatminima.settings.rescaling import Convolutional, Demonstrations, Orbits
@@ -38,6 +39,7 @@ Settings = Annotated[str, typer.Option(help="The stage's part of config.yaml, as
 Input = Annotated[Path, typer.Option(help="File to read.")]
 Output = Annotated[Path, typer.Option(help="File to write.")]
 Inputs = Annotated[list[Path], typer.Argument(help="Files to read.")]
+Device = Annotated[DeviceName, typer.Option(help="Where to compute; auto: on a GPU if there is one.")]
 
 
 @app.command()
@@ -88,9 +90,11 @@ def train(
     bounds: Input,
     networks: Output,
     history: Output,
+    device: Device = "auto",
 ) -> None:
     """Train every replica of one experiment at one depth."""
     from flatminima.data.storage import load_moments, load_samples
+    from flatminima.networks.device import resolve
     from flatminima.networks.storage import save
     from flatminima.training.job import train as train_shape
 
@@ -106,6 +110,7 @@ def train(
         load_samples(samples),
         load_moments(moments),
         critical_step=2 / least[str(depth)]["minimal_sharpness"],
+        device=resolve(device),
     )
     _write_table(history, losses)
     save(trained, networks)
@@ -120,19 +125,21 @@ def measure(
     measures: Output,
     overlaps: Output,
     unbalance: Annotated[float | None, typer.Option(help="Log-scale of the control's rescaling.")] = None,
+    device: Device = "auto",
 ) -> None:
     """Sharpness, balance and coupling of every replica of an experiment, and of its unbalanced control."""
     import pandas as pd
 
     from flatminima.data.storage import load_moments, load_samples
     from flatminima.minima.measure import measure as measure_networks
+    from flatminima.networks.device import resolve
     from flatminima.networks.storage import load as load_networks
     from flatminima.networks.storage import unbalanced
 
     _flush_denormals()
     trained = [load_networks(path) for path in networks]
     controls = [] if unbalance is None else [unbalanced(shape, unbalance) for shape in trained]
-    problem = load_samples(samples), load_moments(moments), parse(Measure, _json(settings), "measure")
+    problem = load_samples(samples), load_moments(moments), parse(Measure, _json(settings), "measure"), resolve(device)
     results = zip(*(measure_networks(shape, *problem) for shape in trained + controls), strict=True)
     for tables, path in zip(results, (measures, overlaps), strict=True):
         _write_table(path, pd.concat(tables, ignore_index=True))

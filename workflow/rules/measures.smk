@@ -32,6 +32,7 @@ rule measure:
             --settings {params.settings:q} {params.unbalance} \
             --measures {output.measures:q} \
             --overlaps {output.overlaps:q} \
+            --device {CONFIG.device} \
             {input.networks:q} 2>&1 | tee {log:q} >&2
         """
 

@@ -28,5 +28,6 @@ rule train:
             --bounds {input.bounds:q} \
             --networks {output.networks:q} \
             --history {output.history:q} \
+            --device {CONFIG.device} \
             {wildcards.experiment:q} {wildcards.depth} 2>&1 | tee {log:q} >&2
         """

@@ -1,7 +1,7 @@
 """All statistics of trained networks, as rows of the tidy table."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -21,11 +21,12 @@ from flatminima.minima.balance import band_upper
 from flatminima.minima.coupling import PathStatistics, follow, overlaps
 from flatminima.minima.hessian import MomentHessian
 from flatminima.minima.linear import LinearProblems, path_statistics, sharpness_statistics
-from flatminima.minima.tidy import QUANTILES, Statistic, Statistics, join, scatter, tidy
+from flatminima.minima.tidy import QUANTILES, Statistic, Statistics, cpu, join, scatter, tidy
 from flatminima.networks.stack import Stack
 from flatminima.networks.storage import Networks
 from flatminima.settings.training import Measure
 
+CPU = torch.device("cpu")
 OVERLAP_VECTORS = 12
 COLLAPSED = 0.99
 MEMORY = 256 * 2**20
@@ -35,17 +36,18 @@ StackHessian = StackedHessian | MomentHessian
 
 @dataclass(frozen=True)
 class Problem:
-    """What networks of one depth are measured against."""
+    """What networks of one depth are measured against, on one device."""
 
     samples: Samples
     moments: Moments
     depth: int
+    device: torch.device
 
     @cached_property
     def linear(self) -> LinearProblems:
         """The linear problem of this depth, and its flattest minimum."""
         moment = self.scale * self.moments.input_moment
-        return LinearProblems.of(self.moments.end_to_end_map()[None], moment[None], self.depth)
+        return LinearProblems.of(self.moments.end_to_end_map()[None], moment[None], self.depth).to(self.device)
 
     @property
     def scale(self) -> float:
@@ -56,18 +58,18 @@ class Problem:
     def scaled_moments(self) -> tuple[Tensor, Tensor]:
         """Sx and Syx times the factor of the loss."""
         moments = self.moments.input_moment, self.moments.cross_moment
-        first, second = (torch.from_numpy(self.scale * moment) for moment in moments)
+        first, second = (torch.from_numpy(self.scale * moment).to(self.device) for moment in moments)
         return first, second
 
     def jacobian_inputs(self, settings: Measure) -> Tensor:
         """Inputs whose Jacobians are taken, shape (samples, d_x)."""
-        return torch.from_numpy(self.samples.inputs[: settings.jacobian_samples.value])
+        return torch.from_numpy(self.samples.inputs[: settings.jacobian_samples.value]).to(self.device)
 
     def training_loss(self, stack: Stack) -> list[Loss]:
         """From second moments for linear networks without biases, else from samples."""
         if _on_samples(stack):
             return self._sample_loss(stack, self.samples.inputs, self.samples.targets)
-        energy = torch.tensor(self.scale * self.moments.target_energy, dtype=torch.float64)
+        energy = torch.tensor(self.scale * self.moments.target_energy, dtype=torch.float64).to(self.device)
         return [moment_loss(stack, *self.scaled_moments, energy)]
 
     def thinned_loss(self, stack: Stack) -> list[Loss]:
@@ -84,7 +86,11 @@ class Problem:
 
 
 def measure(
-    networks: Networks, samples: Samples, moments: Moments, settings: Measure
+    networks: Networks,
+    samples: Samples,
+    moments: Moments,
+    settings: Measure,
+    device: torch.device = CPU,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Measure every replica of a file of networks.
 
@@ -96,12 +102,14 @@ def measure(
         samples: their task's samples.
         moments: their task's second moments.
         settings: tolerances.
+        device: where to compute.
 
     Returns:
         The tidy measures and the overlaps of singular vectors of consecutive layers.
     """
     replicas = networks.replicas
-    problem = Problem(samples, moments, networks.stack.depth)
+    networks = replace(networks, stack=networks.stack.to(device))
+    problem = Problem(samples, moments, networks.stack.depth, device)
     diverged = _diverged(networks, problem, settings)
     alive = torch.from_numpy(np.flatnonzero(~diverged))
     statistics: Statistics = {"diverged": Statistic(torch.from_numpy(diverged.astype(float)))}
@@ -119,8 +127,8 @@ def measure(
 
 def _diverged(networks: Networks, problem: Problem, settings: Measure) -> NDArray[np.bool_]:
     replicas, stack = networks.replicas, networks.stack
-    finite = torch.stack([p.flatten(1).isfinite().all(1) for p in stack.parameters]).all(0).numpy()
-    loss = losses(problem.training_loss(stack), stack).numpy()
+    finite = torch.stack([p.flatten(1).isfinite().all(1) for p in stack.parameters]).all(0).cpu().numpy()
+    loss = losses(problem.training_loss(stack), stack).cpu().numpy()
     collapsed = ~(loss < COLLAPSED * problem.scale * problem.moments.target_energy) & replicas["final"].to_numpy()
     dead = _dead(stack, problem.jacobian_inputs(settings))
     result: NDArray[np.bool_] = replicas["diverged"].to_numpy() | ~finite | collapsed | dead
@@ -133,7 +141,7 @@ def _dead(stack: Stack, inputs: Tensor) -> NDArray[np.bool_]:
         return np.zeros(stack.replicas, dtype=bool)
     *hidden, _ = stack.layers(inputs.to(stack.weights[0]).unsqueeze(0))
     off = torch.stack([(h <= 0).all(2) for h in hidden])
-    result: NDArray[np.bool_] = off.any(0).all(1).numpy()
+    result: NDArray[np.bool_] = off.any(0).all(1).cpu().numpy()
     return result
 
 
@@ -151,7 +159,7 @@ def _measure_group(networks: Networks, group: Tensor, problem: Problem, settings
         statistics |= path_statistics(stack.weights, problem.linear.expand(stack.replicas))
     if stack.depth > 1:
         statistics["singular_overlap"] = Statistic(pairs.amax((2, 3)))
-    return statistics, pairs[..., :OVERLAP_VECTORS, :OVERLAP_VECTORS]
+    return cpu(statistics), pairs[..., :OVERLAP_VECTORS, :OVERLAP_VECTORS].cpu()
 
 
 def _whole(stack: Stack, replicas: pd.DataFrame, problem: Problem, hessian: StackHessian) -> Statistics:
@@ -164,7 +172,7 @@ def _whole(stack: Stack, replicas: pd.DataFrame, problem: Problem, hessian: Stac
         "loss": Statistic(loss),
         "test_loss": Statistic(losses(problem.test_loss(stack), stack)),
         "excess_loss": Statistic(excess),
-        "gradient_norm": Statistic(gradient / torch.tensor(replicas["gradient_scale"].to_numpy())),
+        "gradient_norm": Statistic(gradient / torch.tensor(replicas["gradient_scale"].to_numpy()).to(gradient)),
         "stability_limit": Statistic(2 / torch.tensor(replicas["step_size"].to_numpy())),
     }
 
@@ -244,7 +252,7 @@ def _sample_paths(stack: Stack, inputs: Tensor) -> dict[str, Tensor]:
     matrices = [mask * weight for mask, weight in zip(masks, weights, strict=False)] + weights[-1:]
     path: PathStatistics = follow(matrices, direction, image, gain)
     norms = [top_singular_triplets(jacobians).singular_values.reshape(gain.shape) for jacobians in partial]
-    powers = torch.arange(1, stack.depth) / stack.depth
+    powers = torch.arange(1, stack.depth, device=gain.device) / stack.depth
     return {
         "path_gain": path.gain,
         "path_residual": path.residual[..., 1:],

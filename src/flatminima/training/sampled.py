@@ -41,10 +41,11 @@ class Batches:
     def draw(self) -> tuple[Tensor, Tensor]:
         """Inputs and targets of the next step, shapes (seeds, batch, d_x) and (seeds, batch, d_y)."""
         rows = torch.stack([self._next_rows(seed) for seed in range(len(self._generators))])
+        rows = rows.to(self._problem.inputs.device)
         inputs, targets = self._problem.inputs[rows], self._problem.targets[rows]
         if self._problem.fresh_noise is not None:
             noise = [torch.randn(inputs.shape[1:], generator=g, dtype=inputs.dtype) for g in self._generators]
-            inputs = inputs + self._problem.fresh_noise * torch.stack(noise)
+            inputs = inputs + self._problem.fresh_noise * torch.stack(noise).to(inputs.device)
         return inputs, targets
 
     def _next_rows(self, seed: int) -> Tensor:
@@ -151,8 +152,8 @@ def stochastic_descent(
     descent = PerReplicaOptimiser(optimiser, parameters, step_sizes)
     batches = Batches(problem, batch_size, generators)
     copies = stack.replicas // len(generators)
-    diverged = torch.zeros(stack.replicas, dtype=torch.bool)
-    stopped_at = torch.full((stack.replicas,), steps)
+    diverged = torch.zeros_like(step_sizes, dtype=torch.bool)
+    stopped_at = torch.full_like(step_sizes, steps, dtype=torch.int64)
     first_loss = first_norm = torch.empty(0)
     wanted = set(snapshot_steps(snapshots, steps))
     kept: list[Snapshot] = []
