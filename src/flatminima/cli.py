@@ -15,11 +15,13 @@ from flatminima.config import Config, StudySettings, load
 from flatminima.errors import UserError
 from flatminima.provenance.files import atomic_path
 from flatminima.provenance.parts import numbered
+from flatminima.settings.device import DeviceName
 from flatminima.settings.parsing import nearest, parse
 from flatminima.settings.perceptron import Enumeration, ReplicaTheory, SolverName, SolverRuns
 from flatminima.settings.rescaling import Convolutional, Demonstrations, Orbits
 from flatminima.settings.theory import Attack, Convergence, Minima
 from flatminima.settings.training import DataSettings, Experiment, Measure
+from flatminima.settings.variations import Variations
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -38,6 +40,7 @@ Settings = Annotated[str, typer.Option(help="The stage's part of config.yaml, as
 Input = Annotated[Path, typer.Option(help="File to read.")]
 Output = Annotated[Path, typer.Option(help="File to write.")]
 Inputs = Annotated[list[Path], typer.Argument(help="Files to read; `part{0..9}` stands for ten.")]
+Device = Annotated[DeviceName, typer.Option(help="Where to compute; auto: on a GPU if there is one.")]
 
 
 @app.command()
@@ -89,9 +92,11 @@ def train(
     networks: Output,
     history: Output,
     part: Annotated[int, typer.Option(help="Number of the job, for an experiment with `seeds_per_job`.")] = 0,
+    device: Device = "auto",
 ) -> None:
     """Train replicas of one experiment at one depth: all, or those of one part of the seeds."""
     from flatminima.data.storage import load_moments, load_samples
+    from flatminima.networks.device import resolve
     from flatminima.networks.storage import save
     from flatminima.training.job import train as train_shape
 
@@ -108,6 +113,7 @@ def train(
         load_moments(moments),
         critical_step=2 / least[str(depth)]["minimal_sharpness"],
         part=part,
+        device=resolve(device),
     )
     _write_table(history, losses)
     save(trained, networks)
@@ -122,19 +128,21 @@ def measure(
     measures: Output,
     overlaps: Output,
     unbalance: Annotated[float | None, typer.Option(help="Log-scale of the control's rescaling.")] = None,
+    device: Device = "auto",
 ) -> None:
     """Sharpness, balance and coupling of every replica of a file, and of its unbalanced control."""
     import pandas as pd
 
     from flatminima.data.storage import load_moments, load_samples
     from flatminima.minima.measure import measure as measure_networks
+    from flatminima.networks.device import resolve
     from flatminima.networks.storage import load as load_networks
     from flatminima.networks.storage import unbalanced
 
     _flush_denormals()
     trained = load_networks(networks)
     controls = [] if unbalance is None else [unbalanced(trained, unbalance)]
-    problem = load_samples(samples), load_moments(moments), parse(Measure, _json(settings), "measure")
+    problem = load_samples(samples), load_moments(moments), parse(Measure, _json(settings), "measure"), resolve(device)
     results = zip(*(measure_networks(stack, *problem) for stack in [trained, *controls]), strict=True)
     for tables, path in zip(results, (measures, overlaps), strict=True):
         _write_table(path, pd.concat(tables, ignore_index=True))
@@ -299,11 +307,12 @@ def figure(
     measures: Input,
     output: Output,
     details: Annotated[Path | None, typer.Option(help="The study's other table: overlaps, or curves.")] = None,
+    without: Annotated[list[str] | None, typer.Option(help="Experiment to leave out.")] = None,
 ) -> None:
     """Draw one figure as svg, pdf and png, with the csv of what it shows; `output` has no suffix."""
     from flatminima.figures.render import render
 
-    render(name, measures, details, output)
+    render(name, measures, details, output, without or [])
 
 
 @app.command()
@@ -317,6 +326,16 @@ def table(
     from flatminima.figures.tables import render_table
 
     render_table(name, measures, output, details)
+
+
+@app.command()
+def sensitivity(settings: Settings, ledger: Input, measures: Input, output: Output) -> None:
+    """Write the table of a study's variations, judged as their baselines are, as csv, html and tex."""
+    from flatminima.claims.ledger import load_ledger
+    from flatminima.figures.sensitivity import render_sensitivity
+
+    varied = parse(Variations, {"variations": _json(settings)}, "--settings").variations
+    render_sensitivity(measures, load_ledger(ledger), varied, output)
 
 
 @app.command()

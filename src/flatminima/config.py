@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 
 from flatminima.errors import UserError
 from flatminima.settings.base import Name, Strict
+from flatminima.settings.device import DeviceName
 from flatminima.settings.parsing import nearest, parse
 from flatminima.settings.perceptron import PerceptronStudy
 from flatminima.settings.rescaling import RescalingStudy, Source
@@ -29,6 +30,9 @@ class Config(Strict):
     """The whole of config.yaml."""
 
     data_root: str = Field(description="Folder that holds, or will receive, downloaded data sets.")
+    device: DeviceName = Field(
+        default="auto", description="Where networks are trained and measured; auto: on a GPU if there is one."
+    )
     embedded: list[Name] = Field(description="Studies of the default run: those that need no download.")
     studies: dict[Name, Study]
 

@@ -30,7 +30,7 @@ from report_pages import (
 )
 
 from flatminima.errors import UserError
-from flatminima.figures import render, tables
+from flatminima.figures import render, sensitivity, tables
 from flatminima.provenance.environment import environment
 from flatminima.report import page
 from flatminima.report.captions import FIGURES, TABLES, figure_caption, table_caption
@@ -302,7 +302,7 @@ def test_captions_are_found_by_prefix_or_made_from_the_name():
 
 def test_every_figure_and_table_has_a_caption():
     assert set(FIGURES) == set(render.FIGURES)
-    assert set(TABLES) == set(tables.TABLES)
+    assert set(TABLES) == {*tables.TABLES, sensitivity.NAME}
     assert all(len(caption.text) > 40 and len(caption.alternative) > 40 for caption in FIGURES.values())
 
 

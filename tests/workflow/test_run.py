@@ -31,7 +31,7 @@ PERCEPTRON_FIGURES = [
 ]  # fmt: skip
 CLAIMS["rescaling"] = ["D1", "D2", "D3", "D4", "D5", "D6", "D7", "B1"]
 CLAIMS["perceptron"] = ["P1", "P2", "P3", "P4", "P5", "P6", "P7"]
-SHOWN = {"digits": ([*FIGURES, "sharpness-labels"], TABLES), "patches": (FIGURES, TABLES)}
+SHOWN = {"digits": ([*FIGURES, "sharpness-labels"], [*TABLES, "sensitivity"]), "patches": (FIGURES, TABLES)}
 SHOWN["theory"] = (THEORY_FIGURES, ["falsification", "constructed", "convergence"])
 SHOWN["rescaling"] = (RESCALING_FIGURES, ["orbits", "theorems"])
 SHOWN["perceptron"] = (PERCEPTRON_FIGURES, ["thresholds", "solvers", "agreement"])
@@ -204,7 +204,7 @@ def test_a_dry_run_from_nothing_plans_all_and_writes_nothing(project):
     assert {rule for rule, _ in planned} == {
         "data", "bound", "train", "measure", "crosscheck", "attack", "construct", "converge",
         "convolve", "orbit", "linear_orbit", "rescale", "volume", "replica", "enumerate", "solve",
-        "collect", "figure", "table", "claims", "report", "manifest",
+        "collect", "figure", "table", "sensitivity", "claims", "report", "manifest",
     }  # fmt: skip
     networks = sum("/networks/" in file for study in STUDIES for file in outputs(study)["train"])
     assert sum(rule == "train" for rule, _ in planned) == networks

@@ -16,6 +16,7 @@ import pytest
 from project import JOB, Project
 
 ALWAYS = {"collect", "figure", "table", "claims", "report", "manifest"}
+DIGITS = {*ALWAYS, "sensitivity"}
 STUDIES = ["digits", "patches", "theory", "rescaling", "perceptron"]
 
 
@@ -124,10 +125,10 @@ def test_a_new_module_and_a_file_beside_the_package_run_nothing(restored):
     ("keys", "value", "rules"),
     [
         ("digits.title", "Other", {"report", "manifest"}),
-        ("digits.measure.tolerance.value", 0.02, {"measure", *ALWAYS}),
-        ("digits.measure.tolerance.source", "derived", {"measure", *ALWAYS}),
-        ("digits.experiments.linear.seeds.value", 1, {"train", "measure", "crosscheck", *ALWAYS}),
-        ("digits.experiments.relu.unbalance.value", 2.0, {"train", "measure", "crosscheck", *ALWAYS}),
+        ("digits.measure.tolerance.value", 0.02, {"measure", *DIGITS}),
+        ("digits.measure.tolerance.source", "derived", {"measure", *DIGITS}),
+        ("digits.experiments.linear.seeds.value", 1, {"train", "measure", "crosscheck", *DIGITS}),
+        ("digits.experiments.residual.unbalance.value", 2.0, {"train", "measure", "crosscheck", *DIGITS}),
         ("patches.dataset.holdout.value", 0.3, {"data", "bound", "train", "measure", "crosscheck", *ALWAYS}),
         ("patches.tasks.noisy.noise.value", 0.6, {"data", "bound", "train", "measure", "crosscheck", *ALWAYS}),
         ("theory.attack.attempts.value", 9, {"attack", *ALWAYS}),
@@ -157,5 +158,5 @@ def test_what_no_result_depends_on(restored, keys):
     restored.configure(*keys, value=value)
     rules = {rule for rule, _ in restored.planned()}
     rescaled = {"convolve", "orbit", "linear_orbit", "rescale"}
-    trained = {"data", "bound", "train", "measure", "crosscheck", *rescaled, *ALWAYS}
+    trained = {"data", "bound", "train", "measure", "crosscheck", *rescaled, *DIGITS}
     assert rules == (trained if keys == ("data_root",) else set())

@@ -135,14 +135,16 @@ def depths(name, task):
 
 
 def figures(name):
-    """All figures of a study; the one of training needs snapshots."""
+    """All figures of a study; the one of training needs snapshots, and variations have none."""
     values = CONFIG.studies[name]
     if values.kind == "rescaling":
         return rescaling_figures(values)
     if values.kind != "training":
         return {"theory": THEORY_FIGURES, "perceptron": PERCEPTRON_FIGURES}[values.kind]
-    kept = any(run.snapshots.value for run in values.experiments.values())
-    every = [f"sharpness-{task}" for task in values.tasks] + TRAINING_FIGURES
+    shown = [run for run in values.experiments.values() if run.baseline is None]
+    kept = any(run.snapshots.value for run in shown)
+    tasks = {run.task for run in shown}
+    every = [f"sharpness-{task}" for task in values.tasks if task in tasks] + TRAINING_FIGURES
     return [figure for figure in every if kept or figure != "training"]
 
 
@@ -151,6 +153,17 @@ def rescaling_figures(values):
     overview = ["rescaling-overview"] if values.source.linear and values.demonstrations.show("two_layers") else []
     shown = [figure for figure, name in RESCALING_FIGURES.items() if values.demonstrations.show(name)]
     return [*overview, *shown, "orbits"]
+
+
+def tables(name):
+    """All tables of a study; that of sensitivity needs variations."""
+    return TABLES[CONFIG.studies[name].kind] + (["sensitivity"] if variations(name) else [])
+
+
+def variations(name):
+    """The experiments of a study that change one choice of another."""
+    values = CONFIG.studies[name]
+    return values.variations() if values.kind == "training" else []
 
 
 def parts(name, table):
@@ -167,20 +180,21 @@ def parts(name, table):
         every += ["volume"] * values.demonstrations.show("volume")
         orbits = [f"orbit-{shape}" for shape in [*rescaled_shapes(name), *(["linear"] if values.source.linear else [])]]
         return every + orbits if table == "measures" else every
-    used = sorted({run.task for run in values.experiments.values()})
+    used = sorted({run.task for run in values.experiments.values() if run.baseline is None})
     checks = [f"crosscheck-{task}" for task in used] if table == "measures" else []
     return [*shapes(name), *checks]
 
 
-def tables(wildcards):
+def table_parts(wildcards):
     """The files of all parts of a table."""
     names = parts(wildcards.study, wildcards.table)
     return [f"results/{wildcards.study}/{wildcards.table}/{name}.parquet" for name in names]
 
 
 def checked(wildcards):
-    """A network file of every experiment on a task: of the least depth, and of the first seeds."""
-    runs = {run: values for run, values in study(wildcards).experiments.items() if values.task == wildcards.task}
+    """A network file of every experiment on a task, variations apart: of the least depth, and of the first seeds."""
+    every = study(wildcards).experiments.items()
+    runs = {run: values for run, values in every if values.task == wildcards.task and values.baseline is None}
     least = [shape(wildcards.study, run, min(values.depths.value)) for run, values in runs.items()]
     return [f"results/{wildcards.study}/networks/{numbered(name)[0]}.safetensors" for name in least]
 
@@ -253,7 +267,7 @@ def stage(kind, names):
         "train": networks,
         "measure": lambda name: [f"{table}.parquet" for table in ["measures", *DETAILS[CONFIG.studies[name].kind]]],
         "figures": lambda name: [f"figures/{figure}.svg" for figure in figures(name)],
-        "tables": lambda name: [f"tables/{table}.html" for table in TABLES[CONFIG.studies[name].kind]],
+        "tables": lambda name: [f"tables/{table}.html" for table in tables(name)],
         "claims": lambda name: ["claims.json"],
         "report": lambda name: ["report/index.html"],
         "manifest": lambda name: ["manifest.json"],

@@ -13,6 +13,7 @@ rule figure:
         multiext("results/{study}/figures/{name}", ".pdf", ".png", ".csv"),
     params:
         details=lambda w, input: [f"--details={path}" for path in input.details],
+        without=lambda w: [f"--without={variation.experiment}" for variation in variations(w.study)],
         prefix="results/{study}/figures/{name}",
         code=lambda w: code_digest(figure_module(w.name), "flatminima.figures.files"),
     log:
@@ -28,7 +29,7 @@ rule figure:
     shell:
         r"""
         flatminima figure \
-            --measures {input.measures:q} {params.details:q} \
+            --measures {input.measures:q} {params.details:q} {params.without:q} \
             --output {params.prefix:q} \
             {wildcards.name:q} 2>&1 | tee {log:q} >&2
         """
@@ -67,4 +68,41 @@ rule table:
             --measures {input.measures:q} {params.details:q} \
             --output {params.prefix:q} \
             {wildcards.name:q} 2>&1 | tee {log:q} >&2
+        """
+
+
+rule sensitivity:
+    """The table of verdicts on experiments that change one choice of another."""
+    input:
+        ledger="workflow/claims.yaml",
+        measures="results/{study}/measures.parquet",
+    output:
+        report(
+            "results/{study}/tables/{name}.html",
+            caption="../report/table.rst",
+            category="{study}",
+            subcategory="tables",
+        ),
+        multiext("results/{study}/tables/{name}", ".csv", ".tex"),
+    params:
+        settings=lambda w: json.dumps([variation.model_dump() for variation in variations(w.study)]),
+        prefix="results/{study}/tables/{name}",
+        code=code_digest("flatminima.figures.sensitivity"),
+    log:
+        "logs/{study}/tables/{name}.log",
+    benchmark:
+        "logs/{study}/tables/{name}.tsv"
+    wildcard_constraints:
+        name="sensitivity",
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=10,
+    shell:
+        r"""
+        flatminima sensitivity \
+            --settings {params.settings:q} \
+            --ledger {input.ledger:q} \
+            --measures {input.measures:q} \
+            --output {params.prefix:q} 2>&1 | tee {log:q} >&2
         """

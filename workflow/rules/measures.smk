@@ -29,12 +29,13 @@ rule measure:
             --settings {params.settings:q} {params.unbalance} \
             --measures {output.measures:q} \
             --overlaps {output.overlaps:q} \
+            --device {CONFIG.device} \
             {input.networks:q} 2>&1 | tee {log:q} >&2
         """
 
 
 rule crosscheck:
-    """Sharpness of one network of every experiment on a task, by other libraries."""
+    """Sharpness of one network of every experiment on a task, variations apart, by other libraries."""
     input:
         networks=checked,
         samples="results/{study}/data/{task}.safetensors",
@@ -67,11 +68,11 @@ rule crosscheck:
 rule collect:
     """One tidy table of all parts of a study."""
     input:
-        files_of(tables),
+        files_of(table_parts),
     output:
         "results/{study}/{table}.parquet",
     params:
-        tables=tables,
+        tables=table_parts,
         code=code_digest("flatminima.provenance.tables"),
     log:
         "logs/{study}/collect/{table}.log",

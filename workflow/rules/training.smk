@@ -8,7 +8,7 @@ rule train:
         networks="results/{study}/networks/{experiment}-depth{depth}{part}.safetensors",
         history="results/{study}/histories/{experiment}-depth{depth}{part}.parquet",
     params:
-        settings=lambda w: settings(experiment(w)),
+        settings=lambda w: experiment(w).model_dump_json(exclude={"baseline"}),
         part=lambda w: w.part.replace("-part", "--part="),
         code=code_digest("flatminima.training.job", "flatminima.networks.storage"),
     log:
@@ -29,5 +29,6 @@ rule train:
             --bounds {input.bounds:q} \
             --networks {output.networks:q} \
             --history {output.history:q} \
+            --device {CONFIG.device} \
             {wildcards.experiment:q} {wildcards.depth} 2>&1 | tee {log:q} >&2
         """

@@ -13,16 +13,20 @@ from flatminima.audit.differences import difference
 from flatminima.audit.level import Level, same_machine
 from flatminima.claims.ledger import Ledger, load_ledger
 from flatminima.claims.verdicts import judge
-from flatminima.config import StudySettings
+from flatminima.config import AnyStudy, StudySettings
 from flatminima.errors import UserError
 from flatminima.figures import files
 from flatminima.figures.render import drawn
+from flatminima.figures.sensitivity import NAME as SENSITIVITY
+from flatminima.figures.sensitivity import render_sensitivity
 from flatminima.figures.tables import render_table
 from flatminima.provenance.manifest import Manifest
 from flatminima.provenance.parts import numbered
 from flatminima.provenance.tables import join_tables, read_table
 from flatminima.report.page import write_report
 from flatminima.settings.parsing import parse
+from flatminima.settings.training import TrainingStudy
+from flatminima.settings.variations import Variation
 
 DETAILS = ("overlaps.parquet", "curves.parquet")
 PAGE = PurePosixPath("report/index.html")
@@ -49,8 +53,8 @@ def check_derivation(folder: Path, manifest: Manifest, ledger: Path) -> Level:
     findings: list[str] = []
     compared = 0
     with tempfile.TemporaryDirectory() as scratch:
-        anew = _Anew(folder, Path(scratch), manifest.study, load_ledger(ledger))
-        for names, make in anew.recipes(manifest, exact):
+        anew = _Anew(folder, Path(scratch), manifest, load_ledger(ledger))
+        for names, make in anew.recipes(exact):
             compared += len(names)
             try:
                 make()
@@ -70,18 +74,21 @@ class _Anew:
 
     folder: Path
     scratch: Path
-    study: str
+    manifest: Manifest
     ledger: Ledger
 
-    def recipes(self, manifest: Manifest, exact: bool) -> Iterator[tuple[Sequence[PurePosixPath], Callable[[], None]]]:
+    def recipes(self, exact: bool) -> Iterator[tuple[Sequence[PurePosixPath], Callable[[], None]]]:
         """Files that are made together, and how; pictures only where bytes must be equal."""
+        manifest = self.manifest
         commands = {manifest.relative(output): output.command for output in manifest.present()}
         together = defaultdict(list)
         for name in sorted(commands):
             if exact or name.suffix in DATA:
                 together[name.with_suffix("")].append(name)
         for stem, names in together.items():
-            if stem.parts[0] == "tables":
+            if stem == PurePosixPath("tables", SENSITIVITY):
+                yield names, self.sensitivity
+            elif stem.parts[0] == "tables":
                 yield names, partial(self.table, stem.name)
             elif stem.parts[0] == "figures":
                 yield names, partial(self.figure, stem.name, pictures=any(name.suffix not in DATA for name in names))
@@ -90,22 +97,41 @@ class _Anew:
             elif (parts := _parts(stem, manifest, commands[names[0]])) and parts.keys() <= commands.keys():
                 yield names, partial(self.collected, stem.name, list(parts))
         if exact and PAGE in commands:
-            yield [PAGE], partial(self.page, manifest, commands[PAGE])
+            yield [PAGE], partial(self.page, commands[PAGE])
 
     @property
     def details(self) -> Path | None:
         """The study's other table, where it has one."""
         return next((self.folder / name for name in DETAILS if (self.folder / name).exists()), None)
 
+    @property
+    def settings(self) -> AnyStudy:
+        """The study's section of the configuration, as the manifest has it."""
+        return parse(StudySettings, {"study": self.manifest.settings}, "settings of the manifest").study
+
+    @property
+    def variations(self) -> list[Variation]:
+        """The study's variations; only trained networks have any."""
+        settings = self.settings
+        return settings.variations() if isinstance(settings, TrainingStudy) else []
+
     def claims(self) -> None:
-        values = {"study": self.study, "claims": judge(self.ledger, read_table(self.folder / "measures.parquet"))}
+        values = {
+            "study": self.manifest.study,
+            "claims": judge(self.ledger, read_table(self.folder / "measures.parquet")),
+        }
         (self.scratch / "claims.json").write_text(json.dumps(values, indent=1, allow_nan=False) + "\n")
 
     def table(self, name: str) -> None:
         render_table(name, self.folder / "measures.parquet", self.scratch / "tables" / name, self.details)
 
+    def sensitivity(self) -> None:
+        output = self.scratch / "tables" / SENSITIVITY
+        render_sensitivity(self.folder / "measures.parquet", self.ledger, self.variations, output)
+
     def figure(self, name: str, pictures: bool) -> None:
-        figure, plotted = drawn(name, self.folder / "measures.parquet", self.details)
+        without = [variation.experiment for variation in self.variations]
+        figure, plotted = drawn(name, self.folder / "measures.parquet", self.details, without)
         output = self.scratch / "figures" / name
         if pictures:
             files.save(figure, plotted, output)
@@ -115,17 +141,16 @@ class _Anew:
     def collected(self, name: str, parts: Sequence[PurePosixPath]) -> None:
         join_tables([self.folder / part for part in parts], self.scratch / f"{name}.parquet")
 
-    def page(self, manifest: Manifest, command: Sequence[str]) -> None:
+    def page(self, command: Sequence[str]) -> None:
         """The report, from claims, figures and tables that were made anew before, in the order of its command."""
 
         def shown(option: str) -> list[Path]:
             words = [word.removeprefix(option) for word in command if word.startswith(option)]
-            return [self.scratch / PurePosixPath(word).relative_to(manifest.prefix) for word in words]
+            return [self.scratch / PurePosixPath(word).relative_to(self.manifest.prefix) for word in words]
 
-        settings = parse(StudySettings, {"study": manifest.settings}, "settings of the manifest").study
         shutil.copyfile(self.folder / "measures.parquet", self.scratch / "measures.parquet")
         claims, figures, tables = self.scratch / "claims.json", shown("--figure="), shown("--table=")
-        write_report(self.study, settings, claims, figures, tables, self.scratch / PAGE)
+        write_report(self.manifest.study, self.settings, claims, figures, tables, self.scratch / PAGE)
 
 
 def _parts(stem: PurePosixPath, manifest: Manifest, command: Sequence[str]) -> dict[PurePosixPath, None]:

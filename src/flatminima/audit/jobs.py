@@ -17,6 +17,7 @@ class Job:
 
     Attributes:
         repeatable: whether it can run again without a download.
+        device: where it computed, if its log says so: cpu, or the name of a GPU.
     """
 
     rule: str
@@ -25,6 +26,7 @@ class Job:
     outputs: tuple[str, ...]
     threads: int
     repeatable: bool
+    device: str | None = None
 
 
 def recorded_jobs(manifest: Manifest) -> list[Job]:
@@ -42,6 +44,7 @@ def recorded_jobs(manifest: Manifest) -> list[Job]:
             outputs=tuple(output.path for output in outputs),
             repeatable=first.rule != "data" or manifest.settings.get("dataset", {}).get("name") in BUNDLED,
             threads=(first.path in expenses and expenses[first.path].threads) or 1,
+            device=expenses[first.path].device if first.path in expenses else None,
         )
         for outputs in together.values()
         for first in outputs[:1]

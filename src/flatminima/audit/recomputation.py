@@ -20,6 +20,8 @@ from flatminima.errors import UserError
 from flatminima.provenance.manifest import Manifest, inside, sha256
 from flatminima.provenance.tables import read_table
 
+CPU = "cpu"
+ELSEWHERE = "another machine than the manifest's, or a GPU"
 QUESTION = "Do jobs drawn at random, run again, make the same files?"
 
 
@@ -27,7 +29,7 @@ def check_recomputation(folder: Path, manifest: Manifest, root: Path, sample: in
     """Run some jobs again in a scratch folder: those that train or construct networks, and measure what they made.
 
     Inputs that are not kept are made again too, from their own jobs. On the machine of the manifest all files must
-    be equal byte by byte; elsewhere the measures must agree within TOLERANCE.
+    be equal byte by byte, those that a GPU made apart; elsewhere the measures must agree within TOLERANCE.
 
     Args:
         folder: the study's results; studies that it reads from lie beside it.
@@ -93,7 +95,7 @@ class _Workshop:
         self._execute(job)
         self.made.update(job.outputs)
         for path in job.outputs:
-            self.findings += self._compare(path)
+            self.findings += self._compare(path, exact=same_machine(self.manifest) and job.device in (None, CPU))
 
     def _provide(self, path: str) -> None:
         if not inside(path, ""):
@@ -139,23 +141,23 @@ class _Workshop:
         if run.returncode:
             raise UserError(f"{' '.join(job.command[:2])} ended with {run.returncode}: {run.stderr.strip()[-300:]}")
 
-    def _compare(self, path: str) -> Iterator[str]:
+    def _compare(self, path: str, exact: bool) -> Iterator[str]:
         made = self.scratch / path
         if not made.is_file():
             yield f"{path}: was not made again"
         elif sha256(made) == self.recorded[path]:
             return
-        elif same_machine(self.manifest):
+        elif exact:
             yield f"{path}: other bytes when made again"
         elif path.startswith(f"{self.manifest.prefix}measures/"):
             yield from self._compare_measures(path)
         else:
-            self.notes.append(f"{path}: other bytes on this machine, which is not the manifest's")
+            self.notes.append(f"{path}: other bytes on {ELSEWHERE}")
 
     def _compare_measures(self, path: str) -> Iterator[str]:
         again = read_table(self.scratch / path)
         kept = read_table(self.folder / "measures.parquet")
         differing = compare_tables(of_interest(kept, again), again, TOLERANCE).query("different + missing > 0")
-        self.notes.append(f"{path}: other bytes on another machine; measures compared within {TOLERANCE:g}")
+        self.notes.append(f"{path}: other bytes on {ELSEWHERE}; measures compared within {TOLERANCE:g}")
         for row in differing.itertuples():
             yield f"{path}: {row.experiment} {row.statistic}: differs by up to {row.largest:.2g} when measured again"

@@ -32,6 +32,10 @@ class Stacked(Protocol):
     def shape(self) -> tuple[int, int]:
         """(replicas, size)."""
 
+    @property
+    def device(self) -> torch.device:
+        """Where products are computed."""
+
     def matvec(self, vector: Tensor) -> Tensor:
         """Products, shape (replicas, size)."""
 
@@ -126,10 +130,10 @@ class _Single:
 class _Many:
     """A stack of operators that takes blocks of vectors."""
 
-    dtype, device = torch.float64, torch.device("cpu")
+    dtype = torch.float64
 
     def __init__(self, operator: Stacked) -> None:
-        self.shape = operator.shape
+        self.shape, self.device = operator.shape, operator.device
         self._operator = operator
 
     def images(self, block: Tensor) -> Tensor:
@@ -145,7 +149,8 @@ def _solve(operator: Blocks, rough: Blocks | None, goal: Goal, seed: int, near: 
         return goal.chosen(_diagonalised(operator, goal))
     generator = torch.Generator().manual_seed(seed)
     columns = BLOCK if near is None else 1
-    start = torch.randn(columns, size, generator=generator, dtype=torch.float64).expand(operator.shape[0], -1, -1)
+    start = torch.randn(columns, size, generator=generator, dtype=torch.float64).to(operator.device)
+    start = start.expand(operator.shape[0], -1, -1)
     if near is not None:
         start = torch.cat([near, start], 1)
         return goal.chosen(_search(operator, start, 1, goal, generator).pairs(goal.wanted))

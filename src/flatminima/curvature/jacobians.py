@@ -18,6 +18,7 @@ class SampleJacobians:
 
     Attributes:
         shape: (samples, d_out, d_in).
+        device: of inputs and outputs.
     """
 
     def __init__(self, inputs: Tensor, outputs: Tensor, batch: int = 1) -> None:
@@ -30,6 +31,7 @@ class SampleJacobians:
         """
         samples = inputs.shape[:batch].numel()
         self.shape = samples, outputs.numel() // samples, inputs.numel() // samples
+        self.device = inputs.device
         self._inputs, self._outputs = inputs, outputs
         self._cotangent = torch.zeros_like(outputs, requires_grad=True)
         self._pullback = self._pull(self._cotangent, create_graph=True)
@@ -184,7 +186,7 @@ class _Gram:
     def __init__(self, jacobians: SampleJacobians) -> None:
         samples, rows, columns = jacobians.shape
         self.wide = rows < columns
-        self.shape = samples, min(rows, columns)
+        self.shape, self.device = (samples, min(rows, columns)), jacobians.device
         self.there, self.back = jacobians.matvec, jacobians.rmatvec
         if self.wide:
             self.there, self.back = self.back, self.there

@@ -216,6 +216,11 @@ class StackedHessian:
         """(replicas, size)."""
         return len(self._parameters[0]), sum(p[0].numel() for p in self._parameters)
 
+    @property
+    def device(self) -> torch.device:
+        """That of the parameters."""
+        return self._parameters[0].device
+
     def gradient(self) -> Tensor:
         """Gradients of the losses, shape (replicas, size)."""
         gradients = [_grad(chunk(self._parameters).sum(), self._parameters) for chunk in self._chunks]

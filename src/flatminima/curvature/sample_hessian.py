@@ -58,6 +58,11 @@ class SampleHessian:
         """(replicas, size)."""
         return self._stack.replicas, sum(p[0].numel() for p in self._stack.parameters)
 
+    @property
+    def device(self) -> torch.device:
+        """Where products are computed."""
+        return self._stack.weights[0].device
+
     def loss(self) -> Tensor:
         """Losses, shape (replicas,)."""
         return self._loss_and_gradient()[0]

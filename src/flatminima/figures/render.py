@@ -1,14 +1,14 @@
 """From the measures of a study to the files of a figure."""
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pandas as pd
 from matplotlib.figure import Figure
 
 from flatminima.errors import EmptyFigureError, UserError
-from flatminima.figures import style
+from flatminima.figures import selection, style
 from flatminima.figures.alpha import alpha
 from flatminima.figures.any_inputs import any_inputs
 from flatminima.figures.attacks import attacks
@@ -88,7 +88,9 @@ FIGURES = TRAINING | THEORY | RESCALING | PERCEPTRON
 NO_DETAILS = pd.DataFrame(columns=["study", *REPLICA, "layer", "left", "right", "overlap"])
 
 
-def render(name: str, measures_path: Path, details_path: Path | None, output: Path) -> None:
+def render(
+    name: str, measures_path: Path, details_path: Path | None, output: Path, without: Sequence[str] = ()
+) -> None:
     """Draw a figure and write it as SVG, PDF and PNG, with what it shows as CSV.
 
     Where the study lacks what the figure shows, such as a network at a minimum, the figure says that and what to do.
@@ -98,15 +100,18 @@ def render(name: str, measures_path: Path, details_path: Path | None, output: Pa
         measures_path: measures.parquet of a study.
         details_path: overlaps.parquet or curves.parquet of the same study, where it has one.
         output: the files' path without suffix.
+        without: experiments that are left out, and their controls: the study's variations.
 
     Raises:
         UserError: if a table is missing or holds no network, or the figure or task is unknown.
     """
-    figure, plotted = drawn(name, measures_path, details_path)
+    figure, plotted = drawn(name, measures_path, details_path, without)
     save(figure, plotted, output)
 
 
-def drawn(name: str, measures_path: Path, details_path: Path | None) -> tuple[Figure, pd.DataFrame]:
+def drawn(
+    name: str, measures_path: Path, details_path: Path | None, without: Sequence[str] = ()
+) -> tuple[Figure, pd.DataFrame]:
     """What `render` writes: a figure and the table of what it shows, or a note of what is absent.
 
     Raises:
@@ -114,6 +119,7 @@ def drawn(name: str, measures_path: Path, details_path: Path | None) -> tuple[Fi
     """
     try:
         measures = read_table(measures_path)
+        measures = measures[~selection.without_control(measures).isin(without)]
         return draw(name, measures, read_table(details_path) if details_path else NO_DETAILS)
     except EmptyFigureError as absence:
         print(absence, file=sys.stderr)

@@ -76,10 +76,20 @@ HEADINGS = {
     "entropy": "Entropy",
     "standard_error": "Standard error",
     "theory": "Theory",
+    "choice": "Choice",
+    "before": "From",
+    "after": "To",
+    "depths": "Depths",
+    "step_sizes": "Configured steps",
+    "least_gain": "Least path gain",
+    "largest_gain": "Largest path gain",
+    "flips": "Flips",
     "difference": "Difference",
     "local_error": "Largest local error",
     "local_share": "Local errors within two standard errors",
 }
+VERDICT = "verdict_"
+"""Before the name of a claim, in columns with its verdict."""
 
 
 def save(name: str, table: pd.DataFrame, output: Path) -> None:
@@ -87,7 +97,8 @@ def save(name: str, table: pd.DataFrame, output: Path) -> None:
 
     Args:
         name: what the table is called.
-        table: its columns have names of HEADINGS, or such a name with _median, _low or _high.
+        table: its columns have names of HEADINGS, or such a name with _median, _low or _high, or begin with VERDICT;
+            others are left to the CSV.
         output: the files' path without suffix.
 
     Raises:
@@ -117,6 +128,8 @@ def readable(table: pd.DataFrame) -> pd.DataFrame:
             shown[HEADINGS[statistic]] = [_cell(*values) for values in zip(table[column], low, high, strict=True)]
         elif column in HEADINGS:
             shown[HEADINGS[column]] = table[column].map(_number)
+        elif column.startswith(VERDICT):
+            shown[column.removeprefix(VERDICT)] = table[column].map(_number)
     return shown
 
 

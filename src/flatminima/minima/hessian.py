@@ -46,6 +46,11 @@ class MinimumHessian:
         """(replicas, d_y d_x)."""
         return len(self.inputs[0]), self.outputs[0].shape[-1] * self.inputs[0].shape[-1]
 
+    @property
+    def device(self) -> torch.device:
+        """That of the layers."""
+        return self.inputs[0].device
+
     def matvec(self, vector: Tensor) -> Tensor:
         """The operator's products with maps flattened row by row, shape (replicas, d_y d_x)."""
         maps = vector.reshape(len(vector), self.outputs[0].shape[-1], self.inputs[0].shape[-1])
@@ -107,6 +112,11 @@ class MomentHessian:
     def shape(self) -> tuple[int, int]:
         """(replicas, size)."""
         return len(self._weights[0]), sum(weight[0].numel() for weight in self._weights)
+
+    @property
+    def device(self) -> torch.device:
+        """That of the weights."""
+        return self._weights[0].device
 
     def gradient(self) -> Tensor:
         """Gradients of the losses, shape (replicas, size)."""
@@ -208,7 +218,7 @@ def _pushed(images: Sequence[Tensor], before: Sequence[Tensor]) -> Tensor:
 def _after(weights: Sequence[Tensor]) -> list[Tensor]:
     """B_1 = W_m...W_2, ..., B_m = I."""
     last = weights[-1]
-    products = [torch.eye(last.shape[-2], dtype=last.dtype).expand(len(last), -1, -1)]
+    products = [torch.eye(last.shape[-2], dtype=last.dtype, device=last.device).expand(len(last), -1, -1)]
     for weight in reversed(weights[1:]):
         products.insert(0, products[0] @ weight)
     return products

@@ -74,6 +74,10 @@ class LinearProblems:
             largest_gain=torch.from_numpy(np.linalg.norm(end_to_end, 2, axis=(1, 2))),
         )
 
+    def to(self, device: torch.device) -> "LinearProblems":
+        """The same problems on a device."""
+        return self._map(lambda value: value.to(device))
+
     def select(self, index: Tensor) -> "LinearProblems":
         """The problems of an index, in its order and as often as they stand in it."""
         return self._map(lambda value: value[index])

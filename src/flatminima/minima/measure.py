@@ -21,11 +21,12 @@ from flatminima.minima.balance import band_upper
 from flatminima.minima.coupling import PathStatistics, follow, overlaps
 from flatminima.minima.hessian import MomentHessian
 from flatminima.minima.linear import LinearProblems, path_statistics, sharpness_statistics
-from flatminima.minima.tidy import QUANTILES, Statistic, Statistics, join, scatter, tidy
+from flatminima.minima.tidy import QUANTILES, Statistic, Statistics, cpu, join, scatter, tidy
 from flatminima.networks.stack import Stack
 from flatminima.networks.storage import Networks
 from flatminima.settings.training import Measure
 
+CPU = torch.device("cpu")
 OVERLAP_VECTORS = 12
 COLLAPSED = 0.99
 MEMORY = 2**30
@@ -38,17 +39,18 @@ StackHessian = SampleHessian | MomentHessian
 
 @dataclass(frozen=True)
 class Problem:
-    """What networks of one depth are measured against."""
+    """What networks of one depth are measured against, on one device."""
 
     samples: Samples
     moments: Moments
     depth: int
+    device: torch.device
 
     @cached_property
     def linear(self) -> LinearProblems:
         """The linear problem of this depth, and its flattest minimum."""
         moment = self.scale * self.moments.input_moment
-        return LinearProblems.of(self.moments.end_to_end_map()[None], moment[None], self.depth)
+        return LinearProblems.of(self.moments.end_to_end_map()[None], moment[None], self.depth).to(self.device)
 
     @property
     def scale(self) -> float:
@@ -59,25 +61,25 @@ class Problem:
     def scaled_moments(self) -> tuple[Tensor, Tensor]:
         """Sx and Syx times the factor of the loss."""
         moments = self.moments.input_moment, self.moments.cross_moment
-        first, second = (torch.from_numpy(self.scale * moment) for moment in moments)
+        first, second = (torch.from_numpy(self.scale * moment).to(self.device) for moment in moments)
         return first, second
 
     def jacobian_inputs(self, settings: Measure) -> Tensor:
         """Inputs whose Jacobians are taken, shape (samples, d_x)."""
-        return torch.from_numpy(self.samples.inputs[: settings.jacobian_samples.value])
+        return torch.from_numpy(self.samples.inputs[: settings.jacobian_samples.value]).to(self.device)
 
     def hessian(self, stack: Stack, every: int = 1, memory: int = 0) -> StackHessian:
         """From second moments where they are enough, else from every so many of the samples."""
         if not _on_samples(stack):
             return MomentHessian(stack.weights, *self.scaled_moments)
         x, y = (torch.from_numpy(array[::every]) for array in (self.samples.inputs, self.samples.targets))
-        return SampleHessian(stack, x, y, self.scale, memory)
+        return SampleHessian(stack, x.to(self.device), y.to(self.device), self.scale, memory)
 
     def training_loss(self, stack: Stack, hessian: StackHessian) -> Tensor:
         """Losses over what the Hessian is taken over, shape (replicas,)."""
         if isinstance(hessian, SampleHessian):
             return hessian.loss()
-        energy = torch.tensor(self.scale * self.moments.target_energy, dtype=torch.float64)
+        energy = torch.tensor(self.scale * self.moments.target_energy, dtype=torch.float64).to(self.device)
         return losses([moment_loss(stack, *self.scaled_moments, energy)], stack)
 
     def test_loss(self, stack: Stack) -> Tensor:
@@ -88,7 +90,11 @@ class Problem:
 
 
 def measure(
-    networks: Networks, samples: Samples, moments: Moments, settings: Measure
+    networks: Networks,
+    samples: Samples,
+    moments: Moments,
+    settings: Measure,
+    device: torch.device = CPU,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Measure every replica of a file of networks.
 
@@ -100,12 +106,14 @@ def measure(
         samples: their task's samples.
         moments: their task's second moments.
         settings: tolerances.
+        device: where to compute.
 
     Returns:
         The tidy measures and the overlaps of singular vectors of consecutive layers.
     """
     replicas = networks.replicas
-    problem = Problem(_chosen(samples, settings), moments, networks.stack.depth)
+    networks = replace(networks, stack=networks.stack.to(device))
+    problem = Problem(_chosen(samples, settings), moments, networks.stack.depth, device)
     diverged = _diverged(networks, problem, settings)
     alive = torch.from_numpy(np.flatnonzero(~diverged))
     statistics: Statistics = {"diverged": Statistic(torch.from_numpy(diverged.astype(float)))}
@@ -130,8 +138,8 @@ def _chosen(samples: Samples, settings: Measure) -> Samples:
 
 def _diverged(networks: Networks, problem: Problem, settings: Measure) -> NDArray[np.bool_]:
     replicas, stack = networks.replicas, networks.stack
-    finite = torch.stack([p.flatten(1).isfinite().all(1) for p in stack.parameters]).all(0).numpy()
-    loss = problem.training_loss(stack, problem.hessian(stack)).numpy()
+    finite = torch.stack([p.flatten(1).isfinite().all(1) for p in stack.parameters]).all(0).cpu().numpy()
+    loss = problem.training_loss(stack, problem.hessian(stack)).cpu().numpy()
     collapsed = ~(loss < COLLAPSED * problem.scale * problem.moments.target_energy) & replicas["final"].to_numpy()
     dead = _dead(stack, problem.jacobian_inputs(settings))
     result: NDArray[np.bool_] = replicas["diverged"].to_numpy() | ~finite | collapsed | dead
@@ -144,7 +152,7 @@ def _dead(stack: Stack, inputs: Tensor) -> NDArray[np.bool_]:
         return np.zeros(stack.replicas, dtype=bool)
     *hidden, _ = stack.layers(inputs.to(stack.weights[0]).unsqueeze(0))
     off = torch.stack([(h <= 0).all(2) for h in hidden])
-    result: NDArray[np.bool_] = off.any(0).all(1).numpy()
+    result: NDArray[np.bool_] = off.any(0).all(1).cpu().numpy()
     return result
 
 
@@ -162,7 +170,7 @@ def _measure_group(networks: Networks, group: Tensor, problem: Problem, settings
         statistics |= path_statistics(stack.weights, problem.linear.expand(stack.replicas))
     if stack.depth > 1:
         statistics["singular_overlap"] = Statistic(pairs.amax((2, 3)))
-    return statistics, pairs[..., :OVERLAP_VECTORS, :OVERLAP_VECTORS]
+    return cpu(statistics), pairs[..., :OVERLAP_VECTORS, :OVERLAP_VECTORS].cpu()
 
 
 def _whole(stack: Stack, replicas: pd.DataFrame, problem: Problem, hessian: StackHessian) -> Statistics:
@@ -175,7 +183,7 @@ def _whole(stack: Stack, replicas: pd.DataFrame, problem: Problem, hessian: Stac
         "loss": Statistic(loss),
         "test_loss": Statistic(problem.test_loss(stack)),
         "excess_loss": Statistic(excess),
-        "gradient_norm": Statistic(gradient / torch.tensor(replicas["gradient_scale"].to_numpy())),
+        "gradient_norm": Statistic(gradient / torch.tensor(replicas["gradient_scale"].to_numpy()).to(gradient)),
         "stability_limit": Statistic(2 / torch.tensor(replicas["step_size"].to_numpy())),
     }
 
@@ -247,7 +255,7 @@ def _sample_paths(stack: Stack, inputs: Tensor) -> dict[str, Tensor]:
     matrices = [mask * weight for mask, weight in zip(masks, weights, strict=False)] + weights[-1:]
     path: PathStatistics = follow(matrices, direction, image, gain)
     norms = [top_singular_triplets(jacobians).singular_values.reshape(gain.shape) for jacobians in partial]
-    powers = torch.arange(1, stack.depth) / stack.depth
+    powers = torch.arange(1, stack.depth, device=gain.device) / stack.depth
     return {
         "path_gain": path.gain,
         "path_residual": path.residual[..., 1:],

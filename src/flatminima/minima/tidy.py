@@ -51,6 +51,14 @@ def scatter(statistic: Statistic, alive: Tensor, replicas: int) -> Statistic:
     return Statistic(spread(statistic.value), None if statistic.error_bound is None else spread(statistic.error_bound))
 
 
+def cpu(statistics: Statistics) -> Statistics:
+    """The same statistics in the processor's memory."""
+    return {
+        name: Statistic(s.value.cpu(), None if s.error_bound is None else s.error_bound.cpu())
+        for name, s in statistics.items()
+    }
+
+
 def inner(name: str, values: Tensor) -> Statistics:
     """A statistic of the interfaces between layers; absent for a single layer."""
     return {name: Statistic(values)} if values.numel() else {}

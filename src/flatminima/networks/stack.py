@@ -46,6 +46,10 @@ class Stack:
         """The replicas picked by an index or a boolean mask."""
         return self.with_parameters([parameter[index] for parameter in self.parameters])
 
+    def to(self, device: torch.device) -> "Stack":
+        """The same networks on a device."""
+        return self.with_parameters([parameter.to(device) for parameter in self.parameters])
+
     def double(self) -> "Stack":
         """The same networks in float64."""
         return self.with_parameters([parameter.double() for parameter in self.parameters])

@@ -60,6 +60,7 @@ class Expense(_Record):
     seconds: float | None = Field(description="Wall clock.")
     peak_memory: float | None = Field(description="Largest resident memory of the job, in MB.")
     threads: int | None
+    device: str | None = Field(default=None, description="Where a job on networks computed: cpu, or the GPU's name.")
 
 
 class Circumstances(_Record):
@@ -233,4 +234,5 @@ def _expense(job: Job | None, root: Path) -> Expense:
         seconds=cost.seconds,
         peak_memory=cost.peak_memory,
         threads=cost.threads,
+        device=cost.device,
     )

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from flatminima.provenance.digest import code_digest
+from flatminima.settings.device import RECORD
 
 METADATA = Path(".snakemake/metadata")
 CODE = re.compile(r"code ([0-9a-f]{64}) of (.+)")
@@ -42,11 +43,12 @@ class Job:
 
 @dataclass(frozen=True)
 class Cost:
-    """Wall-clock seconds, largest resident memory in MB, and threads of a job."""
+    """Wall-clock seconds, largest resident memory in MB, threads, and device of a job."""
 
     seconds: float | None = None
     peak_memory: float | None = None
     threads: int | None = None
+    device: str | None = None
 
 
 def code_stamp(*modules: str, data: Sequence[str] = ()) -> str:
@@ -79,14 +81,17 @@ def read_jobs(root: Path, prefix: str) -> dict[str, Job]:
 
 
 def read_cost(root: Path, job: Job) -> Cost:
-    """What a job took, by its benchmark file; nothing where there is none."""
+    """What a job took, by its benchmark file, and the device that its log names; nothing where there is none."""
     path = root / Path(job.log or "").with_suffix(".tsv") if job.log else None
     if path is None or not path.is_file():
         return Cost()
+    log = path.with_suffix(".log")
+    lines = log.read_text(encoding="utf-8", errors="replace").splitlines() if log.is_file() else []
+    device = next((line.removeprefix(RECORD) for line in lines if line.startswith(RECORD)), None)
     with path.open(newline="") as file:
         row = next(csv.DictReader(file, delimiter="\t"), {})
     threads = _number(row.get("threads"))
-    return Cost(_number(row.get("s")), _number(row.get("max_rss")), None if threads is None else int(threads))
+    return Cost(_number(row.get("s")), _number(row.get("max_rss")), None if threads is None else int(threads), device)
 
 
 def _output(path: Path) -> str:

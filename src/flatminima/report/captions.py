@@ -170,6 +170,15 @@ TABLES = {
         "by PyHessian, power iteration in single precision. Differences are relative to ours. Linear networks are "
         "checked on samples with exactly the second moments that they are measured on.",
     ),
+    "sensitivity": Caption(
+        "Sensitivity of the verdicts to choices of protocol",
+        "One row for each experiment that repeats another with one choice changed, below that other one at the "
+        "same depths and step sizes: which choice; how many networks there are and how many of them diverged; of "
+        "the others the median and, in brackets, the 5 % and 95 % quantiles of sharpness relative to the least of "
+        "a linear network, of the path cosine at the worst interface, and of the least and the largest path gain "
+        "over layers; and the verdict of each claim by the same criteria. Flips are the claims whose verdict the "
+        "choice changes; the reasons are in the CSV file.",
+    ),
     "falsification": Caption(
         "Searches for violations of theory",
         "One row per statement and condition. Closest approach is left side over right side of the inequality, less "

@@ -6,6 +6,7 @@ from pydantic import Field, model_validator
 
 from flatminima.settings.base import Count, Depths, Name, NonNegativeFloat, PositiveFloat, Sourced, Strict
 from flatminima.settings.parsing import nearest
+from flatminima.settings.variations import Variation, vary
 
 DatasetName = Literal["digits", "patches", "mnist", "fashion_mnist", "cifar10"]
 Initialisation = Literal[
@@ -117,6 +118,9 @@ class Experiment(Strict):
         default=None,
         description="Also measure a control: the same functions with unbalanced layers (log-scale standard deviation).",
     )
+    baseline: Name | None = Field(
+        default=None, description="Experiment that this one repeats with one setting changed; they are compared."
+    )
 
     @model_validator(mode="after")
     def _fits_the_family(self) -> Self:
@@ -174,3 +178,24 @@ class TrainingStudy(Strict):
                     f"experiments.{name}.task is {experiment.task!r}: {nearest(experiment.task, self.tasks)}"
                 )
         return self
+
+    @model_validator(mode="after")
+    def _baselines_exist(self) -> Self:
+        own = [name for name, experiment in self.experiments.items() if experiment.baseline is None]
+        for name, experiment in self.experiments.items():
+            if experiment.baseline is not None and experiment.baseline not in own:
+                raise ValueError(
+                    f"experiments.{name}.baseline is {experiment.baseline!r}, expected an experiment without a "
+                    f"baseline: {nearest(experiment.baseline, own)}"
+                )
+        self.variations()
+        return self
+
+    def variations(self) -> list[Variation]:
+        """The experiments that have a baseline, with the choice that each of them changes.
+
+        Raises:
+            ValueError: if one changes nothing or more than one setting.
+        """
+        settings = {name: dict(run) | dict(self.tasks[run.task]) for name, run in self.experiments.items()}
+        return [vary(name, run.baseline, settings) for name, run in self.experiments.items() if run.baseline]

@@ -138,11 +138,11 @@ def gradient_descent(
     high_loss, first_norm = torch.maximum(loss, problem.target_energy), gradient_norm(gradient)
     result = [weight.clone() for weight in current]
     losses = loss.clone()
-    stopped_at = torch.full((replicas,), steps)
-    diverged = torch.zeros(replicas, dtype=torch.bool)
+    stopped_at = torch.full_like(loss, steps, dtype=torch.int64)
+    diverged = torch.zeros_like(loss, dtype=torch.bool)
     kept, history = [Snapshot(0, tuple(weights))] if snapshots else [], [(0, loss)]
     wanted = set(snapshot_steps(snapshots, steps))
-    active = torch.arange(replicas)
+    active = torch.arange(replicas, device=loss.device)
     rate = -step_sizes.view(-1, 1, 1)
     progress = Progress(job, steps)
     step = 0

@@ -16,6 +16,8 @@ from flatminima.training.descent import MomentProblem, gradient_descent, gradien
 from flatminima.training.run import Trained
 from flatminima.training.sampled import Plateau, SampleProblem, stochastic_descent
 
+CPU = torch.device("cpu")
+
 
 def train(
     study: str,
@@ -26,6 +28,7 @@ def train(
     moments: Moments,
     critical_step: float,
     part: int = 0,
+    device: torch.device = CPU,
 ) -> tuple[Networks, pd.DataFrame]:
     """Train replicas of a shape: all, or one part of the seeds; what a seed draws is the same in any division.
 
@@ -38,6 +41,7 @@ def train(
         moments: their second moments.
         critical_step: 2 / (minimal sharpness of the linear network of this depth).
         part: number of the job, where the experiment is divided into several.
+        device: where to train; the gradient flow, which scipy integrates, is computed on the processor.
 
     Returns:
         The networks, snapshots along training included, and the training history with columns
@@ -64,8 +68,10 @@ def train(
         rectified=experiment.family == "relu",
         bias=experiment.bias.value,
     )
-    stack = stack.select(torch.arange(len(seeds)).repeat_interleave(len(fractions)))
-    rates = torch.from_numpy(np.tile(step_sizes, len(seeds)))
+    place = CPU if experiment.optimiser.value == "gradient_flow" else device
+    stack = stack.select(torch.arange(len(seeds)).repeat_interleave(len(fractions))).to(place)
+    step_sizes = np.tile(step_sizes, len(seeds))
+    rates = torch.from_numpy(step_sizes).to(place)
     if experiment.optimiser.value in MOMENT_OPTIMISERS:
         trained = _on_moments(experiment, stack, moments, rates, critical_step, job)
     else:
@@ -74,7 +80,7 @@ def train(
     replicas = pd.DataFrame(
         {
             "seed": np.repeat(seeds, len(fractions)),
-            "step_size": rates.numpy(),
+            "step_size": step_sizes,
             "step_fraction": np.tile(fractions, len(seeds)),
         }
     )
@@ -105,9 +111,9 @@ def _on_moments(
     experiment: Experiment, stack: Stack, moments: Moments, rates: torch.Tensor, critical_step: float, job: str
 ) -> Trained:
     problem = MomentProblem(
-        torch.from_numpy(moments.loss_scale * moments.input_moment),
-        torch.from_numpy(moments.loss_scale * moments.cross_moment),
-        torch.tensor(moments.loss_scale * moments.target_energy, dtype=torch.float64),
+        torch.from_numpy(moments.loss_scale * moments.input_moment).to(rates.device),
+        torch.from_numpy(moments.loss_scale * moments.cross_moment).to(rates.device),
+        torch.tensor(moments.loss_scale * moments.target_energy, dtype=torch.float64).to(rates.device),
     )
     steps, snapshots = experiment.steps.value, experiment.snapshots.value
     if experiment.optimiser.value == "gradient_flow":
@@ -132,8 +138,8 @@ def _on_samples(
         raise UserError(f"{job}: batch_size is missing; {experiment.optimiser.value} needs it")
     fresh = samples.noise_draw == "fresh"
     problem = SampleProblem(
-        inputs=torch.from_numpy(samples.targets if fresh else samples.inputs),
-        targets=torch.from_numpy(samples.targets),
+        inputs=torch.from_numpy(samples.targets if fresh else samples.inputs).to(rates.device),
+        targets=torch.from_numpy(samples.targets).to(rates.device),
         scale=moments.loss_scale,
         fresh_noise=samples.noise if fresh else None,
     )
@@ -163,17 +169,19 @@ def _plateau(experiment: Experiment, problem: SampleProblem, moments: Moments) -
 def _with_snapshots(stack: Stack, trained: Trained, replicas: pd.DataFrame, labels: dict[str, str | int]) -> Networks:
     """Stack the final networks and the snapshots before them as further replicas."""
     final = replicas.assign(
-        step=trained.steps.numpy(),
+        step=trained.steps.cpu().numpy(),
         final=True,
-        diverged=trained.diverged.numpy(),
-        gradient_scale=trained.gradient_scale.numpy(),
+        diverged=trained.diverged.cpu().numpy(),
+        gradient_scale=trained.gradient_scale.cpu().numpy(),
     )
     along = [final.assign(step=shot.step, final=False) for shot in trained.snapshots]
     sets = [trained.parameters, *(shot.parameters for shot in trained.snapshots)]
-    parameters = [torch.cat(tensors) for tensors in zip(*sets, strict=True)]
+    parameters = [torch.cat(tensors).cpu() for tensors in zip(*sets, strict=True)]
     return Networks(stack.with_parameters(parameters), pd.concat([final, *along], ignore_index=True), labels)
 
 
 def _history(trained: Trained, replicas: pd.DataFrame) -> pd.DataFrame:
-    rows = [replicas[["seed", "step_fraction"]].assign(step=step, loss=loss.numpy()) for step, loss in trained.history]
+    rows = [
+        replicas[["seed", "step_fraction"]].assign(step=step, loss=loss.cpu().numpy()) for step, loss in trained.history
+    ]
     return pd.concat(rows, ignore_index=True)

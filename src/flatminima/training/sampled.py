@@ -41,10 +41,11 @@ class Batches:
     def draw(self) -> tuple[Tensor, Tensor]:
         """Inputs and targets of the next step, shapes (seeds, batch, d_x) and (seeds, batch, d_y)."""
         rows = torch.stack([self._next_rows(seed) for seed in range(len(self._generators))])
+        rows = rows.to(self._problem.inputs.device)
         inputs, targets = self._problem.inputs[rows], self._problem.targets[rows]
         if self._problem.fresh_noise is not None:
             noise = [torch.randn(inputs.shape[1:], generator=g, dtype=inputs.dtype) for g in self._generators]
-            inputs = inputs + self._problem.fresh_noise * torch.stack(noise)
+            inputs = inputs + self._problem.fresh_noise * torch.stack(noise).to(inputs.device)
         return inputs, targets
 
     def _next_rows(self, seed: int) -> Tensor:
@@ -188,11 +189,12 @@ def stochastic_descent(
     current, result = stack.with_parameters(_copy(stack.parameters)), _copy(stack.parameters)
     descent = PerReplicaOptimiser(optimiser, current.parameters, step_sizes)
     batches = Batches(problem, batch_size, generators)
-    seeds = torch.arange(replicas) // (replicas // len(generators))
-    diverged, active = torch.zeros(replicas, dtype=torch.bool), torch.arange(replicas)
-    stopped_at = torch.full((replicas,), steps)
-    losses = torch.full((replicas,), torch.nan, dtype=torch.float64)
-    sums = torch.zeros(steps + 1, replicas, dtype=torch.float64)
+    place = step_sizes.device
+    seeds = torch.arange(replicas, device=place) // (replicas // len(generators))
+    diverged, active = torch.zeros(replicas, dtype=torch.bool, device=place), torch.arange(replicas, device=place)
+    stopped_at = torch.full_like(active, steps)
+    losses = torch.full((replicas,), torch.nan, dtype=torch.float64, device=place)
+    sums = torch.zeros(steps + 1, replicas, dtype=torch.float64, device=place)
     first_loss = first_norm = torch.empty(0)
     wanted = set(snapshot_steps(snapshots, steps))
     kept: list[Snapshot] = []

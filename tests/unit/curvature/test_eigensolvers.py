@@ -17,6 +17,8 @@ SIZE = 90
 class DenseStack:
     """Stacked matrices as an operator whose products are counted."""
 
+    device = torch.device("cpu")
+
     def __init__(self, *matrices):
         self.matrix, self.count = torch.stack(matrices), 0
         self.shape = self.matrix.shape[:2]
