@@ -16,7 +16,20 @@ from flatminima.settings.parsing import nearest, parse
 from flatminima.settings.training import Experiment
 
 ROOT = Path(__file__).resolve().parents[2]
-PLAIN = {"task", "baseline", "family", "kind", "name", "title", "data_root", "embedded", "study", "rectified", "linear"}
+PLAIN = {
+    "task",
+    "baseline",
+    "family",
+    "kind",
+    "name",
+    "title",
+    "data_root",
+    "device",
+    "embedded",
+    "study",
+    "rectified",
+    "linear",
+}
 """Fields that say what is run, not how: no hyperparameters."""
 ANYWHERE = "chosen"
 
@@ -82,7 +95,7 @@ def test_the_example_is_valid():
 @pytest.mark.parametrize(
     ("path", "value", "expected"),
     [
-        ("embeded", [], "embeded: unknown key; did you mean 'embedded'? allowed: data_root, embedded, studies"),
+        ("embeded", [], "embeded: unknown key; did you mean 'embedded'? allowed: data_root, device, embedded, studies"),
         (f"{RUN}.step_size", sourced(1), f"{RUN}.step_size: unknown key; did you mean 'step_sizes'? allowed: task, "),
         (f"{RUN}.depths.values", 1, f"{RUN}.depths.values: unknown key; did you mean 'value'? allowed: value, source"),
         (f"{TASK}.sigma", sourced(1), f"{TASK}.sigma: unknown key; allowed: kind, noise, "),
