@@ -16,7 +16,20 @@ from flatminima.settings.parsing import nearest, parse
 from flatminima.settings.training import Experiment
 
 ROOT = Path(__file__).resolve().parents[2]
-PLAIN = {"task", "baseline", "family", "kind", "name", "title", "data_root", "embedded", "study", "rectified", "linear"}
+PLAIN = {
+    "task",
+    "baseline",
+    "family",
+    "kind",
+    "name",
+    "title",
+    "data_root",
+    "device",
+    "embedded",
+    "study",
+    "rectified",
+    "linear",
+}
 """Fields that say what is run, not how: no hyperparameters."""
 ANYWHERE = "chosen"
 

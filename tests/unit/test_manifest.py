@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flatminima.errors import UserError
-from flatminima.provenance.environment import checkout, packages
+from flatminima.provenance.environment import checkout, graphics, packages
 from flatminima.provenance.manifest import Manifest, inside, make_manifest, of_record, read_manifest
 from flatminima.provenance.records import METADATA, code_stamp, read_jobs
 
@@ -51,6 +51,7 @@ def run(tmp_path):
     (tmp_path / "logs/toy").mkdir(parents=True)
     header, values = "s\tmax_rss\tthreads\tparams", "1.5\t200.25\t2\t{'a': 'b'}"
     (tmp_path / "logs/toy/bound.tsv").write_text(f"{header}\n{values}\n")
+    (tmp_path / "logs/toy/bound.log").write_text("warning\ndevice: Accelerator X\ntoy: done\n")
     return tmp_path
 
 
@@ -84,6 +85,19 @@ def test_costs_are_those_of_the_benchmark_file_and_nothing_where_there_is_none(m
     known, unknown = made.circumstances.outputs[f"{PREFIX}bound.txt"], made.circumstances.outputs[f"{PREFIX}data.txt"]
     assert (known.finished, known.seconds, known.peak_memory, known.threads) == (12.5, 1.5, 200.25, 2)
     assert (unknown.seconds, unknown.peak_memory, unknown.threads) == (None, None, None)
+
+
+def test_the_device_is_the_one_that_the_log_names(made):
+    known, unknown = made.circumstances.outputs[f"{PREFIX}bound.txt"], made.circumstances.outputs[f"{PREFIX}data.txt"]
+    assert (known.device, unknown.device) == ("Accelerator X", None)
+
+
+def test_graphics_processors_are_those_that_their_driver_lists(tmp_path):
+    assert graphics(tmp_path / "absent") == {}
+    for name in ("0000:0a:00.0", "0000:0b:00.0"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "information").write_text("Model: \t\t Accelerator X\nIRQ: 17\n")
+    assert graphics(tmp_path) == {"Graphics processors": "Accelerator X, Accelerator X"}
 
 
 def test_what_is_not_on_record_is_null(tmp_path):

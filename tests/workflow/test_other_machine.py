@@ -41,11 +41,23 @@ def test_networks_with_other_bytes_pass_where_their_measures_agree(study):
     scale(study / "measures.parquet", "sharpness", 1.005)
     level = recomputation(study)
     assert level.findings == ()
-    assert (
-        f"{PART}: other bytes on another machine than the manifest's, or a GPU; measures compared within 0.01"
-        in level.notes
-    )
+    assert f"{PART}: other bytes on another machine, or a GPU; measures compared within 0.01" in level.notes
     assert any(note.startswith("results/patches/networks/relu-depth2.safetensors: other bytes") for note in level.notes)
+
+
+@pytest.mark.parametrize(("device", "findings"), [("cpu", 1), ("Accelerator X", 0)])
+def test_equal_bytes_are_asked_of_a_processor_alone(copied, device, findings):
+    folder = copied.folder / "results" / "patches"
+    path = folder / "manifest.json"
+    manifest = json.loads(path.read_text())
+    networks = "results/patches/networks/relu-depth2.safetensors"
+    for output in manifest["outputs"]:
+        if output["path"] == networks:
+            assert manifest["circumstances"]["outputs"][networks]["device"] == "cpu"
+            manifest["circumstances"]["outputs"][networks]["device"] = device
+            output["sha256"] = "0" * 64
+    path.write_text(json.dumps(manifest))
+    assert len(recomputation(folder).findings) == findings
 
 
 def test_measures_that_no_run_of_this_code_made_are_found(study):

@@ -151,10 +151,10 @@ def test_an_edited_key_of_the_configuration_runs_its_rules_and_what_follows(rest
         assert all(f"experiment={rest[1]}" in wildcards for wildcards in trained)
 
 
-@pytest.mark.parametrize("keys", [("data_root",), ("embedded",)])
+@pytest.mark.parametrize("keys", [("data_root",), ("embedded",), ("device",)])
 def test_what_no_result_depends_on(restored, keys):
     """Where data sets lie is a place, but a job of the data reads it; which studies run by default changes none."""
-    value = {"data_root": "elsewhere", "embedded": STUDIES[::-1]}[keys[0]]
+    value = {"data_root": "elsewhere", "embedded": STUDIES[::-1], "device": "cpu"}[keys[0]]
     restored.configure(*keys, value=value)
     rules = {rule for rule, _ in restored.planned()}
     rescaled = {"convolve", "orbit", "linear_orbit", "rescale"}

@@ -21,7 +21,7 @@ from flatminima.provenance.manifest import Manifest, inside, sha256
 from flatminima.provenance.tables import read_table
 
 CPU = "cpu"
-ELSEWHERE = "another machine than the manifest's, or a GPU"
+ELSEWHERE = "another machine, or a GPU"
 QUESTION = "Do jobs drawn at random, run again, make the same files?"
 
 

@@ -18,7 +18,7 @@ def environment() -> dict[str, str]:
         "Operating system": _operating_system(),
         "Processor": _processor(Path("/proc/cpuinfo")),
         "Logical processors": str(os.cpu_count()),
-        **_graphics(Path("/proc/driver/nvidia/gpus")),
+        **graphics(Path("/proc/driver/nvidia/gpus")),
     }
 
 
@@ -58,7 +58,7 @@ def _processor(cpuinfo: Path) -> str:
     return next(models, platform.processor() or platform.machine())
 
 
-def _graphics(folder: Path) -> dict[str, str]:
+def graphics(folder: Path) -> dict[str, str]:
     """Names of the GPUs that the NVIDIA driver lists; no entry where it lists none."""
     lines = [line for file in sorted(folder.glob("*/information")) for line in file.read_text().splitlines()]
     models = [line.partition(":")[2].strip() for line in lines if line.startswith("Model")]
