@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
@@ -18,10 +19,11 @@ from flatminima.data.moments import Moments
 from flatminima.data.seeding import sequence
 from flatminima.data.tasks import Samples
 from flatminima.minima.balance import band_upper
-from flatminima.minima.coupling import PathStatistics, follow, overlaps
+from flatminima.minima.coupling import PathStatistics, follow_maps, overlaps
 from flatminima.minima.hessian import MomentHessian
 from flatminima.minima.linear import LinearProblems, path_statistics, sharpness_statistics
 from flatminima.minima.tidy import QUANTILES, Statistic, Statistics, join, scatter, tidy
+from flatminima.networks.fully_convolutional import ConvolutionalStack
 from flatminima.networks.stack import Stack
 from flatminima.networks.storage import Networks
 from flatminima.settings.training import Measure
@@ -79,8 +81,7 @@ class Problem:
         return self._sample_loss(stack, self.samples.test_inputs, self.samples.test_targets)
 
     def _sample_loss(self, stack: Stack, inputs: NDArray[np.float32], targets: NDArray[np.float32]) -> list[Loss]:
-        x, y = (torch.from_numpy(array).to(stack.weights[0]) for array in (inputs, targets))
-        return sample_losses(stack, x, y, self.scale, MEMORY)
+        return sample_losses(stack, torch.from_numpy(inputs), torch.from_numpy(targets), self.scale, MEMORY)
 
 
 def measure(
@@ -141,7 +142,7 @@ def _measure_group(networks: Networks, group: Tensor, problem: Problem, settings
     """Statistics of some replicas, few enough for the graph of their gradients to fit in memory."""
     stack = networks.stack.select(group).double()
     replicas = networks.replicas.iloc[group.numpy()]
-    pairs = overlaps(stack.weights)
+    pairs = _pairs(stack)
     names = [str(networks.labels[key]) for key in ("study", "experiment", "depth")]
     hessian = _hessian(stack, problem)
     statistics = _whole(stack, replicas, problem, hessian) | _curvature(stack, problem, settings, names, hessian)
@@ -149,9 +150,16 @@ def _measure_group(networks: Networks, group: Tensor, problem: Problem, settings
         statistics |= _sampled_paths(stack, problem.jacobian_inputs(settings).double())
     else:
         statistics |= path_statistics(stack.weights, problem.linear.expand(stack.replicas))
-    if stack.depth > 1:
+    if pairs.numel():
         statistics["singular_overlap"] = Statistic(pairs.amax((2, 3)))
     return statistics, pairs[..., :OVERLAP_VECTORS, :OVERLAP_VECTORS]
+
+
+def _pairs(stack: Stack) -> Tensor:
+    """Overlaps of singular vectors; of filters, which are not the layers' matrices, there are none."""
+    if isinstance(stack, ConvolutionalStack):
+        return stack.weights[0].new_zeros(stack.replicas, 0, 0, 0)
+    return overlaps(stack.weights)
 
 
 def _whole(stack: Stack, replicas: pd.DataFrame, problem: Problem, hessian: StackHessian) -> Statistics:
@@ -209,7 +217,7 @@ def _sampled_paths(stack: Stack, inputs: Tensor) -> Statistics:
 
     A sample whose Jacobian is zero, all units of some layer being off, has no path and is left out.
     """
-    together = max(1, MEMORY // (8 * sum(weight.numel() for weight in stack.weights)))
+    together = max(1, MEMORY // (stack.replicas * stack.depth * graph_bytes(stack, 1)))
     groups = [_sample_paths(stack, x) for x in torch.split(inputs, together)]
     stacked = {name: torch.cat([group[name] for group in groups], 1).transpose(0, 1) for name in groups[0]}
     dead = stacked["end_to_end_gain"] == 0
@@ -233,25 +241,22 @@ def _sample_paths(stack: Stack, inputs: Tensor) -> dict[str, Tensor]:
     Its layers there are D_k W_k, and its partial products the Jacobians of layer k's output in the input.
     """
     start = inputs.repeat(stack.replicas, 1, 1).requires_grad_()
-    outputs = list(stack.layers(start))
-    *partial, whole = [SampleJacobians(start, output, batch=2) for output in outputs]
+    hidden = [start, *stack.layers(start)]
+    layers = [SampleJacobians(before, after, batch=2) for before, after in pairwise(hidden)]
+    *partial, whole = [SampleJacobians(start, output, batch=2) for output in hidden[1:]]
     top = top_singular_triplets(whole)
-    gain, image, direction = (
-        part.reshape(*start.shape[:2], *part.shape[1:]) for part in (top.singular_values, top.left, top.right)
-    )
-    masks = [(output.detach() > 0).to(start.dtype).unsqueeze(-1) for output in outputs[:-1]]
-    weights = [weight.unsqueeze(1) for weight in stack.weights]
-    matrices = [mask * weight for mask, weight in zip(masks, weights, strict=False)] + weights[-1:]
-    path: PathStatistics = follow(matrices, direction, image, gain)
-    norms = [top_singular_triplets(jacobians).singular_values.reshape(gain.shape) for jacobians in partial]
+    gain = top.singular_values
+    path: PathStatistics = follow_maps(layers, top.right, top.left, gain)
+    norms = [top_singular_triplets(jacobians).singular_values for jacobians in partial]
     powers = torch.arange(1, stack.depth) / stack.depth
-    return {
+    statistics = {
         "path_gain": path.gain,
-        "path_residual": path.residual[..., 1:],
+        "path_residual": path.residual[:, 1:],
         "path_cosine": path.cosine,
         "product_norm": torch.stack(norms, -1) / gain.unsqueeze(-1) ** powers if norms else path.cosine,
         "end_to_end_gain": gain,
     }
+    return {name: values.reshape(*start.shape[:2], *values.shape[1:]) for name, values in statistics.items()}
 
 
 def _overlap_rows(labels: pd.DataFrame, pairs: Tensor) -> pd.DataFrame:

@@ -1,6 +1,6 @@
 """Stochastic gradient descent and Adam on samples, all replicas of a shape in one stack."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -10,6 +10,8 @@ from torch.optim import Adam
 from flatminima.networks.stack import Stack
 from flatminima.training.progress import Progress, state
 from flatminima.training.run import CHECK_EVERY, Snapshot, Trained, has_diverged, snapshot_steps
+
+LossAndGradient = Callable[[Stack, Tensor, Tensor, float], tuple[Tensor, list[Tensor]]]
 
 
 @dataclass(frozen=True)
@@ -84,6 +86,16 @@ def loss_and_gradient(stack: Stack, inputs: Tensor, targets: Tensor, scale: floa
     return loss, weights[::-1] + biases[::-1]
 
 
+def loss_and_gradient_by_autograd(
+    stack: Stack, inputs: Tensor, targets: Tensor, scale: float
+) -> tuple[Tensor, list[Tensor]]:
+    """The same by autograd, for any stack."""
+    parameters = [parameter.detach().requires_grad_() for parameter in stack.parameters]
+    error = stack.with_parameters(parameters)(inputs) - targets
+    loss = scale * error.square().sum(2).mean(1)
+    return loss.detach(), list(torch.autograd.grad(loss.sum(), parameters))
+
+
 class PerReplicaOptimiser:
     """SGD or Adam with a learning rate for each stacked replica, where torch keeps one per tensor.
 
@@ -132,6 +144,7 @@ def stochastic_descent(
     steps: int,
     snapshots: int,
     job: str,
+    gradient: LossAndGradient = loss_and_gradient,
 ) -> Trained:
     """Minibatch training of all replicas together; replicas of one seed see the same batches.
 
@@ -145,6 +158,7 @@ def stochastic_descent(
         steps: number of steps.
         snapshots: how many networks to keep along training.
         job: name for the progress line.
+        gradient: how losses and gradients are computed: written out for fully connected networks.
     """
     current = stack.with_parameters(_copy(stack.parameters))
     parameters = current.parameters
@@ -162,7 +176,7 @@ def stochastic_descent(
         if step in wanted:
             kept.append(Snapshot(step, _copy(parameters)))
         inputs, targets = (t.repeat_interleave(copies, 0) for t in batches.draw())
-        loss, gradients = loss_and_gradient(current, inputs, targets, problem.scale)
+        loss, gradients = gradient(current, inputs, targets, problem.scale)
         if step == 0:
             first_loss, first_norm = loss, _norm(gradients)
         descent.step(gradients)
