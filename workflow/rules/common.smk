@@ -108,6 +108,12 @@ def shapes(name):
     return [(run, depth) for run, values in CONFIG.studies[name].experiments.items() for depth in values.depths.value]
 
 
+def checked(name, task):
+    """Experiments on a task whose sharpness other libraries find as well: for convolutions they take too long."""
+    runs = CONFIG.studies[name].experiments.items()
+    return [run for run, values in runs if values.task == task and values.family != "convolutional"]
+
+
 def depths(name, task):
     """All depths of the networks trained on a task."""
     runs = CONFIG.studies[name].experiments.values()
@@ -137,7 +143,7 @@ def parts(name, table):
         every = [f"theorems-{shape}" for shape in rescaled_shapes(name)] + ["volume"]
         orbits = [f"orbit-{shape}" for shape in [*rescaled_shapes(name), "linear"]]
         return every + orbits if table == "measures" else every
-    used = sorted({run.task for run in values.experiments.values()})
+    used = [task for task in sorted(values.tasks) if checked(name, task)]
     checks = [f"crosscheck-{task}" for task in used] if table == "measures" else []
     return [*values.experiments, *checks]
 

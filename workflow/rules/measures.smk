@@ -37,12 +37,11 @@ rule measure:
 
 
 rule crosscheck:
-    """Sharpness of one network of every experiment on a task, by other libraries."""
+    """Sharpness of one network of every experiment on a task but the convolutional ones, by other libraries."""
     input:
         networks=lambda w: [
-            f"results/{w.study}/networks/{run}-depth{min(values.depths.value)}.safetensors"
-            for run, values in study(w).experiments.items()
-            if values.task == w.task
+            f"results/{w.study}/networks/{run}-depth{min(study(w).experiments[run].depths.value)}.safetensors"
+            for run in checked(w.study, w.task)
         ],
         samples="results/{study}/data/{task}.safetensors",
         moments="results/{study}/data/{task}-moments.safetensors",

@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from flatminima.errors import EmptyFigureError
 from flatminima.figures import selection, style
 
-BLOCKS = {"linear": ("linear", "residual_linear"), "ReLU": ("relu",)}
+BLOCKS = {"linear": selection.LINEAR, "ReLU": ("relu",), "convolutional": ("convolutional",)}
 STATISTICS = {"path_cosine": "path cosine", "singular_overlap": "singular overlap"}
 LOOKS = {
     "unbalanced control": {"marker": "^", "color": style.VERMILION, "mfc": "none"},

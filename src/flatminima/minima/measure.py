@@ -1,7 +1,7 @@
 """All statistics of trained networks, as rows of the tidy table."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import pairwise
 
@@ -55,6 +55,12 @@ class Problem:
         return self.moments.loss_scale
 
     @property
+    def energy(self) -> float:
+        """Loss of predicting zero."""
+        targets = self.samples.targets
+        return self.scale * float(np.einsum("ij,ij->i", targets, targets, dtype=np.float64).mean())
+
+    @property
     def scaled_moments(self) -> tuple[Tensor, Tensor]:
         """Sx and Syx times the factor of the loss."""
         moments = self.moments.input_moment, self.moments.cross_moment
@@ -102,6 +108,7 @@ def measure(
         The tidy measures and the overlaps of singular vectors of consecutive layers.
     """
     replicas = networks.replicas
+    samples = _affordable(samples, networks.stack, settings)
     problem = Problem(samples, moments, networks.stack.depth)
     diverged = _diverged(networks, problem, settings)
     alive = torch.from_numpy(np.flatnonzero(~diverged))
@@ -118,11 +125,19 @@ def measure(
     return tidy(labels, statistics), _overlap_rows(labels[~diverged & final], pairs[torch.from_numpy(final[~diverged])])
 
 
+def _affordable(samples: Samples, stack: Stack, settings: Measure) -> Samples:
+    """The training samples to measure on: for convolutional networks the first ones, where the settings say so."""
+    count = settings.convolution_samples
+    if count is None or not isinstance(stack, ConvolutionalStack):
+        return samples
+    return replace(samples, inputs=samples.inputs[: count.value], targets=samples.targets[: count.value])
+
+
 def _diverged(networks: Networks, problem: Problem, settings: Measure) -> NDArray[np.bool_]:
     replicas, stack = networks.replicas, networks.stack
     finite = torch.stack([p.flatten(1).isfinite().all(1) for p in stack.parameters]).all(0).numpy()
     loss = losses(problem.training_loss(stack), stack).numpy()
-    collapsed = ~(loss < COLLAPSED * problem.scale * problem.moments.target_energy) & replicas["final"].to_numpy()
+    collapsed = ~(loss < COLLAPSED * problem.energy) & replicas["final"].to_numpy()
     dead = _dead(stack, problem.jacobian_inputs(settings))
     result: NDArray[np.bool_] = replicas["diverged"].to_numpy() | ~finite | collapsed | dead
     return result

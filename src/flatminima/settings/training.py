@@ -141,6 +141,10 @@ class Measure(Strict):
     jacobian_samples: Sourced[Count] = Field(
         description="Inputs whose Jacobians are taken, for ReLU and convolutional networks."
     )
+    convolution_samples: Sourced[Count] | None = Field(
+        default=None,
+        description="Training samples on which convolutional networks are measured, for their cost; all where absent.",
+    )
 
 
 class TrainingStudy(Strict):
