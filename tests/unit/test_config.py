@@ -25,9 +25,6 @@ def sourced(value):
     return {"value": value, "source": ANYWHERE}
 
 
-CONVOLUTIONAL = {"family": "convolutional", "optimiser": sourced("sgd"), "batch_size": sourced(8)}
-
-
 def example():
     """A valid configuration with one of everything."""
     task = {"kind": "denoise", "noise": 0.5, "noise_draw": "fixed", "pixels": "unit", "centre": False, "whiten": False}
@@ -207,15 +204,6 @@ def test_several_mistakes_are_counted_and_typos_come_first():
             {"family": "residual_linear", "initialisation": sourced("identity"), "width": sourced(8)},
             "residual_linear layers are square: leave `width` out",
         ),
-        (
-            {"family": "convolutional", "width": sourced(8)},
-            "optimiser gradient_descent works on second moments: linear families only",
-        ),
-        (CONVOLUTIONAL, "`width` is required for convolutional: the channels of its hidden layers"),
-        (
-            CONVOLUTIONAL | {"width": sourced(8), "initialisation": sourced("xavier_normal")},
-            "filters start as PyTorch's do: the family convolutional needs initialisation pytorch",
-        ),
         ({"task": "noizy"}, "experiments.linear.task is 'noizy': did you mean 'noisy'? allowed: noisy"),
     ],
 )
@@ -225,15 +213,6 @@ def test_settings_of_an_experiment_that_do_not_fit_together(changes, expected):
     text = message(values)
     key = "studies.digits" if "task" in changes else RUN
     assert text.startswith(f"{key}: {expected}")
-
-
-def test_convolutional_networks_denoise():
-    values = example()
-    study = values["studies"]["digits"]
-    study["tasks"]["labels"] = {"kind": "classify"} | {k: study["tasks"]["noisy"][k] for k in ("pixels", "loss")}
-    study["tasks"]["labels"] |= {"centre": sourced(False), "whiten": sourced(False)}
-    study["experiments"]["linear"] |= CONVOLUTIONAL | {"width": sourced(8), "task": "labels"}
-    assert "experiments.linear.family is convolutional: its task must be of kind denoise" in message(values)
 
 
 @pytest.mark.parametrize(

@@ -7,9 +7,11 @@ import pytest
 import torch
 from filtered import SIDE, affine_maps, images, rows_of, sequential, stack_of
 from measured import JACOBIANS, QUANTILES, SETTINGS, along, assert_close, networks_of, of_replica, tensors
-from references import dense_gradient, dense_hessian, normal, path_by_search, split
+from references import DTYPE, dense_gradient, dense_hessian, normal, path_by_search, sample_loss, split
 from torch.func import functional_call
 
+from flatminima.curvature.losses import sample_losses
+from flatminima.curvature.operators import StackedHessian
 from flatminima.data.moments import second_moments
 from flatminima.data.tasks import Samples
 from flatminima.minima import measure as module
@@ -140,6 +142,35 @@ def test_groups_and_chunks_change_nothing(monkeypatch):
     parts, _ = run(networks, samples)
     for index in range(2):
         assert_close(of_replica(parts, index), of_replica(together, index))
+
+
+@pytest.mark.parametrize("bias", [False, True])
+def test_a_filter_is_no_sharper_than_its_pixels_together(bias):
+    """The Hessian in the filters is A' H A, with A from filters to layers and H that of the fully connected network."""
+    side, scale = 3, 0.5
+    stack = stack_of(1, (1, 2, 1), bias, side)
+    inputs, targets = normal(4, 15, side**2), normal(5, 15, side**2)
+    connected = [affine_maps(stack, 0)[k][0] for k in range(2)]
+    shifts = [affine_maps(stack, 0)[k][1] for k in range(2)] if bias else []
+    loss, flat = sample_loss(connected, shifts, inputs, targets, scale, rectified=True)
+    whole_hessian = dense_hessian(loss, flat)
+    filters = torch.cat([p.flatten() for p in stack.parameters])
+
+    def layers(values):
+        parts = split(values, [p.shape for p in stack.parameters])
+        changed = [affine_maps(stack.with_parameters(parts), 0)[k] for k in range(2)]
+        return torch.cat([m.flatten() for m, _ in changed] + [b for _, b in changed if bias])
+
+    columns = [layers(unit) - layers(0 * unit) for unit in torch.eye(len(filters), dtype=DTYPE)]
+    embedding = torch.stack(columns, 1)
+    torch.testing.assert_close(embedding @ filters, flat, rtol=1e-10, atol=1e-10)
+    operator = StackedHessian(sample_losses(stack, inputs, targets, scale, 2**30), stack.parameters)
+    ours = torch.stack([operator.matvec(unit[None])[0] for unit in torch.eye(len(filters), dtype=DTYPE)])
+    torch.testing.assert_close(ours, embedding.T @ whole_hessian @ embedding, rtol=1e-8, atol=1e-8)
+    served = (embedding.T @ embedding).diagonal()
+    torch.testing.assert_close(embedding.T @ embedding, torch.diag(served))
+    assert served.max() == side**2
+    assert torch.linalg.eigvalsh(ours)[-1] <= side**2 * torch.linalg.eigvalsh(whole_hessian)[-1]
 
 
 def test_measured_on_the_first_samples_only():

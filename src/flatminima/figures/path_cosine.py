@@ -20,6 +20,8 @@ LOOKS = {
 def path_cosine(measures: pd.DataFrame, _overlaps: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
     """Path cosine and singular overlap at the worst interface against relative sharpness, for all final networks.
 
+    Convolutional networks have no singular overlap: their panel of it is empty.
+
     Returns:
         The figure, and its points: one row per network that did not diverge.
 

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from itertools import pairwise
 
 import numpy as np
 import pandas as pd
@@ -12,17 +11,16 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from flatminima.curvature.eigensolvers import stacked_eigenpairs
-from flatminima.curvature.jacobians import SampleJacobians, top_singular_triplets
 from flatminima.curvature.losses import graph_bytes, losses, moment_loss, sample_losses
 from flatminima.curvature.operators import Loss, StackedHessian
 from flatminima.data.moments import Moments
 from flatminima.data.seeding import sequence
 from flatminima.data.tasks import Samples
-from flatminima.minima.balance import band_upper
-from flatminima.minima.coupling import PathStatistics, follow_maps, overlaps
+from flatminima.minima.coupling import overlaps
 from flatminima.minima.hessian import MomentHessian
 from flatminima.minima.linear import LinearProblems, path_statistics, sharpness_statistics
-from flatminima.minima.tidy import QUANTILES, Statistic, Statistics, join, scatter, tidy
+from flatminima.minima.sampled_paths import sampled_paths
+from flatminima.minima.tidy import Statistic, Statistics, join, scatter, tidy
 from flatminima.networks.fully_convolutional import ConvolutionalStack
 from flatminima.networks.stack import Stack
 from flatminima.networks.storage import Networks
@@ -162,7 +160,7 @@ def _measure_group(networks: Networks, group: Tensor, problem: Problem, settings
     hessian = _hessian(stack, problem)
     statistics = _whole(stack, replicas, problem, hessian) | _curvature(stack, problem, settings, names, hessian)
     if stack.rectified:
-        statistics |= _sampled_paths(stack, problem.jacobian_inputs(settings).double())
+        statistics |= sampled_paths(stack, problem.jacobian_inputs(settings).double(), MEMORY)
     else:
         statistics |= path_statistics(stack.weights, problem.linear.expand(stack.replicas))
     if pairs.numel():
@@ -225,53 +223,6 @@ def _in_single_precision(stack: Stack, problem: Problem) -> tuple[StackedHessian
 def _on_samples(stack: Stack) -> bool:
     """Whether the loss needs samples: second moments are enough for linear networks without biases."""
     return stack.rectified or bool(stack.biases)
-
-
-def _sampled_paths(stack: Stack, inputs: Tensor) -> Statistics:
-    """Quantiles over samples of the statistics along the top singular path of each sample's Jacobian.
-
-    A sample whose Jacobian is zero, all units of some layer being off, has no path and is left out.
-    """
-    together = max(1, MEMORY // (stack.replicas * stack.depth * graph_bytes(stack, 1)))
-    groups = [_sample_paths(stack, x) for x in torch.split(inputs, together)]
-    stacked = {name: torch.cat([group[name] for group in groups], 1).transpose(0, 1) for name in groups[0]}
-    dead = stacked["end_to_end_gain"] == 0
-    result: Statistics = {}
-    for name, values in stacked.items():
-        if values[0].numel():
-            values[dead] = torch.nan
-            for suffix, quantile in QUANTILES.items():
-                result[name + suffix] = Statistic(values.nanquantile(quantile, dim=0))
-    norms = result.get("product_norm")
-    if norms is not None:
-        one = torch.ones_like(norms.value)
-        result["band_upper"] = Statistic(band_upper(stack.depth, one, one))
-    result["path_gain_fraction"] = Statistic(torch.ones_like(result["end_to_end_gain"].value))
-    return result
-
-
-def _sample_paths(stack: Stack, inputs: Tensor) -> dict[str, Tensor]:
-    """Path statistics of some samples, shape (replicas, samples, ...); around each, a network is linear.
-
-    Its layers there are D_k W_k, and its partial products the Jacobians of layer k's output in the input.
-    """
-    start = inputs.repeat(stack.replicas, 1, 1).requires_grad_()
-    hidden = [start, *stack.layers(start)]
-    layers = [SampleJacobians(before, after, batch=2) for before, after in pairwise(hidden)]
-    *partial, whole = [SampleJacobians(start, output, batch=2) for output in hidden[1:]]
-    top = top_singular_triplets(whole)
-    gain = top.singular_values
-    path: PathStatistics = follow_maps(layers, top.right, top.left, gain)
-    norms = [top_singular_triplets(jacobians).singular_values for jacobians in partial]
-    powers = torch.arange(1, stack.depth) / stack.depth
-    statistics = {
-        "path_gain": path.gain,
-        "path_residual": path.residual[:, 1:],
-        "path_cosine": path.cosine,
-        "product_norm": torch.stack(norms, -1) / gain.unsqueeze(-1) ** powers if norms else path.cosine,
-        "end_to_end_gain": gain,
-    }
-    return {name: values.reshape(*start.shape[:2], *values.shape[1:]) for name, values in statistics.items()}
 
 
 def _overlap_rows(labels: pd.DataFrame, pairs: Tensor) -> pd.DataFrame:
