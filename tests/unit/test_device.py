@@ -29,7 +29,7 @@ needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA de
 
 def trained(name, device, noise_draw="fresh"):
     data = samples(noise_draw)
-    return train("study", "run", experiment(**TRAINED[name]), 3, data, second_moments(data), CRITICAL, device)
+    return train("study", "run", experiment(**TRAINED[name]), 3, data, second_moments(data), CRITICAL, device=device)
 
 
 def measured(networks, data, device):

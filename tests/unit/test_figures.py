@@ -231,6 +231,27 @@ def test_figures_draw_what_there_is_without_relu(study, name):
     assert "relu" not in set(plotted["family"])
 
 
+@pytest.mark.parametrize("name", FIGURES)
+def test_figures_show_convolutional_networks(study, name):
+    """Made of the ReLU networks of the study, without what is not measured for convolutions."""
+    measures, overlaps = study
+    measured = measures[measures["experiment"].isin(["relu", "relu-unbalanced"])].replace(
+        {
+            "family": {"relu": "convolutional"},
+            "experiment": {"relu": "filters", "relu-unbalanced": "filters-unbalanced"},
+        }
+    )
+    measured = measured[measured["statistic"] != "singular_overlap"]
+    page, plotted = draw(name, pd.concat([measures, measured]), overlaps)
+    assert_legible(page)
+    if name in ("sharpness", "gains", "path-cosine"):
+        relu, filters = (plotted[plotted["experiment"].isin([e, f"{e}-unbalanced"])] for e in ("relu", "filters"))
+        assert set(filters["family"]) == {"convolutional"}
+        shared = ["depth", "step_fraction", "seed", "sharpness" if name == "sharpness" else "depth"]
+        assert len(filters) == len(relu) > 0
+        np.testing.assert_array_equal(filters[shared], relu[shared])
+
+
 def lacking(measures: pd.DataFrame, name: str) -> pd.DataFrame:
     return {
         "sharpness": measures[measures["experiment"] == "residual_flow"],

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
+from filtered import SIDE, stack_of
 from perceptron_study import small_perceptron
 from references import layers, normal
 from rescaling_study import small_rescaling
@@ -125,13 +126,13 @@ def theory():
     return pd.concat([small_theory(depths=[3]), small_rescaling(), small_perceptron(solvers)], ignore_index=True)
 
 
-def measured_statistics(rectified):
+def measured_statistics(stack, inputs):
     """{statistic: (layer, ...)} that measure() emits for a network of depth 3."""
-    inputs, weights = normal(1, 20, 4).numpy().astype(np.float32), layers(1, 1, [4, 5, 5, 4])[0]
+    inputs = normal(1, 20, inputs).numpy().astype(np.float32)
     samples = Samples(inputs, 0.5 * inputs, inputs, 0.5 * inputs, 0.0, "none", "sum")
     row = {"seed": 0, "step_size": 0.1, "step_fraction": 0.1, "step": 1, "final": False, "diverged": False}
     labels = dict.fromkeys(["study", "experiment", "family", "task", "initialisation", "optimiser"], "x") | {"depth": 3}
-    networks = Networks(Stack(weights, (), rectified), pd.DataFrame([row | {"gradient_scale": 1.0}]), labels)
+    networks = Networks(stack, pd.DataFrame([row | {"gradient_scale": 1.0}]), labels)
     values = {"tolerance": 0.01, "products": 50, "jacobian_samples": 5}
     settings = Measure.model_validate({k: {"value": v, "source": "chosen"} for k, v in values.items()})
     rows, _ = measure(networks, samples, second_moments(samples), settings)
@@ -145,8 +146,11 @@ def emitted(rows):
 
 
 def test_every_criterion_names_measured_statistics(shipped, experiments, theory):
-    by_family = {rectified: measured_statistics(rectified) for rectified in (False, True)}
-    known = {name: by_family[run.family == "relu"] for _, name, run in experiments}
+    weights = layers(1, 1, [4, 5, 5, 4])[0]
+    linear, relu = (measured_statistics(Stack(weights, (), rectified), 4) for rectified in (False, True))
+    convolutional = measured_statistics(stack_of(1, (1, 2, 2, 1)), SIDE**2)
+    by_family = {"linear": linear, "residual_linear": linear, "relu": relu, "convolutional": convolutional}
+    known = {name: by_family[run.family] for _, name, run in experiments}
     known |= {name: emitted(rows) for name, rows in theory.groupby("experiment")}
     for claim in shipped:
         for criterion in claim.criteria:

@@ -128,6 +128,13 @@ def shapes(name):
     return [shape(name, run, depth) for run, values in runs for depth in values.depths.value]
 
 
+def checked(name, task):
+    """Experiments on a task whose sharpness other libraries find as well: for convolutions they take too long."""
+    runs = CONFIG.studies[name].experiments.items()
+    own = [(run, values) for run, values in runs if values.task == task and values.baseline is None]
+    return [run for run, values in own if values.family != "convolutional"]
+
+
 def depths(name, task):
     """All depths of the networks trained on a task."""
     runs = CONFIG.studies[name].experiments.values()
@@ -180,7 +187,7 @@ def parts(name, table):
         every += ["volume"] * values.demonstrations.show("volume")
         orbits = [f"orbit-{shape}" for shape in [*rescaled_shapes(name), *(["linear"] if values.source.linear else [])]]
         return every + orbits if table == "measures" else every
-    used = sorted({run.task for run in values.experiments.values() if run.baseline is None})
+    used = [task for task in sorted(values.tasks) if checked(name, task)]
     checks = [f"crosscheck-{task}" for task in used] if table == "measures" else []
     return [*shapes(name), *checks]
 
@@ -191,11 +198,10 @@ def table_parts(wildcards):
     return [f"results/{wildcards.study}/{wildcards.table}/{name}.parquet" for name in names]
 
 
-def checked(wildcards):
-    """A network file of every experiment on a task, variations apart: of the least depth, and of the first seeds."""
-    every = study(wildcards).experiments.items()
-    runs = {run: values for run, values in every if values.task == wildcards.task and values.baseline is None}
-    least = [shape(wildcards.study, run, min(values.depths.value)) for run, values in runs.items()]
+def checked_networks(wildcards):
+    """A network file of each of these experiments: of the least depth, and of the first seeds."""
+    runs = {run: experiment.depths.value for run, experiment in study(wildcards).experiments.items()}
+    least = [shape(wildcards.study, run, min(runs[run])) for run in checked(wildcards.study, wildcards.task)]
     return [f"results/{wildcards.study}/networks/{numbered(name)[0]}.safetensors" for name in least]
 
 

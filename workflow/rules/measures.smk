@@ -35,9 +35,9 @@ rule measure:
 
 
 rule crosscheck:
-    """Sharpness of one network of every experiment on a task, variations apart, by other libraries."""
+    """Sharpness of one network of every experiment on a task by other libraries, but variations and convolutions."""
     input:
-        networks=checked,
+        networks=checked_networks,
         samples="results/{study}/data/{task}.safetensors",
         moments="results/{study}/data/{task}-moments.safetensors",
     output:

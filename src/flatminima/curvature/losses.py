@@ -47,12 +47,13 @@ def sample_losses(stack: Stack, inputs: Tensor, targets: Tensor, scale: float, m
 
 def graph_bytes(stack: Stack, samples: int) -> int:
     """Bytes in the graph of one replica's gradient: about six float64 numbers per unit and sample."""
-    return 6 * 8 * samples * sum(weight.shape[1] for weight in stack.weights)
+    return 6 * 8 * samples * stack.units
 
 
 def _sample_loss(stack: Stack, inputs: Tensor, targets: Tensor, scale: float) -> Callable[[Parameters], Tensor]:
     def loss(parameters: Parameters) -> Tensor:
-        return scale * (stack.with_parameters(parameters)(inputs) - targets).square().sum((1, 2))
+        x, y = inputs.to(parameters[0]), targets.to(parameters[0])
+        return scale * (stack.with_parameters(parameters)(x) - y).square().sum((1, 2))
 
     return loss
 

@@ -221,6 +221,11 @@ class StackedHessian:
         """That of the parameters."""
         return self._parameters[0].device
 
+    def loss(self) -> Tensor:
+        """Losses, shape (replicas,)."""
+        with torch.no_grad():
+            return torch.stack([chunk(self._parameters) for chunk in self._chunks]).sum(0)
+
     def gradient(self) -> Tensor:
         """Gradients of the losses, shape (replicas, size)."""
         gradients = [_grad(chunk(self._parameters).sum(), self._parameters) for chunk in self._chunks]

@@ -24,8 +24,8 @@ CASE = ["experiment", "family", "task", "optimiser", "depth", "step_fraction"]
 def gains(measures: pd.DataFrame, _overlaps: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
     """Relative gain against relative layer k/m: rows of path gain and of largest gain, a column per depth.
 
-    One linear and one ReLU experiment are drawn, a thin line per network; for ReLU networks the line is the median
-    over samples and the shade holds 5-95 % of them.
+    One experiment with linear layers, one with ReLU and one with convolutions are drawn, a thin line per network; where
+    networks are not linear the line is the median over samples and the shade holds 5-95 % of them.
 
     Returns:
         The figure, and its points: one row per network, layer and statistic.
@@ -53,7 +53,7 @@ def gains(measures: pd.DataFrame, _overlaps: pd.DataFrame) -> tuple[Figure, pd.D
 
 
 def profiles(measures: pd.DataFrame) -> pd.DataFrame:
-    """Gains by layer of the flattest trained networks of one linear and one ReLU experiment, and of their controls.
+    """Gains by layer of the flattest trained networks of one experiment for each kind of layer, and of their controls.
 
     Per experiment and depth, all networks at a minimum that were trained with one step size are shown, and the controls
     made from them.
@@ -69,7 +69,7 @@ def profiles(measures: pd.DataFrame) -> pd.DataFrame:
             "figure gains: no network at a minimum has a control; set `unbalance` of an experiment, or more steps"
         )
     rows = selection.main_task(rows)
-    rows = rows[rows["experiment"].isin(_one_linear_one_relu(rows))]
+    rows = rows[rows["experiment"].isin(_one_of_each(rows))]
     wanted = [*NAMES, "band_upper", *(name + quantile for name in NAMES for quantile in SAMPLES)]
     wide = selection.pivot(rows, wanted, [*CASE, "control", "seed", "layer"])
     points = pd.concat([_points(wide, statistic) for statistic in NAMES])
@@ -122,11 +122,11 @@ def draw(panel: Axes, rows: pd.DataFrame) -> None:
     style.plain_log(panel.yaxis)
 
 
-def _one_linear_one_relu(rows: pd.DataFrame) -> list[str]:
-    """The first experiment with plain linear layers, else with residual ones, and the first with ReLU."""
+def _one_of_each(rows: pd.DataFrame) -> list[str]:
+    """The first experiment with plain linear layers, else with residual ones, with ReLU, and with convolutions."""
     first = rows.sort_values("experiment").drop_duplicates("family").set_index("family")["experiment"]
     linear = [family for family in ("linear", "residual_linear") if family in first][:1]
-    return [first[family] for family in [*linear, "relu"] if family in first]
+    return [first[family] for family in [*linear, "relu", "convolutional"] if family in first]
 
 
 def _points(wide: pd.DataFrame, statistic: str) -> pd.DataFrame:

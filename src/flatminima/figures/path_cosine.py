@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from flatminima.errors import EmptyFigureError
 from flatminima.figures import selection, style
 
-BLOCKS = {"linear": ("linear", "residual_linear"), "ReLU": ("relu",)}
+BLOCKS = {"linear": selection.LINEAR, "ReLU": ("relu",), "convolutional": ("convolutional",)}
 STATISTICS = {"path_cosine": "path cosine", "singular_overlap": "singular overlap"}
 LOOKS = {
     "unbalanced control": {"marker": "^", "color": style.VERMILION, "mfc": "none"},
@@ -19,6 +19,8 @@ LOOKS = {
 @style.styled
 def path_cosine(measures: pd.DataFrame, _overlaps: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
     """Path cosine and singular overlap at the worst interface against relative sharpness, for all final networks.
+
+    Convolutional networks have no singular overlap: their panel of it is empty.
 
     Returns:
         The figure, and its points: one row per network that did not diverge.

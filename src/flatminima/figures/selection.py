@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 CONTROL = "-unbalanced"
+LINEAR = ("linear", "residual_linear")
 LOW, HIGH = 0.05, 0.95
 NEAR_MINIMUM = {"excess_loss": 0.02, "gradient_norm": 0.02}
 """Largest excess loss and gradient (relative to its start) at which a trained linear network counts as at a minimum."""
@@ -55,14 +56,14 @@ def networks(measures: pd.DataFrame) -> pd.DataFrame:
     Returns:
         Columns NETWORK, WHOLE and the keys of BADNESS, sorted by NETWORK. NaN where a statistic was not measured, as
         for all statistics of a diverged network. `diverged` is boolean, and so is `at_minimum`: not diverged, and
-        within NEAR_MINIMUM. Neither bound is asked of ReLU networks, whose least loss is not known; controls, whose
-        rescaled layers have other gradients, need the loss alone.
+        within NEAR_MINIMUM. Neither bound is asked of networks that are not linear: their least loss is not known.
+        Controls, whose rescaled layers have other gradients, need the loss alone.
     """
     rows = pivot(measures[measures["layer"] == 0], WHOLE, NETWORK)
     for statistic, badness in BADNESS.items():
         rows = rows.merge(_worst_layer(measures, statistic, badness), on=NETWORK, how="left", validate="one_to_one")
     diverged = rows["diverged"] == 1
-    linear, control = rows["family"] != "relu", is_control(rows)
+    linear, control = rows["family"].isin(LINEAR), is_control(rows)
     at_minimum = ~diverged & ~(linear & (rows["excess_loss"] > NEAR_MINIMUM["excess_loss"]))
     at_minimum &= ~(linear & ~control & (rows["gradient_norm"] > NEAR_MINIMUM["gradient_norm"]))
     return rows.assign(diverged=diverged, at_minimum=at_minimum).sort_values(NETWORK, ignore_index=True)
@@ -116,8 +117,8 @@ def trained(rows: pd.DataFrame) -> pd.DataFrame:
 def flattest_first(rows: pd.DataFrame) -> pd.DataFrame:
     """Trained networks at a minimum, the best examples of a flat minimum first, in order of a column `rank`.
 
-    Linear networks are ranked by sharpness ratio. ReLU networks are ranked by loss: how far they are from a minimum is
-    not known, and the flattest of them are those that learned nothing.
+    Linear networks are ranked by sharpness ratio, others by loss: how far they are from a minimum is not known, and the
+    flattest of them are those that learned nothing.
     """
     rows = trained(rows[rows["at_minimum"]])
     rank = rows["sharpness_ratio"].where(rows["excess_loss"].notna(), rows["loss"])

@@ -17,6 +17,11 @@ LIMIT = "limit of stability, 2 / step size"
 DIVERGED = "diverged replicas, and how many"
 AWAY = "hollow: not at a minimum"
 REFERENCES = (MINIMUM, LIMIT, DIVERGED, AWAY)
+NAMES = {
+    "Linear networks at a minimum": selection.LINEAR,
+    "ReLU networks": ("relu",),
+    "Convolutional networks": ("convolutional",),
+}
 GROUP = ["experiment", "depth", "step_size", "step_fraction"]
 
 
@@ -83,8 +88,8 @@ def sweeps(measures: pd.DataFrame) -> pd.DataFrame:
 def message(plotted: pd.DataFrame) -> str:
     """The figure's one message: how far from the theoretical minimum networks at a minimum ended."""
     found = []
-    for name, relu in (("Linear networks at a minimum", False), ("ReLU networks", True)):
-        rows = plotted[plotted["at_minimum"] & (plotted["family"] == "relu").eq(relu)]
+    for name, families in NAMES.items():
+        rows = plotted[plotted["at_minimum"] & plotted["family"].isin(families)]
         if not rows.empty:
             low, high = (rows["sharpness"] / rows["minimal_sharpness"]).quantile([selection.LOW, selection.HIGH])
             found.append(f"{name} end at {low:.2f} to {high:.2f} times the theoretical minimum")

@@ -47,8 +47,13 @@ styled = mpl.rc_context(RC)
 """Decorator: draw with RC."""
 
 BLUE, ORANGE, GREEN, VERMILION, PINK, BROWN, _, GREY, *_ = sns.color_palette("colorblind")
-FAMILY_COLOUR = {"linear": BLUE, "residual_linear": GREEN, "relu": VERMILION}
-FAMILY_LABEL = {"linear": "linear", "residual_linear": "linear residual", "relu": "ReLU"}
+FAMILY_COLOUR = {"linear": BLUE, "residual_linear": GREEN, "relu": VERMILION, "convolutional": PINK}
+FAMILY_LABEL = {
+    "linear": "linear",
+    "residual_linear": "linear residual",
+    "relu": "ReLU",
+    "convolutional": "convolutional",
+}
 OPTIMISER_LABEL = {
     "gradient_descent": "gradient descent",
     "gradient_flow": "gradient flow",
@@ -70,7 +75,7 @@ DASHED: Dash = (0, (5, 1.5))
 DOTTED: Dash = (0, (1, 1.2))
 DASHDOT: Dash = (0, (8, 2, 1, 2))
 LINES: list[str | Dash] = ["-", DASHED, DOTTED]
-MARKERS = {"linear": "osh", "residual_linear": "DdP", "relu": "^v*"}
+MARKERS = {"linear": "osh", "residual_linear": "DdP", "relu": "^v*", "convolutional": "<>8"}
 
 
 class Series(NamedTuple):

@@ -1,12 +1,13 @@
 """The path of the signal through a stack: gains along it, and how well neighbouring layers agree on it.
 
-All functions take m stacked matrices W_k of shape (..., d_k, d_{k-1}); the leading dimensions (replicas, or replicas
-and samples) are the same for all. For ReLU networks the matrices are the active ones, D_k(x) W_k, of one input x.
+Layers are m stacked linear maps from d_{k-1} to d_k dimensions; the leading dimensions (replicas, or replicas and
+samples) are the same for all. For ReLU networks they are the active ones, D_k(x) W_k, of one input x.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -28,30 +29,61 @@ class PathStatistics:
     residual: Tensor
 
 
+class LinearMaps(Protocol):
+    """Stacked linear maps known by their products, as `SampleJacobians`."""
+
+    def matvec(self, vector: Tensor) -> Tensor:
+        """Products, shape (..., d_{k-1}) to (..., d_k)."""
+
+    def rmatvec(self, vector: Tensor) -> Tensor:
+        """Products with the adjoints, shape (..., d_k) to (..., d_{k-1})."""
+
+
+@dataclass(frozen=True)
+class Matrices:
+    """Stacked matrices as linear maps, shape (..., d_k, d_{k-1})."""
+
+    matrices: Tensor
+
+    def matvec(self, vector: Tensor) -> Tensor:
+        """Products, shape (..., d_{k-1}) to (..., d_k)."""
+        image: Tensor = torch.linalg.vecdot(self.matrices, vector.unsqueeze(-2))
+        return image
+
+    def rmatvec(self, vector: Tensor) -> Tensor:
+        """Products with the transposes, shape (..., d_k) to (..., d_{k-1})."""
+        return Matrices(self.matrices.mT).matvec(vector)
+
+
 def follow(matrices: Sequence[Tensor], direction: Tensor, image: Tensor, gain: Tensor) -> PathStatistics:
+    """Follow the input direction forwards through stacked matrices and its image backwards; see `follow_maps`."""
+    return follow_maps([Matrices(matrix) for matrix in matrices], direction, image, gain)
+
+
+def follow_maps(layers: Sequence[LinearMaps], direction: Tensor, image: Tensor, gain: Tensor) -> PathStatistics:
     """Follow the input direction forwards and its image backwards.
 
     Args:
-        matrices: the layers, first to last.
+        layers: the layers, first to last.
         direction: unit vector q, shape (..., d_0).
         image: unit vector u along the end-to-end image of q, shape (..., d_m).
         gain: end-to-end gain s of the path, shape (...).
     """
-    depth = len(matrices)
+    depth = len(layers)
     forward = [direction]
-    for matrix in matrices:
-        forward.append(_apply(matrix, forward[-1]))
+    for layer in layers:
+        forward.append(layer.matvec(forward[-1]))
     backward = [image]
-    for matrix in reversed(matrices):
-        backward.append(_apply(matrix.mT, backward[-1]))
+    for layer in reversed(layers):
+        backward.append(layer.rmatvec(backward[-1]))
     backward.reverse()
     units = [_unit(h) for h in forward]
     layer_gain = (gain ** (1 / depth)).unsqueeze(-1)
     gains = torch.stack([h.norm(dim=-1) for h in forward[1:]], -1)
     cosines = [(p * _unit(g)).sum(-1) for p, g in zip(units[1:-1], backward[1:-1], strict=True)]
     residuals = [
-        (_apply(matrix.mT, after) - layer_gain * before).norm(dim=-1)
-        for matrix, before, after in zip(matrices, units[:-1], units[1:], strict=True)
+        (layer.rmatvec(after) - layer_gain * before).norm(dim=-1)
+        for layer, before, after in zip(layers, units[:-1], units[1:], strict=True)
     ]
     return PathStatistics(
         gain=gains / layer_gain ** torch.arange(1, depth + 1, device=gains.device),
@@ -76,11 +108,6 @@ def overlaps(weights: Sequence[Tensor]) -> Tensor:
         overlap = (left.mT @ right.mT).abs()
         result[:, k, : overlap.shape[1], : overlap.shape[2]] = overlap
     return result
-
-
-def _apply(matrix: Tensor, vector: Tensor) -> Tensor:
-    image: Tensor = torch.linalg.vecdot(matrix, vector.unsqueeze(-2))
-    return image
 
 
 def _unit(vector: Tensor) -> Tensor:

@@ -11,17 +11,18 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from flatminima.curvature.eigensolvers import stacked_eigenpairs
-from flatminima.curvature.jacobians import SampleJacobians, top_singular_triplets
 from flatminima.curvature.losses import losses, moment_loss, sample_losses
-from flatminima.curvature.sample_hessian import SampleHessian, state_bytes
+from flatminima.curvature.operators import StackedHessian
+from flatminima.curvature.sample_hessian import SampleHessian
 from flatminima.data.moments import Moments
 from flatminima.data.seeding import sequence
 from flatminima.data.tasks import Samples
-from flatminima.minima.balance import band_upper
-from flatminima.minima.coupling import PathStatistics, follow, overlaps
+from flatminima.minima.coupling import overlaps
 from flatminima.minima.hessian import MomentHessian
 from flatminima.minima.linear import LinearProblems, path_statistics, sharpness_statistics
-from flatminima.minima.tidy import QUANTILES, Statistic, Statistics, cpu, join, scatter, tidy
+from flatminima.minima.sampled_paths import sampled_paths
+from flatminima.minima.tidy import Statistic, Statistics, cpu, join, scatter, tidy
+from flatminima.networks.fully_convolutional import ConvolutionalStack
 from flatminima.networks.stack import Stack
 from flatminima.networks.storage import Networks
 from flatminima.settings.training import Measure
@@ -30,11 +31,11 @@ CPU = torch.device("cpu")
 OVERLAP_VECTORS = 12
 COLLAPSED = 0.99
 MEMORY = 2**30
-"""Bytes that a group's layer inputs and slopes may take; one replica may need more."""
+"""Bytes that what is kept of the samples' ways through a group of replicas may take; one alone may need more."""
 THINNED = 10_000
 """From so many samples on, eigenvectors are first searched on every tenth of them."""
 
-StackHessian = SampleHessian | MomentHessian
+StackHessian = SampleHessian | StackedHessian | MomentHessian
 
 
 @dataclass(frozen=True)
@@ -72,20 +73,29 @@ class Problem:
         """From second moments where they are enough, else from every so many of the samples."""
         if not _on_samples(stack):
             return MomentHessian(stack.weights, *self.scaled_moments)
-        x, y = (torch.from_numpy(array[::every]) for array in (self.samples.inputs, self.samples.targets))
-        return SampleHessian(stack, x.to(self.device), y.to(self.device), self.scale, memory)
+        arrays = self.samples.inputs[::every], self.samples.targets[::every]
+        x, y = (torch.from_numpy(array).to(self.device) for array in arrays)
+        if isinstance(stack, ConvolutionalStack):
+            return StackedHessian(sample_losses(stack, x, y, self.scale, MEMORY), stack.parameters)
+        return SampleHessian(stack, x, y, self.scale, memory)
 
     def training_loss(self, stack: Stack, hessian: StackHessian) -> Tensor:
         """Losses over what the Hessian is taken over, shape (replicas,)."""
-        if isinstance(hessian, SampleHessian):
+        if not isinstance(hessian, MomentHessian):
             return hessian.loss()
         energy = torch.tensor(self.scale * self.moments.target_energy, dtype=torch.float64).to(self.device)
         return losses([moment_loss(stack, *self.scaled_moments, energy)], stack)
 
+    def zero_loss(self, stack: Stack) -> float:
+        """Loss of predicting zero over the same."""
+        if not _on_samples(stack):
+            return self.scale * self.moments.target_energy
+        targets = self.samples.targets
+        return self.scale * float(np.einsum("ij,ij->i", targets, targets, dtype=np.float64).mean())
+
     def test_loss(self, stack: Stack) -> Tensor:
         """Losses over the test samples, shape (replicas,)."""
-        arrays = self.samples.test_inputs, self.samples.test_targets
-        x, y = (torch.from_numpy(array).to(stack.weights[0]) for array in arrays)
+        x, y = (torch.from_numpy(array) for array in (self.samples.test_inputs, self.samples.test_targets))
         return losses(sample_losses(stack, x, y, self.scale, MEMORY), stack)
 
 
@@ -113,14 +123,13 @@ def measure(
     """
     replicas = networks.replicas
     networks = replace(networks, stack=networks.stack.to(device))
-    problem = Problem(_chosen(samples, settings), moments, networks.stack.depth, device)
+    problem = Problem(_chosen(samples, networks.stack, settings), moments, networks.stack.depth, device)
     diverged = _diverged(networks, problem, settings)
     alive = torch.from_numpy(np.flatnonzero(~diverged))
     statistics: Statistics = {"diverged": Statistic(torch.from_numpy(diverged.astype(float)))}
     pairs = torch.zeros(0, 0, 0, 0)
     if len(alive):
-        one = networks.stack.select(alive[:1])
-        group_size = max(1, MEMORY // (2 * state_bytes(one, len(samples.inputs))))
+        group_size = max(1, MEMORY // (16 * networks.stack.units * len(problem.samples.inputs)))
         groups = [_measure_group(networks, group, problem, settings) for group in torch.split(alive, group_size)]
         pairs = torch.cat([overlap for _, overlap in groups])
         measured = join([group for group, _ in groups])
@@ -130,17 +139,19 @@ def measure(
     return tidy(labels, statistics), _overlap_rows(labels[~diverged & final], pairs[torch.from_numpy(final[~diverged])])
 
 
-def _chosen(samples: Samples, settings: Measure) -> Samples:
-    """The training samples that losses and curvature are taken over."""
-    count = None if settings.samples is None else settings.samples.value
-    return replace(samples, inputs=samples.inputs[:count], targets=samples.targets[:count])
+def _chosen(samples: Samples, stack: Stack, settings: Measure) -> Samples:
+    """The training samples that losses and curvature are taken over: the first ones, where the settings say so."""
+    count = settings.convolution_samples if isinstance(stack, ConvolutionalStack) else settings.samples
+    if count is None:
+        return samples
+    return replace(samples, inputs=samples.inputs[: count.value], targets=samples.targets[: count.value])
 
 
 def _diverged(networks: Networks, problem: Problem, settings: Measure) -> NDArray[np.bool_]:
     replicas, stack = networks.replicas, networks.stack
     finite = torch.stack([p.flatten(1).isfinite().all(1) for p in stack.parameters]).all(0).cpu().numpy()
     loss = problem.training_loss(stack, problem.hessian(stack)).cpu().numpy()
-    collapsed = ~(loss < COLLAPSED * problem.scale * problem.moments.target_energy) & replicas["final"].to_numpy()
+    collapsed = ~(loss < COLLAPSED * problem.zero_loss(stack)) & replicas["final"].to_numpy()
     dead = _dead(stack, problem.jacobian_inputs(settings))
     result: NDArray[np.bool_] = replicas["diverged"].to_numpy() | ~finite | collapsed | dead
     return result
@@ -160,17 +171,24 @@ def _measure_group(networks: Networks, group: Tensor, problem: Problem, settings
     """Statistics of some replicas, few enough for the graph of their gradients to fit in memory."""
     stack = networks.stack.select(group).double()
     replicas = networks.replicas.iloc[group.numpy()]
-    pairs = overlaps(stack.weights)
+    pairs = _pairs(stack)
     names = [str(networks.labels[key]) for key in ("study", "experiment", "depth")]
     hessian = problem.hessian(stack)
     statistics = _curvature(stack, problem, settings, names, hessian) | _whole(stack, replicas, problem, hessian)
     if stack.rectified:
-        statistics |= _sampled_paths(stack, problem.jacobian_inputs(settings).double())
+        statistics |= sampled_paths(stack, problem.jacobian_inputs(settings).double(), MEMORY)
     else:
         statistics |= path_statistics(stack.weights, problem.linear.expand(stack.replicas))
-    if stack.depth > 1:
+    if pairs.numel():
         statistics["singular_overlap"] = Statistic(pairs.amax((2, 3)))
     return cpu(statistics), pairs[..., :OVERLAP_VECTORS, :OVERLAP_VECTORS].cpu()
+
+
+def _pairs(stack: Stack) -> Tensor:
+    """Overlaps of singular vectors; of filters, which are not the layers' matrices, there are none."""
+    if isinstance(stack, ConvolutionalStack):
+        return stack.weights[0].new_zeros(stack.replicas, 0, 0, 0)
+    return overlaps(stack.weights)
 
 
 def _whole(stack: Stack, replicas: pd.DataFrame, problem: Problem, hessian: StackHessian) -> Statistics:
@@ -213,56 +231,6 @@ def _curvature(
 def _on_samples(stack: Stack) -> bool:
     """Whether the loss needs samples: second moments are enough for linear networks without biases."""
     return stack.rectified or bool(stack.biases)
-
-
-def _sampled_paths(stack: Stack, inputs: Tensor) -> Statistics:
-    """Quantiles over samples of the statistics along the top singular path of each sample's Jacobian.
-
-    A sample whose Jacobian is zero, all units of some layer being off, has no path and is left out.
-    """
-    together = max(1, MEMORY // (8 * sum(weight.numel() for weight in stack.weights)))
-    groups = [_sample_paths(stack, x) for x in torch.split(inputs, together)]
-    stacked = {name: torch.cat([group[name] for group in groups], 1).transpose(0, 1) for name in groups[0]}
-    dead = stacked["end_to_end_gain"] == 0
-    result: Statistics = {}
-    for name, values in stacked.items():
-        if values[0].numel():
-            values[dead] = torch.nan
-            for suffix, quantile in QUANTILES.items():
-                result[name + suffix] = Statistic(values.nanquantile(quantile, dim=0))
-    norms = result.get("product_norm")
-    if norms is not None:
-        one = torch.ones_like(norms.value)
-        result["band_upper"] = Statistic(band_upper(stack.depth, one, one))
-    result["path_gain_fraction"] = Statistic(torch.ones_like(result["end_to_end_gain"].value))
-    return result
-
-
-def _sample_paths(stack: Stack, inputs: Tensor) -> dict[str, Tensor]:
-    """Path statistics of some samples, shape (replicas, samples, ...); around each, a network is linear.
-
-    Its layers there are D_k W_k, and its partial products the Jacobians of layer k's output in the input.
-    """
-    start = inputs.repeat(stack.replicas, 1, 1).requires_grad_()
-    outputs = list(stack.layers(start))
-    *partial, whole = [SampleJacobians(start, output, batch=2) for output in outputs]
-    top = top_singular_triplets(whole)
-    gain, image, direction = (
-        part.reshape(*start.shape[:2], *part.shape[1:]) for part in (top.singular_values, top.left, top.right)
-    )
-    masks = [(output.detach() > 0).to(start.dtype).unsqueeze(-1) for output in outputs[:-1]]
-    weights = [weight.unsqueeze(1) for weight in stack.weights]
-    matrices = [mask * weight for mask, weight in zip(masks, weights, strict=False)] + weights[-1:]
-    path: PathStatistics = follow(matrices, direction, image, gain)
-    norms = [top_singular_triplets(jacobians).singular_values.reshape(gain.shape) for jacobians in partial]
-    powers = torch.arange(1, stack.depth, device=gain.device) / stack.depth
-    return {
-        "path_gain": path.gain,
-        "path_residual": path.residual[..., 1:],
-        "path_cosine": path.cosine,
-        "product_norm": torch.stack(norms, -1) / gain.unsqueeze(-1) ** powers if norms else path.cosine,
-        "end_to_end_gain": gain,
-    }
 
 
 def _overlap_rows(labels: pd.DataFrame, pairs: Tensor) -> pd.DataFrame:

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -10,6 +11,7 @@ from torch import Generator, Tensor
 from torch.nn import init
 
 from flatminima.data.seeding import sequence
+from flatminima.networks.fully_convolutional import FILTER, ConvolutionalStack
 from flatminima.networks.stack import Stack
 from flatminima.networks.symmetries import rescale_layers
 
@@ -45,9 +47,27 @@ def initialise(
     """
     networks = [_draw(name, widths, generator) for generator in generators]
     weights = tuple(torch.stack(layer) for layer in zip(*networks, strict=True))
-    biases = _biases(name, widths, generators) if bias else ()
+    biases = _biases(name, weights, generators) if bias else ()
     stack = Stack(weights, biases, rectified)
     return rescale_layers(stack, UNBALANCED_LOG_SCALE, generators) if name == "unbalanced" else stack
+
+
+def initialise_filters(
+    channels: Sequence[int], side: int, generators: Sequence[Generator], *, bias: bool = False
+) -> ConvolutionalStack:
+    """Draw one fully convolutional ReLU network per generator, from torch.nn.Conv2d's default.
+
+    Args:
+        channels: c_0, ..., c_m.
+        side: pixels along an edge of the images.
+        generators: one per replica.
+        bias: whether the layers have biases.
+    """
+    shapes = [(after, before, FILTER, FILTER) for before, after in pairwise(channels)]
+    networks = [_fill("pytorch", shapes, generator) for generator in generators]
+    weights = tuple(torch.stack(layer) for layer in zip(*networks, strict=True))
+    biases = _biases("pytorch", weights, generators) if bias else ()
+    return ConvolutionalStack(weights, biases, rectified=True, side=side)
 
 
 def generators(study: str, experiment: str, depth: int, replicas: Iterable[int], purpose: str) -> list[Generator]:
@@ -68,6 +88,10 @@ def _draw(name: str, widths: Sequence[int], generator: Generator) -> list[Tensor
         return [torch.eye(rows, dtype=torch.float64) for rows, _ in shapes]
     if name in ("balanced", "unbalanced"):
         return _balanced(widths, generator)
+    return _fill(name, shapes, generator)
+
+
+def _fill(name: str, shapes: Sequence[tuple[int, ...]], generator: Generator) -> list[Tensor]:
     return [FILLS[name](torch.empty(shape, dtype=torch.float64), generator=generator) for shape in shapes]
 
 
@@ -85,10 +109,11 @@ def _orthonormal(rows: int, columns: int, generator: Generator) -> Tensor:
     return init.orthogonal_(torch.empty(rows, columns, dtype=torch.float64), generator=generator)
 
 
-def _biases(name: str, widths: Sequence[int], generators: Sequence[Generator]) -> tuple[Tensor, ...]:
-    biases = [torch.zeros(len(generators), d, dtype=torch.float64) for d in widths[1:]]
+def _biases(name: str, weights: Sequence[Tensor], generators: Sequence[Generator]) -> tuple[Tensor, ...]:
+    biases = [torch.zeros(weight.shape[:2], dtype=torch.float64) for weight in weights]
     if name == "pytorch":
-        for layer, inputs in zip(biases, widths[:-1], strict=True):
+        for layer, weight in zip(biases, weights, strict=True):
+            largest = 1 / math.sqrt(weight[0, 0].numel())
             for bias, generator in zip(layer, generators, strict=True):
-                bias.uniform_(-1 / math.sqrt(inputs), 1 / math.sqrt(inputs), generator=generator)
+                bias.uniform_(-largest, largest, generator=generator)
     return tuple(biases)

@@ -1,7 +1,8 @@
 """Stacks of fully connected networks: all replicas of one shape in one set of tensors."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Self
 
 import torch
 from torch import Tensor
@@ -38,19 +39,24 @@ class Stack:
         """Weights, then biases: the coordinates of the Hessian."""
         return self.weights + self.biases
 
-    def with_parameters(self, parameters: Sequence[Tensor]) -> "Stack":
-        """The same architecture with other parameters, in the order of `parameters`."""
-        return Stack(tuple(parameters[: self.depth]), tuple(parameters[self.depth :]), self.rectified)
+    @property
+    def units(self) -> int:
+        """Outputs of all layers together, for one sample."""
+        return sum(weight.shape[1] for weight in self.weights)
 
-    def select(self, index: Tensor) -> "Stack":
+    def with_parameters(self, parameters: Sequence[Tensor]) -> Self:
+        """The same architecture with other parameters, in the order of `parameters`."""
+        return replace(self, weights=tuple(parameters[: self.depth]), biases=tuple(parameters[self.depth :]))
+
+    def select(self, index: Tensor) -> Self:
         """The replicas picked by an index or a boolean mask."""
         return self.with_parameters([parameter[index] for parameter in self.parameters])
 
-    def to(self, device: torch.device) -> "Stack":
+    def to(self, device: torch.device) -> Self:
         """The same networks on a device."""
         return self.with_parameters([parameter.to(device) for parameter in self.parameters])
 
-    def double(self) -> "Stack":
+    def double(self) -> Self:
         """The same networks in float64."""
         return self.with_parameters([parameter.double() for parameter in self.parameters])
 
@@ -64,11 +70,8 @@ class Stack:
             Layer outputs after the activation, shape (replicas, samples, d_k), k = 1..m; the last has no activation.
         """
         hidden = inputs.expand(self.replicas, -1, -1)
-        for k, weight in enumerate(self.weights):
-            if self.biases:
-                hidden = torch.baddbmm(self.biases[k].unsqueeze(1), hidden, weight.mT)
-            else:
-                hidden = torch.bmm(hidden, weight.mT)
+        for k in range(self.depth):
+            hidden = self._affine(k, hidden)
             if self.rectified and k < self.depth - 1:
                 hidden = torch.relu(hidden)
             yield hidden
@@ -77,6 +80,12 @@ class Stack:
         """Network outputs, shape (replicas, samples, d_m)."""
         *_, output = self.layers(inputs)
         return output
+
+    def _affine(self, k: int, hidden: Tensor) -> Tensor:
+        """Layer k + 1 without its activation."""
+        if self.biases:
+            return torch.baddbmm(self.biases[k].unsqueeze(1), hidden, self.weights[k].mT)
+        return torch.bmm(hidden, self.weights[k].mT)
 
 
 def end_to_end(weights: Sequence[Tensor]) -> Tensor:

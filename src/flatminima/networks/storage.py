@@ -9,6 +9,7 @@ import torch
 
 from flatminima.data.storage import load_arrays, save_arrays
 from flatminima.errors import UserError
+from flatminima.networks.fully_convolutional import ConvolutionalStack
 from flatminima.networks.initialisations import generators
 from flatminima.networks.stack import Stack
 from flatminima.networks.symmetries import rescale_layers
@@ -57,7 +58,8 @@ def save(networks: Networks, path: Path) -> None:
     arrays = {f"weight_{k}": weight.numpy() for k, weight in enumerate(stack.weights, 1)}
     arrays |= {f"bias_{k}": bias.numpy() for k, bias in enumerate(stack.biases, 1)}
     arrays |= {f"replica_{name}": column.to_numpy() for name, column in replicas.items()}
-    save_arrays(path, arrays, {"labels": json.dumps({**networks.labels, "rectified": stack.rectified}, sort_keys=True)})
+    kind = {"rectified": stack.rectified} | ({"side": stack.side} if isinstance(stack, ConvolutionalStack) else {})
+    save_arrays(path, arrays, {"labels": json.dumps({**networks.labels, **kind}, sort_keys=True)})
 
 
 def load(path: Path) -> Networks:
@@ -72,8 +74,11 @@ def load(path: Path) -> Networks:
         layers = range(1, labels["depth"] + 1)
         weights = tuple(torch.from_numpy(arrays[f"weight_{k}"]) for k in layers)
         biases = tuple(torch.from_numpy(arrays[f"bias_{k}"]) for k in layers if f"bias_{k}" in arrays)
-        stack = Stack(weights, biases, labels.pop("rectified"))
+        rectified, side = labels.pop("rectified"), labels.pop("side", None)
     except (KeyError, TypeError, ValueError) as error:
         raise UserError(f"{path}: holds no networks ({error} is missing); delete it and run again") from error
+    stack = (
+        Stack(weights, biases, rectified) if side is None else ConvolutionalStack(weights, biases, rectified, side=side)
+    )
     columns = {name.removeprefix("replica_"): a for name, a in arrays.items() if name.startswith("replica_")}
     return Networks(stack, pd.DataFrame(columns), labels)

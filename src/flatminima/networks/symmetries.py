@@ -13,7 +13,7 @@ def rescale_layers(stack: Stack, log_scale: float, generators: Sequence[Generato
 
     For a linear network G_k = Q diag(exp(log_scale z)) Q' with Q a random rotation and z standard normal; for a
     ReLU network Q = I, the positive unit-wise rescaling under which its function stays the same (Dinh et al. 2017,
-    theory.md D1).
+    theory.md D1); of a convolutional network, a channel is scaled as a unit is.
 
     Args:
         stack: the networks; their function is kept to rounding.
@@ -25,11 +25,12 @@ def rescale_layers(stack: Stack, log_scale: float, generators: Sequence[Generato
     for replica, generator in enumerate(generators):
         for k in range(stack.depth - 1):
             scale, inverse = _scaling(len(weights[k][replica]), log_scale, generator, rotate=not stack.rectified)
-            weights[k][replica] = scale.to(weights[k]) @ weights[k][replica]
-            weights[k + 1][replica] = weights[k + 1][replica] @ inverse.to(weights[k])
+            weights[k][replica] = torch.einsum("ij,j...->i...", scale.to(weights[k]), weights[k][replica])
+            after = weights[k + 1][replica]
+            weights[k + 1][replica] = torch.einsum("ij...,jk->ik...", after, inverse.to(after))
             if biases:
                 biases[k][replica] = scale.to(biases[k]) @ biases[k][replica]
-    return Stack(tuple(weights), tuple(biases), stack.rectified)
+    return stack.with_parameters([*weights, *biases])
 
 
 def _scaling(size: int, log_scale: float, generator: Generator, *, rotate: bool) -> tuple[Tensor, Tensor]:

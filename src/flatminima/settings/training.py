@@ -19,10 +19,11 @@ Initialisation = Literal[
     "balanced",
     "unbalanced",
 ]
-Family = Literal["linear", "residual_linear", "relu"]
+Family = Literal["linear", "residual_linear", "relu", "convolutional"]
 Optimiser = Literal["gradient_descent", "gradient_flow", "sgd", "adam"]
 
 MOMENT_OPTIMISERS = ("gradient_descent", "gradient_flow")
+LINEAR_FAMILIES = ("linear", "residual_linear")
 
 
 class Patches(Strict):
@@ -90,7 +91,10 @@ class Experiment(Strict):
     task: Name
     family: Family
     depths: Sourced[Depths]
-    width: Sourced[Count] | None = Field(default=None, description="Hidden width; the input size where absent.")
+    width: Sourced[Count] | None = Field(
+        default=None,
+        description="Hidden width, the input size where absent; channels of the hidden layers of convolutional.",
+    )
     bias: Sourced[bool]
     initialisation: Sourced[Initialisation]
     optimiser: Sourced[Optimiser]
@@ -125,7 +129,7 @@ class Experiment(Strict):
     @model_validator(mode="after")
     def _fits_the_family(self) -> Self:
         on_moments = self.optimiser.value in MOMENT_OPTIMISERS
-        if on_moments and self.family == "relu":
+        if on_moments and self.family not in LINEAR_FAMILIES:
             raise ValueError(f"optimiser {self.optimiser.value} works on second moments: linear families only")
         if on_moments and self.bias.value:
             raise ValueError("`bias` needs an optimiser on samples: sgd or adam")
@@ -140,6 +144,10 @@ class Experiment(Strict):
             raise ValueError("initialisation identity (zero residuals) belongs to the family residual_linear")
         if self.family == "residual_linear" and self.width is not None:
             raise ValueError("residual_linear layers are square: leave `width` out")
+        if self.family == "convolutional" and self.width is None:
+            raise ValueError("`width` is required for convolutional: the channels of its hidden layers")
+        if self.family == "convolutional" and self.initialisation.value != "pytorch":
+            raise ValueError("filters start as PyTorch's do: the family convolutional needs initialisation pytorch")
         return self
 
     def parts(self) -> list[range]:
@@ -153,10 +161,16 @@ class Measure(Strict):
 
     tolerance: Sourced[PositiveFloat] = Field(description="Relative residual of the top Hessian eigenvalue.")
     products: Sourced[Count] = Field(description="Largest number of Hessian-vector products spent on it.")
-    jacobian_samples: Sourced[Count] = Field(description="Inputs whose Jacobians are taken, for ReLU networks.")
+    jacobian_samples: Sourced[Count] = Field(
+        description="Inputs whose Jacobians are taken, for ReLU and convolutional networks."
+    )
     samples: Sourced[Count] | None = Field(
         default=None,
         description="Training samples, the first ones, over which ReLU networks' loss and curvature are taken; or all.",
+    )
+    convolution_samples: Sourced[Count] | None = Field(
+        default=None,
+        description="The same for convolutional networks, for their cost.",
     )
 
 
@@ -177,6 +191,8 @@ class TrainingStudy(Strict):
                 raise ValueError(
                     f"experiments.{name}.task is {experiment.task!r}: {nearest(experiment.task, self.tasks)}"
                 )
+            if experiment.family == "convolutional" and self.tasks[experiment.task].kind != "denoise":
+                raise ValueError(f"experiments.{name}.family is convolutional: its task must be of kind denoise")
         return self
 
     @model_validator(mode="after")

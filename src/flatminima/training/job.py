@@ -8,13 +8,20 @@ from torch import Generator
 from flatminima.data.moments import Moments
 from flatminima.data.tasks import Samples
 from flatminima.errors import UserError
-from flatminima.networks.initialisations import generators, initialise
+from flatminima.networks.fully_convolutional import image_shape
+from flatminima.networks.initialisations import generators, initialise, initialise_filters
 from flatminima.networks.stack import Stack
 from flatminima.networks.storage import Networks
 from flatminima.settings.training import MOMENT_OPTIMISERS, Experiment
 from flatminima.training.descent import MomentProblem, gradient_descent, gradient_flow
 from flatminima.training.run import Trained
-from flatminima.training.sampled import Plateau, SampleProblem, stochastic_descent
+from flatminima.training.sampled import (
+    Plateau,
+    SampleProblem,
+    loss_and_gradient,
+    loss_and_gradient_by_autograd,
+    stochastic_descent,
+)
 
 CPU = torch.device("cpu")
 
@@ -57,17 +64,10 @@ def train(
         )
     seeds = parts[part]
     job = f"{study} {name} depth {depth}" + (f" part {part}" if len(parts) > 1 else "")
-    widths = _widths(name, experiment, depth, samples)
     fractions = np.array(experiment.step_sizes.value if experiment.step_sizes else [np.nan])
     critical = experiment.step_unit is not None and experiment.step_unit.value == "critical"
     step_sizes = fractions * (critical_step if critical else 1.0)
-    stack = initialise(
-        experiment.initialisation.value,
-        widths,
-        generators(study, name, depth, seeds, "weights"),
-        rectified=experiment.family == "relu",
-        bias=experiment.bias.value,
-    )
+    stack = _start(name, experiment, depth, samples, generators(study, name, depth, seeds, "weights"))
     place = CPU if experiment.optimiser.value == "gradient_flow" else device
     stack = stack.select(torch.arange(len(seeds)).repeat_interleave(len(fractions))).to(place)
     step_sizes = np.tile(step_sizes, len(seeds))
@@ -94,6 +94,27 @@ def train(
         "depth": depth,
     }
     return _with_snapshots(stack, trained, replicas, labels), _history(trained, replicas)
+
+
+def _start(name: str, experiment: Experiment, depth: int, samples: Samples, streams: list[Generator]) -> Stack:
+    bias = experiment.bias.value
+    if experiment.family == "convolutional" and experiment.width is not None:
+        side, colours = _images(name, experiment, samples)
+        channels = [colours, *[experiment.width.value] * (depth - 1), colours]
+        return initialise_filters(channels, side, streams, bias=bias)
+    widths = _widths(name, experiment, depth, samples)
+    rectified = experiment.family == "relu"
+    return initialise(experiment.initialisation.value, widths, streams, rectified=rectified, bias=bias)
+
+
+def _images(name: str, experiment: Experiment, samples: Samples) -> tuple[int, int]:
+    inputs, outputs = samples.inputs.shape[1], samples.targets.shape[1]
+    if inputs != outputs:
+        raise UserError(
+            f"experiments.{name}.family is convolutional: its outputs are images as its inputs are, but the task "
+            f"{experiment.task!r} has {inputs} inputs and {outputs} outputs; choose a denoising task or the family relu"
+        )
+    return image_shape(inputs, f"experiments.{name}.family is convolutional")
 
 
 def _widths(name: str, experiment: Experiment, depth: int, samples: Samples) -> list[int]:
@@ -155,6 +176,7 @@ def _on_samples(
         plateau=_plateau(experiment, problem, moments),
         snapshots=experiment.snapshots.value,
         job=job,
+        gradient=loss_and_gradient_by_autograd if experiment.family == "convolutional" else loss_and_gradient,
     )
 
 

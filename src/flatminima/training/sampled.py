@@ -1,6 +1,6 @@
 """Stochastic gradient descent and Adam on samples, all replicas of a shape in one stack."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -10,6 +10,8 @@ from torch.optim import Adam
 from flatminima.networks.stack import Stack
 from flatminima.training.progress import Progress, state
 from flatminima.training.run import CHECK_EVERY, Snapshot, Trained, has_diverged, snapshot_steps
+
+LossAndGradient = Callable[[Stack, Tensor, Tensor, float], tuple[Tensor, list[Tensor]]]
 
 
 @dataclass(frozen=True)
@@ -83,6 +85,16 @@ def loss_and_gradient(stack: Stack, inputs: Tensor, targets: Tensor, scale: floa
             if stack.rectified:
                 back *= activations[k].sign()
     return loss, weights[::-1] + biases[::-1]
+
+
+def loss_and_gradient_by_autograd(
+    stack: Stack, inputs: Tensor, targets: Tensor, scale: float
+) -> tuple[Tensor, list[Tensor]]:
+    """The same by autograd, for any stack."""
+    parameters = [parameter.detach().requires_grad_() for parameter in stack.parameters]
+    error = stack.with_parameters(parameters)(inputs) - targets
+    loss = scale * error.square().sum(2).mean(1)
+    return loss.detach(), list(torch.autograd.grad(loss.sum(), parameters))
 
 
 class PerReplicaOptimiser:
@@ -168,6 +180,7 @@ def stochastic_descent(
     plateau: Plateau | None,
     snapshots: int,
     job: str,
+    gradient: LossAndGradient = loss_and_gradient,
 ) -> Trained:
     """Minibatch training of all replicas together; replicas of one seed see the same batches.
 
@@ -184,6 +197,7 @@ def stochastic_descent(
         plateau: when a replica has converged; None for all steps.
         snapshots: how many networks to keep along training.
         job: name for the progress line.
+        gradient: how losses and gradients are computed: written out for fully connected networks.
     """
     replicas = stack.replicas
     current, result = stack.with_parameters(_copy(stack.parameters)), _copy(stack.parameters)
@@ -205,7 +219,7 @@ def stochastic_descent(
         if step in wanted:
             kept.append(Snapshot(step, _stored(result, current.parameters, active)))
         inputs, targets = (t[seeds[active]] for t in batches.draw())
-        loss, gradients = loss_and_gradient(current, inputs, targets, problem.scale)
+        loss, gradients = gradient(current, inputs, targets, problem.scale)
         if step == 0:
             first_loss, first_norm = loss, _norm(gradients)
         descent.step(gradients)

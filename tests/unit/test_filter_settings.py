@@ -1,0 +1,34 @@
+"""Settings of convolutional experiments that do not fit together."""
+
+import pytest
+from test_config import RUN, example, message, sourced
+
+SGD = {"family": "convolutional", "optimiser": sourced("sgd"), "batch_size": sourced(8)}
+WIDE = SGD | {"width": sourced(8)}
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"family": "convolutional", "width": sourced(8)}, "optimiser gradient_descent works on second moments"),
+        (SGD, "`width` is required for convolutional: the channels of its hidden layers"),
+        (
+            WIDE | {"initialisation": sourced("xavier_normal")},
+            "filters start as PyTorch's do: the family convolutional needs initialisation pytorch",
+        ),
+    ],
+)
+def test_settings_that_do_not_fit_together(changes, expected):
+    values = example()
+    values["studies"]["digits"]["experiments"]["linear"] |= changes
+    assert message(values).startswith(f"{RUN}: {expected}")
+
+
+def test_convolutional_networks_denoise():
+    values = example()
+    study = values["studies"]["digits"]
+    study["experiments"]["linear"] |= WIDE | {"task": "labels"}
+    study["tasks"]["labels"] = {key: study["tasks"]["noisy"][key] for key in ("pixels", "centre", "whiten", "loss")}
+    study["tasks"]["labels"]["kind"] = "classify"
+    expected = "experiments.linear.family is convolutional: its task must be of kind denoise"
+    assert message(values).startswith(f"studies.digits: {expected}")
