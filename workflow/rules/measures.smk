@@ -21,6 +21,7 @@ rule measure:
     resources:
         mem_mb=3000,
         runtime=60,
+        device=CONFIG.device,  # no parameter: what is computed does not depend on where
     shell:
         r"""
         flatminima measure \
@@ -29,7 +30,7 @@ rule measure:
             --settings {params.settings:q} {params.unbalance} \
             --measures {output.measures:q} \
             --overlaps {output.overlaps:q} \
-            --device {CONFIG.device} \
+            --device {resources.device:q} \
             {input.networks:q} 2>&1 | tee {log:q} >&2
         """
 

@@ -19,6 +19,7 @@ rule train:
     resources:
         mem_mb=2000,
         runtime=60,
+        device=CONFIG.device,  # no parameter: what is computed does not depend on where
     shell:
         r"""
         flatminima train \
@@ -29,6 +30,6 @@ rule train:
             --bounds {input.bounds:q} \
             --networks {output.networks:q} \
             --history {output.history:q} \
-            --device {CONFIG.device} \
+            --device {resources.device:q} \
             {wildcards.experiment:q} {wildcards.depth} 2>&1 | tee {log:q} >&2
         """
