@@ -48,7 +48,21 @@ def test_other_libraries_find_the_dense_hessians_top(rectified, bias, loss, monk
     assert rows.loc["sharpness_curvlinops", "value"] == pytest.approx(top, rel=1e-7)
     assert rows.loc["sharpness_curvlinops", "error_bound"] < 1e-6 * top
     assert rows.loc["sharpness_pyhessian", "value"] == pytest.approx(top, rel=1e-3)
+    assert rows.loc["sharpness_checked", "value"] == pytest.approx(top, rel=1e-6)
     assert set(rows["seed"]) == {0}
+
+
+def test_all_have_the_first_samples(monkeypatch):
+    pytest.importorskip("curvlinops")
+    pytest.importorskip("pyhessian")
+    monkeypatch.setattr("flatminima.minima.crosscheck.SAMPLES", 25)
+    task, trained = samples(), networks(rectified=True)
+    rows = crosscheck(trained, task, second_moments(task)).set_index("statistic")["value"]
+    inputs, targets = (torch.from_numpy(array[:25]).double() for array in (task.inputs, task.targets))
+    function, flat = sample_loss(replica(trained.stack.weights, 0), [], inputs, targets, 1.0, True)
+    top = torch.linalg.eigvalsh(dense_hessian(function, flat))[-1].item()
+    assert rows.to_dict() == pytest.approx(dict.fromkeys(rows.index, top), rel=1e-3)
+    assert rows["sharpness_checked"] == pytest.approx(top, rel=1e-6)
 
 
 def test_fresh_noise_is_checked_by_its_moments():

@@ -153,10 +153,10 @@ def checked_networks():
     base = {"experiment": "linear", "task": "noisy", "depth": 2, "step_size": 0.1, "step_fraction": 0.5, "seed": 0}
     flow = base | {"experiment": "flow", "step_size": np.nan, "step_fraction": np.nan}
     values = [
-        (base, "sharpness", 4.0, 0.004),
+        (base, "sharpness_checked", 4.0, 0.004),
         (base, "sharpness_curvlinops", 4.002, 1e-9),
         (base, "sharpness_pyhessian", 3.0, np.nan),
-        (flow, "sharpness", 2.0, 0.0),
+        (flow, "sharpness_checked", 2.0, 0.0),
         (flow, "sharpness_curvlinops", 2.0, 1e-9),
         (flow, "sharpness_pyhessian", 2.2, np.nan),
         (base | {"seed": 1}, "sharpness", 5.0, 0.0),

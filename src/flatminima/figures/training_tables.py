@@ -43,7 +43,8 @@ def crosscheck(measures: pd.DataFrame) -> pd.DataFrame:
     """Sharpness of some networks by our engine and by other libraries.
 
     Returns:
-        Columns experiment, task, depth, step_size, step_fraction, seed, sharpness, residual (relative), and for each of
+        Columns experiment, task, depth, step_size, step_fraction, seed, sharpness (on the samples that the others had
+        as well), residual (relative), and for each of
         PEERS the value and its difference from ours, relative.
 
     Raises:
@@ -51,7 +52,7 @@ def crosscheck(measures: pd.DataFrame) -> pd.DataFrame:
     """
     key = ["experiment", "task", "depth", "step_size", "step_fraction", "seed"]
     rows = measures[measures["final"]]
-    ours = rows.loc[rows["statistic"] == "sharpness", [*key, "value", "error_bound"]]
+    ours = rows.loc[rows["statistic"] == "sharpness_checked", [*key, "value", "error_bound"]]
     checked = selection.pivot(rows, [f"sharpness_{peer}" for peer in PEERS], key)
     table = ours.merge(checked, on=key, validate="one_to_one").rename(columns={"value": "sharpness"})
     table["residual"] = table.pop("error_bound") / table["sharpness"]

@@ -10,15 +10,23 @@ import torch
 from scipy.sparse.linalg import LinearOperator, eigsh
 from torch import Tensor, nn
 
+from flatminima.curvature.eigensolvers import stacked_eigenpairs
+from flatminima.curvature.sample_hessian import SampleHessian
+from flatminima.curvature.subspace import Eigenpairs
 from flatminima.data.moments import Moments, equivalent_samples
 from flatminima.data.tasks import Samples
 from flatminima.errors import UserError
+from flatminima.minima.hessian import MomentHessian
 from flatminima.minima.tidy import Statistic, tidy
 from flatminima.networks.modules import as_module
+from flatminima.networks.stack import Stack
 from flatminima.networks.storage import Networks
 
 COLUMNS = ["layer", "statistic", "value", "error_bound"]
 BATCH = 2500
+SAMPLES = 2000
+"""On so many samples at most, the first ones: other libraries are slow."""
+TOLERANCE, PRODUCTS, MEMORY = 1e-6, 1000, 2**30
 EIGSH_TOLERANCE = 1e-8
 POWER_TOLERANCE, POWER_STEPS = 1e-7, 1000
 Batch = tuple[Tensor, Tensor]
@@ -33,8 +41,9 @@ def crosscheck(networks: Networks, samples: Samples, moments: Moments) -> pd.Dat
         moments: their task's second moments.
 
     Returns:
-        Tidy rows of the statistics sharpness_curvlinops, whose error bound is the residual that curvlinops' own product
-        gives, and sharpness_pyhessian, whose power iteration gives none. No rows if all diverged.
+        Tidy rows of the statistics sharpness_checked, which is ours on the same samples, sharpness_curvlinops, whose
+        error bound is the residual that curvlinops' own product gives, and sharpness_pyhessian, whose power iteration
+        gives none. No rows if all diverged.
 
     Raises:
         UserError: if the two libraries are not installed.
@@ -51,20 +60,31 @@ def crosscheck(networks: Networks, samples: Samples, moments: Moments) -> pd.Dat
         warnings.simplefilter("ignore")
         value, residual = _curvlinops(model, data)
         power = _pyhessian(model, data)
+    ours = _ours(networks.stack.double().select(torch.tensor([replica])), data, moments)
     statistics = {
+        "sharpness_checked": Statistic(ours.eigenvalues[:, 0], ours.residuals[:, 0]),
         "sharpness_curvlinops": Statistic(*scale * torch.tensor([[value], [residual]], dtype=torch.float64)),
         "sharpness_pyhessian": Statistic(scale * torch.tensor([power], dtype=torch.float64)),
     }
     return tidy(labels.loc[[replica]], statistics)
 
 
+def _ours(stack: Stack, data: Batch, moments: Moments) -> Eigenpairs:
+    if stack.rectified or stack.biases:
+        hessian = SampleHessian(stack, *data, moments.loss_scale, MEMORY)
+        return stacked_eigenpairs(hessian, tolerance=TOLERANCE, max_products=PRODUCTS)
+    first, second = (torch.from_numpy(moments.loss_scale * m) for m in (moments.input_moment, moments.cross_moment))
+    return MomentHessian(stack.weights, first, second).top_eigenpair(TOLERANCE, PRODUCTS)
+
+
 def _data(networks: Networks, samples: Samples, moments: Moments) -> Batch:
-    """The training samples; for linear networks without biases d_x samples with the task's exact second moments."""
+    """The first samples; for linear networks without biases d_x samples with the exact second moments of all."""
     stack = networks.stack
     if stack.rectified or stack.biases:
-        return torch.from_numpy(samples.inputs).double(), torch.from_numpy(samples.targets).double()
-    inputs, targets = equivalent_samples(moments)
-    return torch.from_numpy(inputs), torch.from_numpy(targets)
+        inputs, targets = samples.inputs[:SAMPLES], samples.targets[:SAMPLES]
+        return torch.from_numpy(inputs).double(), torch.from_numpy(targets).double()
+    equivalent = equivalent_samples(moments)
+    return torch.from_numpy(equivalent[0]), torch.from_numpy(equivalent[1])
 
 
 def _curvlinops(model: nn.Module, data: Batch) -> tuple[float, float]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import lru_cache
 
 import numpy as np
 import pandas as pd
@@ -47,11 +47,10 @@ class Problem:
     depth: int
     device: torch.device
 
-    @cached_property
+    @property
     def linear(self) -> LinearProblems:
         """The linear problem of this depth, and its flattest minimum."""
-        moment = self.scale * self.moments.input_moment
-        return LinearProblems.of(self.moments.end_to_end_map()[None], moment[None], self.depth).to(self.device)
+        return _linear_problem(self.moments, self.depth).to(self.device)
 
     @property
     def scale(self) -> float:
@@ -97,6 +96,13 @@ class Problem:
         """Losses over the test samples, shape (replicas,)."""
         x, y = (torch.from_numpy(array) for array in (self.samples.test_inputs, self.samples.test_targets))
         return losses(sample_losses(stack, x, y, self.scale, MEMORY), stack)
+
+
+@lru_cache(maxsize=1)
+def _linear_problem(moments: Moments, depth: int) -> LinearProblems:
+    """The same for networks and their control, since it takes minutes where inputs are large."""
+    moment = moments.loss_scale * moments.input_moment
+    return LinearProblems.of(moments.end_to_end_map()[None], moment[None], depth)
 
 
 def measure(
