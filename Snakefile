@@ -36,9 +36,9 @@ rule embedded:
 
 
 rule paper:
-    """All studies, those that download their data included."""
+    """The studies at the paper's scale, which download their data."""
     input:
-        stage("manifest", CONFIG.studies),
+        stage("manifest", CONFIG.paper),
 
 
 for _study in CONFIG.studies:

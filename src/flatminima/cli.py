@@ -140,11 +140,12 @@ def measure(
     from flatminima.networks.storage import unbalanced
 
     _flush_denormals()
-    trained = load_networks(networks)
-    controls = [] if unbalance is None else [unbalanced(trained, unbalance)]
-    problem = load_samples(samples), load_moments(moments), parse(Measure, _json(settings), "measure"), resolve(device)
-    results = zip(*(measure_networks(stack, *problem) for stack in [trained, *controls]), strict=True)
-    for tables, path in zip(results, (measures, overlaps), strict=True):
+    trained, chosen = load_networks(networks), parse(Measure, _json(settings), "measure")
+    problem, place = (load_samples(samples), load_moments(moments)), resolve(device)
+    results = [measure_networks(trained, *problem, chosen, place)]
+    if unbalance is not None:
+        results.append(measure_networks(unbalanced(trained, unbalance), *problem, chosen.of_controls(), place))
+    for tables, path in zip(zip(*results, strict=True), (measures, overlaps), strict=True):
         _write_table(path, pd.concat(tables, ignore_index=True))
 
 

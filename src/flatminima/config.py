@@ -34,13 +34,15 @@ class Config(Strict):
         default="auto", description="Where networks are trained and measured; auto: on a GPU if there is one."
     )
     embedded: list[Name] = Field(description="Studies of the default run: those that need no download.")
+    paper: list[Name] = Field(default=[], description="Studies at the paper's scale: those of `make paper`.")
     studies: dict[Name, Study]
 
     @model_validator(mode="after")
-    def _embedded_exist(self) -> Self:
-        for name in self.embedded:
-            if name not in self.studies:
-                raise ValueError(f"embedded names {name!r}: {nearest(name, self.studies)}")
+    def _listed_exist(self) -> Self:
+        for key, listed in {"embedded": self.embedded, "paper": self.paper}.items():
+            for name in listed:
+                if name not in self.studies:
+                    raise ValueError(f"{key} names {name!r}: {nearest(name, self.studies)}")
         return self
 
     @model_validator(mode="after")

@@ -26,6 +26,7 @@ PLAIN = {
     "data_root",
     "device",
     "embedded",
+    "paper",
     "study",
     "rectified",
     "linear",
@@ -95,7 +96,11 @@ def test_the_example_is_valid():
 @pytest.mark.parametrize(
     ("path", "value", "expected"),
     [
-        ("embeded", [], "embeded: unknown key; did you mean 'embedded'? allowed: data_root, device, embedded, studies"),
+        (
+            "embeded",
+            [],
+            "embeded: unknown key; did you mean 'embedded'? allowed: data_root, device, embedded, paper, studies",
+        ),
         (f"{RUN}.step_size", sourced(1), f"{RUN}.step_size: unknown key; did you mean 'step_sizes'? allowed: task, "),
         (f"{RUN}.depths.values", 1, f"{RUN}.depths.values: unknown key; did you mean 'value'? allowed: value, source"),
         (f"{TASK}.sigma", sourced(1), f"{TASK}.sigma: unknown key; allowed: kind, noise, "),

@@ -172,6 +172,13 @@ class Measure(Strict):
         default=None,
         description="The same for convolutional networks, for their cost.",
     )
+    control_samples: Sourced[Count] | None = Field(
+        default=None, description="The same for the controls of ReLU networks, whose functions are known already."
+    )
+
+    def of_controls(self) -> "Measure":
+        """How controls are measured."""
+        return self.model_copy(update={"samples": self.control_samples or self.samples})
 
 
 class TrainingStudy(Strict):

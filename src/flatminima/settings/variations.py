@@ -5,7 +5,7 @@ from typing import Any
 
 from flatminima.settings.base import Name, Sourced, Strict
 
-GRID = ("depths", "step_sizes", "seeds")
+GRID = ("depths", "step_sizes", "seeds", "seeds_per_job")
 """Settings of which a variation may take a part: how many networks are trained is no choice of protocol."""
 REFERENCES = ("task", "baseline")
 UNSET = {"width": "input size"}
