@@ -13,7 +13,6 @@ rule figure:
         multiext("results/{study}/figures/{name}", ".pdf", ".png", ".csv"),
     params:
         details=lambda w, input: [f"--details={path}" for path in input.details],
-        prefix="results/{study}/figures/{name}",
         code=lambda w: code_digest(figure_module(w.name), "flatminima.figures.files"),
     log:
         "logs/{study}/figures/{name}.log",
@@ -29,7 +28,7 @@ rule figure:
         r"""
         flatminima figure \
             --measures {input.measures:q} {params.details:q} \
-            --output {params.prefix:q} \
+            --output {output[0]:q} \
             {wildcards.name:q} 2>&1 | tee {log:q} >&2
         """
 
@@ -49,7 +48,6 @@ rule table:
         multiext("results/{study}/tables/{name}", ".csv", ".tex"),
     params:
         details=lambda w, input: [f"--details={path}" for path in input.details],
-        prefix="results/{study}/tables/{name}",
         code=lambda w: code_digest(f"flatminima.figures.{study(w).kind}_tables", "flatminima.figures.table_files"),
     log:
         "logs/{study}/tables/{name}.log",
@@ -65,6 +63,6 @@ rule table:
         r"""
         flatminima table \
             --measures {input.measures:q} {params.details:q} \
-            --output {params.prefix:q} \
+            --output {output[0]:q} \
             {wildcards.name:q} 2>&1 | tee {log:q} >&2
         """
