@@ -4,13 +4,13 @@ rule figure:
         measures="results/{study}/measures.parquet",
         details=lambda w: [f"results/{w.study}/{table}.parquet" for table in DETAILS[study(w).kind]],
     output:
-        report(
+        multiext("results/{study}/figures/{name}", ".pdf", ".png", ".csv"),
+        svg=report(
             "results/{study}/figures/{name}.svg",
             caption="../report/figure.rst",
             category="{study}",
             subcategory="figures",
         ),
-        multiext("results/{study}/figures/{name}", ".pdf", ".png", ".csv"),
     params:
         details=lambda w, input: [f"--details={path}" for path in input.details],
         code=lambda w: code_digest(figure_module(w.name), "flatminima.figures.files"),
@@ -28,7 +28,7 @@ rule figure:
         r"""
         flatminima figure \
             --measures {input.measures:q} {params.details:q} \
-            --output {output[0]:q} \
+            --output {output.svg:q} \
             {wildcards.name:q} 2>&1 | tee {log:q} >&2
         """
 
@@ -39,13 +39,13 @@ rule table:
         measures="results/{study}/measures.parquet",
         details=lambda w: ["results/{study}/curves.parquet"] if study(w).kind == "perceptron" else [],
     output:
-        report(
+        multiext("results/{study}/tables/{name}", ".csv", ".tex"),
+        html=report(
             "results/{study}/tables/{name}.html",
             caption="../report/table.rst",
             category="{study}",
             subcategory="tables",
         ),
-        multiext("results/{study}/tables/{name}", ".csv", ".tex"),
     params:
         details=lambda w, input: [f"--details={path}" for path in input.details],
         code=lambda w: code_digest(f"flatminima.figures.{study(w).kind}_tables", "flatminima.figures.table_files"),
@@ -63,6 +63,6 @@ rule table:
         r"""
         flatminima table \
             --measures {input.measures:q} {params.details:q} \
-            --output {output[0]:q} \
+            --output {output.html:q} \
             {wildcards.name:q} 2>&1 | tee {log:q} >&2
         """
