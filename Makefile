@@ -6,7 +6,7 @@ CORES ?= all
 
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
-.PHONY: help reproduce paper unlock audit test lint benchmark benchmark-curvature readme schema lock clean environment
+.PHONY: help reproduce paper unlock audit test slurm-test lint benchmark benchmark-curvature readme schema lock clean environment
 OUTSIDE := $(PATH)
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 unexport PYTHONPATH PYTHONHOME
@@ -32,6 +32,9 @@ unlock: environment ## After a run was killed: let the next one go on where it s
 test: lint ## Lint, then run all tests and print the branch coverage
 	OMP_NUM_THREADS=1 pytest --numprocesses $(CORES:all=auto) --cov --cov-report term-missing:skip-covered
 
+slurm-test: environment ## Run a study on a Slurm cluster made of this machine, through failures; needs Debian and root
+	@python tests/cluster/slurm.py
+
 lint: environment ## Check style, types, the direction of imports, and the workflow
 	ruff check && ruff format --check && mypy && lint-imports
 	snakefmt --check Snakefile workflow && snakemake --lint
@@ -54,7 +57,7 @@ schema: environment ## Write the JSON schemas of config.yaml and of manifests an
 
 lock: ## Pin what pyproject.toml asks for; pins that still fit stay, delete requirements.lock to upgrade all
 	$(PYTHON) -m venv --clear .venv/lock && .venv/lock/bin/pip install --quiet uv
-	.venv/lock/bin/uv pip compile --universal --python-version 3.11 --fork-strategy fewest --extra dev --extra peers \
+	.venv/lock/bin/uv pip compile --universal --python-version 3.11 --fork-strategy fewest --extra cluster --extra dev --extra peers \
 		--no-annotate --custom-compile-command "make lock" --quiet --output-file requirements.lock pyproject.toml
 
 clean: ## Delete results (results/reference stays), logs, and what Snakemake remembers

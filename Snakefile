@@ -28,6 +28,21 @@ include: "workflow/rules/audit.smk"
 report: "workflow/report/workflow.rst"
 
 
+# On a cluster these run beside Snakemake. In the bundled studies their longest job took 13 s (logs/**/*.tsv), less than a
+# job in a queue costs; the shortest rule that is not here took 20 s, or else trains or measures networks, as many as are
+# asked for. Data may have to be downloaded, which nodes of a cluster often cannot.
+localrules:
+    data,
+    volume,
+    collect,
+    figure,
+    table,
+    sensitivity,
+    claims,
+    report,
+    manifest,
+
+
 rule embedded:
     """The default: every study that needs no download, to its report and manifest."""
     default_target: True

@@ -39,7 +39,7 @@ StudyName = Annotated[str, typer.Option(help="Name of the study.")]
 Settings = Annotated[str, typer.Option(help="The stage's part of config.yaml, as JSON.")]
 Input = Annotated[Path, typer.Option(help="File to read.")]
 Output = Annotated[Path, typer.Option(help="File to write.")]
-Inputs = Annotated[list[Path], typer.Argument(help="Files to read; `part{0..9}` stands for ten.")]
+Inputs = Annotated[list[Path], typer.Argument(help="Files to read.")]
 Device = Annotated[DeviceName, typer.Option(help="Where to compute; auto: on a GPU if there is one.")]
 
 
@@ -209,7 +209,7 @@ def orbit(study: StudyName, settings: Settings, samples: Input, networks: Inputs
     from flatminima.rescaling.subjects import load as load_subjects
 
     known = load_samples(samples)
-    subjects = [subject for path in _every(networks) for subject in load_subjects(path, known)]
+    subjects = [subject for path in networks for subject in load_subjects(path, known)]
     _write_table(output, measure_orbits(study, subjects, parse(Orbits, _json(settings), "orbits")))
 
 
@@ -225,7 +225,7 @@ def linear_orbit(
 
     least = {int(depth): values["minimal_sharpness"] for depth, values in _read_json(bounds).items()}
     known = load_moments(moments)
-    subjects = [subject for path in _every(networks) for subject in linear(load_networks(path), known)]
+    subjects = [subject for path in networks for subject in linear(load_networks(path), known)]
     _write_table(output, measure_linear_orbits(study, subjects, least, parse(Orbits, _json(settings), "orbits")))
 
 
@@ -246,7 +246,7 @@ def rescale(
 
     settings = parse(Demonstrations, _json(demonstrations), "demonstrations"), parse(Orbits, _json(orbits), "orbits")
     known = load_samples(samples)
-    subjects = [subject for path in _every(networks) for subject in load_subjects(path, known)]
+    subjects = [subject for path in networks for subject in load_subjects(path, known)]
     tables = show_theorems(study, subjects, *settings)
     _write_tables(tables, measures, curves)
 
@@ -294,12 +294,14 @@ def solve(
 
 
 @app.command()
-def collect(tables: Inputs, output: Output) -> None:
+def collect(
+    tables: Annotated[list[Path], typer.Argument(help="Files to read; `part{0..9}` stands for ten.")], output: Output
+) -> None:
     """Put the tables of all parts into one."""
     from flatminima.provenance.tables import join_tables
 
     with atomic_path(output) as temporary:
-        join_tables(_every(tables), temporary)
+        join_tables([Path(name) for table in tables for name in numbered(str(table))], temporary)
 
 
 @app.command()
@@ -310,10 +312,10 @@ def figure(
     details: Annotated[Path | None, typer.Option(help="The study's other table: overlaps, or curves.")] = None,
     without: Annotated[list[str] | None, typer.Option(help="Experiment to leave out.")] = None,
 ) -> None:
-    """Draw one figure as svg, pdf and png, with the csv of what it shows; `output` has no suffix."""
+    """Draw one figure as svg, pdf and png, with the csv of what it shows; `output` is any of them."""
     from flatminima.figures.render import render
 
-    render(name, measures, details, output, without or [])
+    render(name, measures, details, output.with_suffix(""), without or [])
 
 
 @app.command()
@@ -323,20 +325,20 @@ def table(
     output: Output,
     details: Annotated[Path | None, typer.Option(help="The study's other table: curves.")] = None,
 ) -> None:
-    """Write one table as csv, html and tex; `output` has no suffix."""
+    """Write one table as csv, html and tex; `output` is any of them."""
     from flatminima.figures.tables import render_table
 
-    render_table(name, measures, output, details)
+    render_table(name, measures, output.with_suffix(""), details)
 
 
 @app.command()
 def sensitivity(settings: Settings, ledger: Input, measures: Input, output: Output) -> None:
-    """Write the table of a study's variations, judged as their baselines are, as csv, html and tex."""
+    """Write the table of a study's variations, judged as their baselines are, as csv, html and tex; `output` is any of them."""
     from flatminima.claims.ledger import load_ledger
     from flatminima.figures.sensitivity import render_sensitivity
 
     varied = parse(Variations, {"variations": _json(settings)}, "--settings").variations
-    render_sensitivity(measures, load_ledger(ledger), varied, output)
+    render_sensitivity(measures, load_ledger(ledger), varied, output.with_suffix(""))
 
 
 @app.command()
@@ -489,11 +491,6 @@ def _claims(results: Path) -> list[Path]:
     if not found:
         raise UserError(f"{results}: no claims.json in any study; run `make reproduce` first")
     return found
-
-
-def _every(paths: list[Path]) -> list[Path]:
-    """All files, those of numbered parts one by one."""
-    return [Path(name) for path in paths for name in numbered(str(path))]
 
 
 def _json(text: str) -> Any:

@@ -1,13 +1,13 @@
 rule manifest:
     """Every file of one study, and where it came from."""
     input:
-        # The networks are found from what was made of them; there may be too many for one command.
-        networks=lambda w: stage("train", [w.study]) if "train" in STAGES[study(w).kind] else [],
-        targets=lambda w: [file for kind in STAGES[study(w).kind] if kind != "train" for file in stage(kind, [w.study])],
+        lambda w: [file for kind in STAGES[study(w).kind] for file in stage(kind, [w.study])],
     output:
         "results/{study}/manifest.json",
     params:
         settings=lambda w: settings(study(w)),
+        # Networks are found from what was made of them; there may be too many for one command.
+        targets=lambda w: [file for kind in STAGES[study(w).kind] if kind != "train" for file in stage(kind, [w.study])],
         code=code_digest("flatminima.provenance.manifest"),
     log:
         "logs/{study}/manifest.log",
@@ -23,5 +23,5 @@ rule manifest:
             --study {wildcards.study:q} \
             --settings {params.settings:q} \
             --output {output:q} \
-            {input.targets:q} 2>&1 | tee {log:q} >&2
+            {params.targets:q} 2>&1 | tee {log:q} >&2
         """

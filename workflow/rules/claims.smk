@@ -1,7 +1,7 @@
 rule claims:
     """The verdict of every claim in the ledger."""
     input:
-        ledger="workflow/claims.yaml",
+        ledger=local("workflow/claims.yaml"),
         measures="results/{study}/measures.parquet",
     output:
         "results/{study}/claims.json",

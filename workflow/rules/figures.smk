@@ -4,17 +4,16 @@ rule figure:
         measures="results/{study}/measures.parquet",
         details=lambda w: [f"results/{w.study}/{table}.parquet" for table in DETAILS[study(w).kind]],
     output:
-        report(
+        multiext("results/{study}/figures/{name}", ".pdf", ".png", ".csv"),
+        svg=report(
             "results/{study}/figures/{name}.svg",
             caption="../report/figure.rst",
             category="{study}",
             subcategory="figures",
         ),
-        multiext("results/{study}/figures/{name}", ".pdf", ".png", ".csv"),
     params:
         details=lambda w, input: [f"--details={path}" for path in input.details],
         without=lambda w: [f"--without={variation.experiment}" for variation in variations(w.study)],
-        prefix="results/{study}/figures/{name}",
         code=lambda w: code_digest(figure_module(w.name), "flatminima.figures.files"),
     log:
         "logs/{study}/figures/{name}.log",
@@ -30,7 +29,7 @@ rule figure:
         r"""
         flatminima figure \
             --measures {input.measures:q} {params.details:q} {params.without:q} \
-            --output {params.prefix:q} \
+            --output {output.svg:q} \
             {wildcards.name:q} 2>&1 | tee {log:q} >&2
         """
 
@@ -41,16 +40,15 @@ rule table:
         measures="results/{study}/measures.parquet",
         details=lambda w: ["results/{study}/curves.parquet"] if study(w).kind == "perceptron" else [],
     output:
-        report(
+        multiext("results/{study}/tables/{name}", ".csv", ".tex"),
+        html=report(
             "results/{study}/tables/{name}.html",
             caption="../report/table.rst",
             category="{study}",
             subcategory="tables",
         ),
-        multiext("results/{study}/tables/{name}", ".csv", ".tex"),
     params:
         details=lambda w, input: [f"--details={path}" for path in input.details],
-        prefix="results/{study}/tables/{name}",
         code=lambda w: code_digest(f"flatminima.figures.{study(w).kind}_tables", "flatminima.figures.table_files"),
     log:
         "logs/{study}/tables/{name}.log",
@@ -66,7 +64,7 @@ rule table:
         r"""
         flatminima table \
             --measures {input.measures:q} {params.details:q} \
-            --output {params.prefix:q} \
+            --output {output.html:q} \
             {wildcards.name:q} 2>&1 | tee {log:q} >&2
         """
 
@@ -77,16 +75,15 @@ rule sensitivity:
         ledger="workflow/claims.yaml",
         measures="results/{study}/measures.parquet",
     output:
-        report(
+        multiext("results/{study}/tables/{name}", ".csv", ".tex"),
+        html=report(
             "results/{study}/tables/{name}.html",
             caption="../report/table.rst",
             category="{study}",
             subcategory="tables",
         ),
-        multiext("results/{study}/tables/{name}", ".csv", ".tex"),
     params:
         settings=lambda w: json.dumps([variation.model_dump() for variation in variations(w.study)]),
-        prefix="results/{study}/tables/{name}",
         code=code_digest("flatminima.figures.sensitivity"),
     log:
         "logs/{study}/tables/{name}.log",
@@ -104,5 +101,5 @@ rule sensitivity:
             --settings {params.settings:q} \
             --ledger {input.ledger:q} \
             --measures {input.measures:q} \
-            --output {params.prefix:q} 2>&1 | tee {log:q} >&2
+            --output {output.html:q} 2>&1 | tee {log:q} >&2
         """

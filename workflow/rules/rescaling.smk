@@ -36,7 +36,6 @@ rule orbit:
         "results/{study}/measures/orbit-{shape}.parquet",
     params:
         settings=lambda w: settings(study(w).orbits),
-        networks=subjects,
         code=code_digest("flatminima.rescaling.invariants", "flatminima.rescaling.subjects"),
     log:
         "logs/{study}/measure/orbit-{shape}.log",
@@ -56,7 +55,7 @@ rule orbit:
             --settings {params.settings:q} \
             --samples {input.samples:q} \
             --output {output:q} \
-            {params.networks:q} 2>&1 | tee {log:q} >&2
+            {input.networks:q} 2>&1 | tee {log:q} >&2
         """
 
 
@@ -70,7 +69,6 @@ rule linear_orbit:
         "results/{study}/measures/orbit-linear.parquet",
     params:
         settings=lambda w: settings(study(w).orbits),
-        networks=linear_subjects,
         code=code_digest("flatminima.rescaling.invariants", "flatminima.rescaling.subjects"),
     log:
         "logs/{study}/measure/orbit-linear.log",
@@ -90,7 +88,7 @@ rule linear_orbit:
             --moments {input.moments:q} \
             --bounds {input.bounds:q} \
             --output {output:q} \
-            {params.networks:q} 2>&1 | tee {log:q} >&2
+            {input.networks:q} 2>&1 | tee {log:q} >&2
         """
 
 
@@ -105,7 +103,6 @@ rule rescale:
     params:
         demonstrations=lambda w: settings(study(w).demonstrations),
         orbits=lambda w: settings(study(w).orbits),
-        networks=subjects,
         code=code_digest("flatminima.rescaling.theorems"),
     log:
         "logs/{study}/measure/theorems-{shape}.log",
@@ -127,7 +124,7 @@ rule rescale:
             --samples {input.samples:q} \
             --measures {output.measures:q} \
             --curves {output.curves:q} \
-            {params.networks:q} 2>&1 | tee {log:q} >&2
+            {input.networks:q} 2>&1 | tee {log:q} >&2
         """
 
 
