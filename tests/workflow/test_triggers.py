@@ -128,7 +128,7 @@ def test_a_new_module_and_a_file_beside_the_package_run_nothing(restored):
         ("digits.measure.tolerance.value", 0.02, {"measure", *DIGITS}),
         ("digits.measure.tolerance.source", "derived", {"measure", *DIGITS}),
         ("digits.experiments.linear.seeds.value", 1, {"train", "measure", "crosscheck", *DIGITS}),
-        ("digits.experiments.residual.unbalance.value", 2.0, {"train", "measure", "crosscheck", *DIGITS}),
+        ("digits.experiments.residual_flow.unbalance.value", 2.0, {"train", "measure", "crosscheck", *DIGITS}),
         ("patches.dataset.holdout.value", 0.3, {"data", "bound", "train", "measure", "crosscheck", *ALWAYS}),
         ("patches.tasks.noisy.noise.value", 0.6, {"data", "bound", "train", "measure", "crosscheck", *ALWAYS}),
         ("theory.attack.attempts.value", 9, {"attack", *ALWAYS}),
