@@ -333,7 +333,7 @@ def table(
 
 @app.command()
 def sensitivity(settings: Settings, ledger: Input, measures: Input, output: Output) -> None:
-    """Write the table of a study's variations, judged as their baselines are, as csv, html and tex; `output` is any of them."""
+    """Write the table of variations, judged as their baselines are, as csv, html and tex; `output` is any of them."""
     from flatminima.claims.ledger import load_ledger
     from flatminima.figures.sensitivity import render_sensitivity
 
