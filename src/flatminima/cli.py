@@ -439,16 +439,19 @@ def verdicts(results: Annotated[Path, typer.Argument(help="Folder of results.")]
 @app.command()
 def readme(
     results: Annotated[Path, typer.Argument(help="Folder of results.")] = Path("results"),
-    check: Annotated[bool, typer.Option(help="Write nothing; fail if README.md is not up to date.")] = False,
+    check: Annotated[
+        bool, typer.Option(help="Write nothing; fail if README.md or docs/results.md is not up to date.")
+    ] = False,
 ) -> None:
-    """Record the evidence of every study in results/reference, and write the scoreboard of README.md anew."""
+    """Record the evidence of every study in results/reference, and write the tables of README.md and docs anew."""
     from flatminima.provenance.reference import record
-    from flatminima.report.scoreboard import update_readme
+    from flatminima.report.scoreboard import update_readme, update_tables
 
     reference = results / "reference"
     for path in [] if check else _claims(results):
         record(path.parent, reference / path.parent.name)
     update_readme(Path("README.md"), _claims(reference), check)
+    update_tables(Path("docs/results.md"), reference, check)
 
 
 @app.command()

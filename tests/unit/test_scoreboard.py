@@ -5,7 +5,7 @@ import json
 import pytest
 
 from flatminima.errors import UserError
-from flatminima.report.scoreboard import BEGIN, END, scoreboard, terminal_table, update_readme
+from flatminima.report.scoreboard import BEGIN, END, scoreboard, terminal_table, update_readme, update_tables
 
 TITLE = "Residual networks that start at zero end at a flattest minimum"
 
@@ -100,3 +100,36 @@ def test_terminal_table_fits_and_shows_every_study(studies, count):
     assert all(study in table for study in verdicts)
     assert table.count("NOT REPRODUCED") == count
     assert "\x1b" not in table
+
+
+PAGE = "before\n<!-- mnist/summary:begin -->\nold\n<!-- mnist/summary:end -->\nbetween\n<!-- other/x:begin -->\n"
+
+
+@pytest.fixture
+def page(tmp_path):
+    """A page that shows a table of record."""
+    (tmp_path / "mnist/tables").mkdir(parents=True)
+    table = "experiment,depth,path_gain_median,path_gain_low,path_gain_high,flips\nrelu,2,1.25,1.0,2.0,none\n"
+    (tmp_path / "mnist/tables/summary.csv").write_text(table)
+    page = tmp_path / "results.md"
+    page.write_text(PAGE)
+    return page
+
+
+def test_tables_of_record_stand_between_their_markers(page, tmp_path):
+    update_tables(page, tmp_path)
+    shown = "| Experiment | Depth | Path gain | Flips |\n| --- | --- | --- | --- |\n| relu | 2 | 1.25 [1, 2] | none |\n"
+    assert page.read_text() == PAGE.replace("old\n", shown)
+    update_tables(page, tmp_path, check=True)
+
+
+def test_a_page_that_is_not_up_to_date_is_noticed_and_left_alone(page, tmp_path):
+    with pytest.raises(UserError, match=r"results\.md: does not match the results of record; run `make readme`"):
+        update_tables(page, tmp_path, check=True)
+    assert page.read_text() == PAGE
+
+
+def test_a_table_that_was_not_made_is_named(page, tmp_path):
+    (tmp_path / "mnist/tables/summary.csv").unlink()
+    with pytest.raises(UserError, match=r"summary\.csv: no such file; run its study, then `make readme`"):
+        update_tables(page, tmp_path)

@@ -155,7 +155,7 @@ def test_readme_records_the_evidence_and_notices_when_it_is_old(command, copied,
     claims = copied.folder / "results/reference/digits/claims.json"
     claims.write_text(claims.read_text().replace('"verdict": "REPRODUCED"', '"verdict": "NOT REPRODUCED"'))
     ended = command("readme", "--check")
-    assert only_line(ended) == "README.md: the scoreboard does not match the verdicts; run `make readme`"
+    assert only_line(ended) == "README.md: does not match the results of record; run `make readme`"
     shutil.rmtree(claims.parents[1])
     assert "no claims.json in any study" in only_line(command("readme", "--check"))
 

@@ -9,7 +9,7 @@ FIGURES = {
     "study=patches": ["sharpness-noisy", "gains", "coupling", "training", "path-cosine", "overview"],
     "study=digits": ["sharpness-noisy", "sharpness-labels", "gains", "coupling", "training", "path-cosine", "overview"],
 }
-TABLES = ["sharpness", "balance", "coupling", "crosscheck"]
+TABLES = ["summary", "sharpness", "balance", "coupling", "crosscheck"]
 
 
 def figures(*names: str, study: str) -> set[tuple[str, str]]:

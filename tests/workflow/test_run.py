@@ -14,7 +14,7 @@ from project import TINY, Project, different, temporaries
 from flatminima.config import Config, load
 
 FIGURES = ["sharpness-noisy", "gains", "coupling", "training", "path-cosine", "overview"]
-TABLES = ["sharpness", "balance", "coupling", "crosscheck"]
+TABLES = ["summary", "sharpness", "balance", "coupling", "crosscheck"]
 STUDIES = {"digits": ["noisy", "labels"], "patches": ["noisy"]}
 STAGES = ["data", "train", "measure", "figures", "tables", "claims", "report", "manifest"]
 CLAIMS = {"digits": ["M1", "M2", "M3", "M4", "M5"], "patches": ["M5"]}

@@ -49,7 +49,7 @@ FIGURES = [
     *PERCEPTRON_FIGURES,
 ]
 TABLES = {
-    "training": ["sharpness", "balance", "coupling", "crosscheck"],
+    "training": ["summary", "sharpness", "balance", "coupling", "crosscheck"],
     "theory": ["falsification", "constructed", "convergence"],
     "rescaling": ["orbits", "theorems"],
     "perceptron": ["thresholds", "solvers", "agreement"],

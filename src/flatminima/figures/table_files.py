@@ -18,6 +18,7 @@ HEADINGS = {
     "sharpness_ratio": "Relative to minimum",
     "excess_loss": "Excess loss",
     "loss": "Loss",
+    "gradient_norm": "Gradient",
     "path_gain": "Path gain",
     "product_norm": "Largest gain",
     "path_cosine": "Path cosine",

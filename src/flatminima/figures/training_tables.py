@@ -12,17 +12,22 @@ PEERS = ("curvlinops", "pyhessian")
 INTERVAL = ("median", "low", "high")
 
 
-def summarise(measures: pd.DataFrame, statistics: Sequence[str]) -> pd.DataFrame:
-    """Final networks by experiment, depth and step size; statistics of layers are those of the worst layer.
+SHAPE = ("experiment", "task", "depth")
+
+
+def summarise(
+    measures: pd.DataFrame, statistics: Sequence[str], by: Sequence[str] = (*SHAPE, "step_size", "step_fraction")
+) -> pd.DataFrame:
+    """Groups of final networks; statistics of layers are those of the worst layer.
 
     Args:
         measures: the long table measures.parquet.
-        statistics: names of WHOLE or BADNESS of flatminima.figures.selection.
+        statistics: names of WHOLE or BADNESS of flatminima.figures.selection, or `step`, at which training ended.
+        by: columns that tell the groups apart.
 
     Returns:
-        Columns experiment, task, depth, step_size, step_fraction, networks (all of them), diverged (how many), and for
-        each statistic its median and 5-95 % interval over the networks that did not diverge:
-        <statistic>_median, _low, _high.
+        Columns `by`, networks (all of them), diverged (how many), and for each statistic its median and 5-95 % interval
+        over the networks that did not diverge: <statistic>_median, _low, _high.
 
     Raises:
         UserError: if no network was measured at the end of training.
@@ -30,12 +35,12 @@ def summarise(measures: pd.DataFrame, statistics: Sequence[str]) -> pd.DataFrame
     rows = selection.final(selection.networks(measures))
     if rows.empty:
         raise UserError("the measures hold no network at the end of training; run the study's experiments first")
-    by = ["experiment", "task", "depth", "step_size", "step_fraction"]
-    groups = rows.groupby(by, dropna=False)
+    rows["step"] = rows["step"].where(~rows["diverged"])
+    groups = rows.groupby(list(by), dropna=False)
     table = groups.agg(networks=("seed", "size"), diverged=("diverged", "sum")).reset_index()
     for statistic in statistics:
         spread = selection.quantiles(rows, by, statistic)
-        table = table.merge(spread.rename(columns={part: f"{statistic}_{part}" for part in INTERVAL}), on=by)
+        table = table.merge(spread.rename(columns={part: f"{statistic}_{part}" for part in INTERVAL}), on=list(by))
     return table
 
 
@@ -64,8 +69,17 @@ def crosscheck(measures: pd.DataFrame) -> pd.DataFrame:
     return table[[*key, "sharpness", "residual", *compared]]
 
 
+def summary(measures: pd.DataFrame) -> pd.DataFrame:
+    """Trained networks by experiment and depth, over all step sizes, and how far from a minimum training left them."""
+    trained = selection.trained(measures)
+    return summarise(trained, ("sharpness_ratio", "path_gain", "path_cosine", "gradient_norm", "step"), SHAPE)
+
+
 TABLES: dict[str, Callable[[pd.DataFrame], pd.DataFrame]] = {
-    "sharpness": partial(summarise, statistics=("sharpness", "sharpness_ratio", "excess_loss", "loss")),
+    "summary": summary,
+    "sharpness": partial(
+        summarise, statistics=("sharpness", "sharpness_ratio", "excess_loss", "loss", "gradient_norm")
+    ),
     "balance": partial(summarise, statistics=("path_gain", "product_norm")),
     "coupling": partial(summarise, statistics=("path_cosine", "path_residual", "singular_overlap")),
     "crosscheck": crosscheck,

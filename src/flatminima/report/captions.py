@@ -149,6 +149,14 @@ ROWS = (
 LAYERS = "Each network is represented by its worst layer."
 
 TABLES = {
+    "summary": Caption(
+        "Where training ended",
+        "One row per experiment and depth, over all step sizes and seeds: the median and, in brackets, the 5 % and "
+        "95 % quantiles over the networks that did not diverge. Sharpness is relative to the least of a linear "
+        "network; path gain and path cosine are those of each network's worst layer; the gradient is that of the loss "
+        "over all training samples, relative to its first value: how far training left the network from a stationary "
+        "point.",
+    ),
     "sharpness": Caption(
         "Sharpness and loss",
         f"{ROWS} Sharpness is the largest Hessian eigenvalue at the end of training; the minimum is that of a linear "

@@ -1,13 +1,20 @@
-"""Verdicts over all studies, for the README and for the end of a run."""
+"""Verdicts over all studies, and tables of record, in the README and the docs; verdicts at the end of a run."""
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
+import pandas as pd
+
 from flatminima.errors import UserError
+from flatminima.figures.table_files import readable
 from flatminima.provenance.files import atomic_path
 from flatminima.report.evidence import SYMBOLS, Ledger, read_ledger
 
 BEGIN, END = "<!-- scoreboard:begin -->", "<!-- scoreboard:end -->"
+TABLE = re.compile(
+    r"<!-- (?P<study>[a-z0-9_]+)/(?P<name>[a-z0-9_]+):begin -->.*?<!-- (?P=study)/(?P=name):end -->", re.DOTALL
+)
 ABSENT = "–"
 WIDTH = 100
 STUDY_WIDTH = 16
@@ -26,8 +33,7 @@ def scoreboard(claims_paths: list[Path]) -> str:
     ledgers = [read_ledger(path) for path in claims_paths]
     header = ["", "claim", *(ledger.study for ledger in ledgers)]
     rows = [[identity, title, *_verdicts(ledgers, identity, symbols=True)] for identity, title in _titles(ledgers)]
-    lines = [header, ["---"] * len(header), *rows]
-    return "\n".join(f"| {' | '.join(_escape(cell) for cell in line)} |" for line in lines) + "\n"
+    return _markdown([header, *rows])
 
 
 def update_readme(readme: Path, claims_paths: list[Path], check: bool = False) -> None:
@@ -41,20 +47,57 @@ def update_readme(readme: Path, claims_paths: list[Path], check: bool = False) -
     Raises:
         UserError: if the markers or an input are missing, or with `check` if the file is not up to date.
     """
-    if not readme.exists():
-        raise UserError(f"{readme}: no such file; run from the repository's root")
-    text = readme.read_text(encoding="utf-8")
-    before, begin, rest = text.partition(BEGIN)
+    before, begin, rest = _read(readme).partition(BEGIN)
     _, end, after = rest.partition(END)
     if not (begin and end):
         raise UserError(f"{readme}: no place for the scoreboard; add the lines {BEGIN} and {END}")
-    fresh = f"{before}{BEGIN}\n{scoreboard(claims_paths)}{END}{after}"
-    if fresh == text:
+    _update(readme, f"{before}{BEGIN}\n{scoreboard(claims_paths)}{END}{after}", check)
+
+
+def update_tables(page: Path, reference: Path, check: bool = False) -> None:
+    """Replace every table of a page that stands between the markers `<!-- <study>/<table>:begin -->` and `:end`.
+
+    Args:
+        page: the file.
+        reference: results of record, whose tables are shown.
+        check: write nothing, and only say whether the page is up to date.
+
+    Raises:
+        UserError: if a table is missing, or with `check` if the page is not up to date.
+    """
+
+    def fresh(match: re.Match[str]) -> str:
+        table = _table(reference / match["study"] / "tables" / f"{match['name']}.csv")
+        return f"{match['begin']}\n{table}{match['end']}"
+
+    _update(page, TABLE.sub(fresh, _read(page)), check)
+
+
+def _table(path: Path) -> str:
+    if not path.exists():
+        raise UserError(f"{path}: no such file; run its study, then `make readme`")
+    table = readable(pd.read_csv(path, keep_default_na=True))
+    return _markdown([list(table.columns), *([str(cell) for cell in row] for row in table.to_numpy())])
+
+
+def _markdown(lines: list[list[str]]) -> str:
+    ruled = [lines[0], ["---"] * len(lines[0]), *lines[1:]]
+    return "\n".join(f"| {' | '.join(_escape(cell) for cell in line)} |" for line in ruled) + "\n"
+
+
+def _read(page: Path) -> str:
+    if not page.exists():
+        raise UserError(f"{page}: no such file; run from the repository's root")
+    return page.read_text(encoding="utf-8")
+
+
+def _update(page: Path, text: str, check: bool) -> None:
+    if text == _read(page):
         return
     if check:
-        raise UserError(f"{readme}: the scoreboard does not match the verdicts; run `make readme`")
-    with atomic_path(readme) as temporary:
-        temporary.write_text(fresh, encoding="utf-8")
+        raise UserError(f"{page}: does not match the results of record; run `make readme`")
+    with atomic_path(page) as temporary:
+        temporary.write_text(text, encoding="utf-8")
 
 
 def terminal_table(claims_paths: list[Path]) -> str:
