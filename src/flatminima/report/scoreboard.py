@@ -13,7 +13,7 @@ from flatminima.report.evidence import SYMBOLS, Ledger, read_ledger
 
 BEGIN, END = "<!-- scoreboard:begin -->", "<!-- scoreboard:end -->"
 TABLE = re.compile(
-    r"<!-- (?P<study>[a-z0-9_]+)/(?P<name>[a-z0-9_]+):begin -->.*?<!-- (?P=study)/(?P=name):end -->", re.DOTALL
+    r"(?P<begin><!-- (?P<study>\w+)/(?P<name>\w+):begin -->).*?(?P<end><!-- (?P=study)/(?P=name):end -->)", re.DOTALL
 )
 ABSENT = "–"
 WIDTH = 100
