@@ -1,8 +1,9 @@
 # Every command runs in .venv, which the target `environment` keeps in line with requirements.lock.
-# Options: CORES=2 limits the processor cores; RESULTS=results/digits chooses what is audited; PYTHON=python3.12 chooses
-# the Python that .venv is made with.
+# Options: CORES=2 limits the processor cores; MEM_MB=4000 limits the memory of `make paper`; RESULTS=results/digits
+# chooses what is audited; PYTHON=python3.12 chooses the Python that .venv is made with.
 PYTHON ?= python3
 CORES ?= all
+MEM_MB ?= 8000
 
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
@@ -22,8 +23,8 @@ reproduce: environment ## Run every study that needs no download, judge every cl
 	@snakemake --profile workflow/profiles/default --cores $(CORES) || $(LOCKED)
 	@flatminima verdicts results
 
-paper: environment ## The same for all studies; downloads data sets, or reads them from data_root (config.yaml)
-	@snakemake --profile workflow/profiles/default --cores $(CORES) paper || $(LOCKED)
+paper: environment ## The same at the paper's scale, on MNIST and CIFAR-10: downloads them, or finds them in data_root (config.yaml)
+	@snakemake paper --profile workflow/profiles/default --cores $(CORES) --resources mem_mb=$(MEM_MB) || $(LOCKED)
 	@flatminima verdicts results
 
 unlock: environment ## After a run was killed: let the next one go on where it stopped

@@ -21,7 +21,7 @@ rule data:
         task="[a-z0-9_]+",
     threads: 1
     resources:
-        mem_mb=4000,
+        mem_mb=2000,
         runtime=60,
     shell:
         r"""

@@ -19,7 +19,7 @@ rule measure:
         study=named(studies("training")),
     threads: 1
     resources:
-        mem_mb=3000,
+        mem_mb=2000,
         runtime=60,
         device=CONFIG.device,  # no parameter: what is computed does not depend on where
     shell:
@@ -54,7 +54,7 @@ rule crosscheck:
         task="[a-z0-9_]+",
     threads: 1
     resources:
-        mem_mb=4000,
+        mem_mb=1500,
         runtime=60,
     shell:
         r"""
