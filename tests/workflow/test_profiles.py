@@ -50,3 +50,16 @@ def test_what_ends_with_its_node_is_begun_again(profile):
     settings = yaml.safe_load((ROOT / f"workflow/profiles/{profile}/config.yaml").read_text())
     assert settings["retries"] >= 3
     assert settings["rerun-incomplete"] is True
+
+
+def test_commands_stay_short_however_many_parts_there_are(project):
+    """Linux takes at most 128 KiB as one argument of a program, and a command is one argument of bash."""
+    linear = ("studies", "digits", "experiments", "linear")
+    project.configure(*linear, "depths", "value", value=[2])
+    project.configure(*linear, "seeds", "value", value=3000)
+    shown = project.snakemake("--dry-run", "--printshellcmds", "results/digits/manifest.json")
+    assert shown.returncode == 0, shown.stdout[-2000:]
+    commands = re.findall(r"^ +flatminima .*?>&2$", shown.stdout, re.MULTILINE | re.DOTALL)
+    assert sum("linear-depth2-part2999.parquet" in command for command in commands) >= 1
+    assert max(map(len, commands)) < 16 * 2**10
+    assert max(map(len, shown.stdout.splitlines())) > 128 * 2**10, "the files that collect reads"
