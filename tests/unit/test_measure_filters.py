@@ -14,7 +14,9 @@ from flatminima.curvature.losses import sample_losses
 from flatminima.curvature.operators import StackedHessian
 from flatminima.data.moments import second_moments
 from flatminima.data.tasks import Samples
+from flatminima.errors import UserError
 from flatminima.minima import measure as module
+from flatminima.minima.crosscheck import crosscheck
 from flatminima.minima.measure import measure
 from flatminima.networks.storage import unbalanced
 from flatminima.settings.training import Measure
@@ -194,3 +196,10 @@ def test_failed_networks_have_no_statistics():
     rows, _ = run(convolutional(stack, diverged=[False, True, False]), samples)
     assert rows[rows["statistic"] == "diverged"].sort_values("seed")["value"].tolist() == [0, 1, 1]
     assert rows[rows["seed"].isin([1, 2]) & (rows["statistic"] != "diverged")]["value"].isna().all()
+
+
+def test_other_libraries_are_not_asked():
+    networks = convolutional(stack_of(1, (1, 3, 1)))
+    samples = samples_of(networks.stack)
+    with pytest.raises(UserError, match="the networks are convolutional; expected fully connected ones"):
+        crosscheck(networks, samples, second_moments(samples))
