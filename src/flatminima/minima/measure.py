@@ -14,6 +14,7 @@ from flatminima.curvature.eigensolvers import stacked_eigenpairs
 from flatminima.curvature.losses import losses, moment_loss, sample_losses
 from flatminima.curvature.operators import StackedHessian
 from flatminima.curvature.sample_hessian import SampleHessian
+from flatminima.curvature.subspace import BASIS
 from flatminima.data.moments import Moments
 from flatminima.data.seeding import sequence
 from flatminima.data.tasks import Samples
@@ -31,7 +32,7 @@ CPU = torch.device("cpu")
 OVERLAP_VECTORS = 12
 COLLAPSED = 0.99
 MEMORY = 2**30
-"""Bytes that what is kept of the samples' ways through a group of replicas may take; one alone may need more."""
+"""Bytes that a group of replicas may take; one alone may need more."""
 THINNED = 10_000
 """From so many samples on, eigenvectors are first searched on every tenth of them."""
 
@@ -135,7 +136,7 @@ def measure(
     statistics: Statistics = {"diverged": Statistic(torch.from_numpy(diverged.astype(float)))}
     pairs = torch.zeros(0, 0, 0, 0)
     if len(alive):
-        group_size = max(1, MEMORY // (16 * networks.stack.units * len(problem.samples.inputs)))
+        group_size = max(1, MEMORY // _bytes(networks.stack, len(problem.samples.inputs)))
         groups = [_measure_group(networks, group, problem, settings) for group in torch.split(alive, group_size)]
         pairs = torch.cat([overlap for _, overlap in groups])
         measured = join([group for group, _ in groups])
@@ -143,6 +144,12 @@ def measure(
     labels = replicas[["seed", "step_size", "step_fraction", "step", "final"]].assign(**networks.labels)
     final = labels["final"].to_numpy()
     return tidy(labels, statistics), _overlap_rows(labels[~diverged & final], pairs[torch.from_numpy(final[~diverged])])
+
+
+def _bytes(stack: Stack, samples: int) -> int:
+    """For one replica: two float64 numbers per sample and unit, where samples matter, and the eigensolver's space."""
+    swept = 16 * stack.units * samples if _on_samples(stack) else 0
+    return swept + 16 * BASIS * sum(parameter[0].numel() for parameter in stack.parameters)
 
 
 def _chosen(samples: Samples, stack: Stack, settings: Measure) -> Samples:
