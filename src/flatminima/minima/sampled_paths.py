@@ -58,7 +58,7 @@ def _sample_paths(stack: Stack, inputs: Tensor) -> dict[str, Tensor]:
     gain = top.singular_values
     path: PathStatistics = follow_maps(layers, top.right, top.left, gain)
     norms = [top_singular_triplets(jacobians).singular_values for jacobians in partial]
-    powers = torch.arange(1, stack.depth) / stack.depth
+    powers = torch.arange(1, stack.depth, device=gain.device) / stack.depth
     statistics = {
         "path_gain": path.gain,
         "path_residual": path.residual[:, 1:],
