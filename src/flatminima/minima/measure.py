@@ -33,6 +33,8 @@ OVERLAP_VECTORS = 12
 COLLAPSED = 0.99
 MEMORY = 2**30
 """Bytes that a group of replicas may take; one alone may need more."""
+GRAPH = 2**28
+"""Bytes that the graph of a chunk of samples may take, where there is one."""
 THINNED = 10_000
 """From so many samples on, eigenvectors are first searched on every tenth of them."""
 
@@ -76,7 +78,7 @@ class Problem:
         arrays = self.samples.inputs[::every], self.samples.targets[::every]
         x, y = (torch.from_numpy(array).to(self.device) for array in arrays)
         if isinstance(stack, ConvolutionalStack):
-            return StackedHessian(sample_losses(stack, x, y, self.scale, MEMORY), stack.parameters)
+            return StackedHessian(sample_losses(stack, x, y, self.scale, GRAPH), stack.parameters)
         return SampleHessian(stack, x, y, self.scale, memory)
 
     def training_loss(self, stack: Stack, hessian: StackHessian) -> Tensor:
@@ -96,7 +98,7 @@ class Problem:
     def test_loss(self, stack: Stack) -> Tensor:
         """Losses over the test samples, shape (replicas,)."""
         x, y = (torch.from_numpy(array) for array in (self.samples.test_inputs, self.samples.test_targets))
-        return losses(sample_losses(stack, x, y, self.scale, MEMORY), stack)
+        return losses(sample_losses(stack, x, y, self.scale, GRAPH), stack)
 
 
 @lru_cache(maxsize=1)
