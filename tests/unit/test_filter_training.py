@@ -77,8 +77,8 @@ def test_training_is_that_of_a_plain_loop(optimiser, channels, bias):
     assert table["seed"].tolist() == [0, 0, 1, 1]
     assert table["step_size"].tolist() == [1e-3, 1e-2] * 2
     for index, (seed, rate) in enumerate(zip(table["seed"], table["step_size"], strict=True)):
-        network = start(3, channels, 5, bias, generators("study", "run", 3, 2, "weights")[seed])
-        descend(network, data, optimiser, rate, generators("study", "run", 3, 2, "batches")[seed])
+        network = start(3, channels, 5, bias, generators("study", "run", 3, range(2), "weights")[seed])
+        descend(network, data, optimiser, rate, generators("study", "run", 3, range(2), "batches")[seed])
         layers = [module for module in network if isinstance(module, nn.Conv2d)]
         expected = [layer.weight for layer in layers] + [layer.bias for layer in layers if bias]
         for parameter, reference in zip(stack.parameters, expected, strict=True):

@@ -132,7 +132,7 @@ class PerReplicaOptimiser:
     def _adam_updates(self, adam: Adam, gradients: Sequence[Tensor]) -> list[Tensor]:
         for displacement, gradient in zip(self._displacements, gradients, strict=True):
             displacement.zero_()
-            displacement.grad = gradient
+            displacement.grad = gradient.contiguous()  # fused steps take the memory of both in its own order
         adam.step()
         return self._displacements
 
