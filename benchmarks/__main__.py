@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from benchmarks import moment_descent, pipeline, rescaling, stacked_training
+from benchmarks import moment_descent, perceptron_solvers, perceptron_theory, pipeline, rescaling, stacked_training
 from flatminima.provenance.environment import environment
 from flatminima.provenance.files import atomic_path
 
@@ -14,7 +14,8 @@ def main() -> None:
     """Run them one after the other; each table is printed as soon as it is there."""
     machine = "".join(f"- {name}: {value}\n" for name, value in environment().items())
     sections = [HEADER, machine]
-    for benchmark in (stacked_training, moment_descent, rescaling, pipeline):
+    every = (stacked_training, moment_descent, rescaling, perceptron_theory, perceptron_solvers, pipeline)
+    for benchmark in every:
         sections.append(benchmark.measure().markdown())
         print(sections[-1], flush=True)
     with atomic_path(REPORT) as temporary:
