@@ -15,7 +15,7 @@ import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 TINY = Path(__file__).with_name("tiny.yaml")
-COPIED = ["Makefile", "README.md", "Snakefile", "pyproject.toml", "requirements.lock", "src", "workflow"]
+COPIED = ["Makefile", "README.md", "Snakefile", "docs", "pyproject.toml", "requirements.lock", "src", "workflow"]
 PROFILE = "workflow/profiles/default"
 TIMEOUT = 1200.0
 """Seconds after which a command hangs; the longest takes about one minute on two idle cores."""
