@@ -11,8 +11,8 @@ from project import ROOT, TINY
 
 COMMANDS = [
     "data", "bound", "train", "measure", "crosscheck", "attack", "construct", "converge", "convolve", "orbit",
-    "linear-orbit", "rescale", "volume", "replica", "enumerate", "solve", "collect", "figure", "table", "sensitivity", "claims",
-    "report", "manifest", "audit", "compare", "export", "verdicts", "readme", "schema", "validate",
+    "linear-orbit", "rescale", "volume", "replica", "enumerate", "solve", "collect", "figure", "table", "sensitivity",
+    "claims", "report", "manifest", "audit", "compare", "export", "verdicts", "readme", "schema", "validate",
 ]  # fmt: skip
 
 
