@@ -166,7 +166,7 @@ def test_a_network_of_the_same_shape_in_place_of_the_trained_one_is_found_by_rec
 
 
 def test_edited_parts_of_the_measures_are_found_by_recomputation(study):
-    part = "measures/relu.parquet"
+    part = "measures/relu-depth2.parquet"
     measures = pd.read_parquet(study / part)
     measures.loc[0, "value"] += 1e-9
     measures.to_parquet(study / part, index=False)

@@ -10,7 +10,7 @@ from flatminima.audit.derivation import check_derivation
 from flatminima.audit.recomputation import check_recomputation
 from flatminima.provenance.manifest import read_manifest
 
-PART = "results/patches/measures/relu.parquet"
+PART = "results/patches/measures/relu-depth2.parquet"
 
 
 @pytest.fixture

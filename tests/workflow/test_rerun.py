@@ -20,10 +20,12 @@ def evidence(study: str) -> set[tuple[str, str]]:
     """What follows from the measures of a study."""
     collected = {("collect", f"{study}, table={table}") for table in ("measures", "overlaps")}
     tables = {("table", f"{study}, name={name}") for name in TABLES}
+    varied = {("sensitivity", f"{study}, name=sensitivity")} if study == "study=digits" else set()
     return (
         collected
         | figures(*FIGURES[study], study=study)
         | tables
+        | varied
         | {(rule, study) for rule in ("claims", "report", "manifest")}
     )
 
@@ -95,7 +97,9 @@ def test_changed_training_code_keeps_the_data(copied):
 def test_a_changed_tolerance_of_a_claim_is_judged_again(copied):
     copied.edit("workflow/claims.yaml", "at_most: 1.01", "at_most: 1.02", count=3)
     judged = {*ALL, "study=theory", "study=rescaling", "study=perceptron"}
-    assert copied.planned() == {(rule, study) for rule in ("claims", "report", "manifest") for study in judged}
+    rules = "claims", "report", "manifest"
+    varied = {("sensitivity", "study=digits, name=sensitivity")}
+    assert copied.planned() == {(rule, study) for rule in rules for study in judged} | varied
 
 
 def test_a_changed_title_is_printed_again(copied):

@@ -72,7 +72,7 @@ rule table:
 rule sensitivity:
     """The table of verdicts on experiments that change one choice of another."""
     input:
-        ledger="workflow/claims.yaml",
+        ledger=local("workflow/claims.yaml"),
         measures="results/{study}/measures.parquet",
     output:
         multiext("results/{study}/tables/{name}", ".csv", ".tex"),
