@@ -94,7 +94,7 @@ def test_an_edited_module_runs_what_imports_it(restored, imports, module):
     assert made & manifests >= expected & manifests, "manifests are made again with their own code too"
 
 
-@pytest.mark.parametrize("module", ["cli", "audit.compare"])
+@pytest.mark.parametrize("module", ["cli", "commands.training", "audit.compare"])
 def test_an_edited_module_that_no_job_of_these_studies_imports_runs_nothing(restored, module):
     path = restored.folder / f"src/flatminima/{module.replace('.', '/')}.py"
     path.write_text(f"{path.read_text()}\n\nEDITED = 1\n")

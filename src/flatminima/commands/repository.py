@@ -1,0 +1,57 @@
+"""Commands on all results and on the configuration."""
+
+import json
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from flatminima.config import Config, load
+from flatminima.errors import UserError
+
+
+def verdicts(results: Annotated[Path, typer.Argument(help="Folder of results.")]) -> None:
+    """Print the verdict of every claim in every study, and where the reports are."""
+    from flatminima.report.scoreboard import terminal_table
+
+    paths = _claims(results)
+    print(terminal_table(paths))
+    for path in paths:
+        print(f"report: {path.parent / 'report' / 'index.html'}")
+
+
+def readme(
+    results: Annotated[Path, typer.Argument(help="Folder of results.")] = Path("results"),
+    check: Annotated[
+        bool, typer.Option(help="Write nothing; fail if README.md or docs/results.md is not up to date.")
+    ] = False,
+) -> None:
+    """Record the evidence of every study in results/reference, and write the tables of README.md and docs anew."""
+    from flatminima.provenance.reference import record
+    from flatminima.report.scoreboard import update_readme, update_tables
+
+    reference = results / "reference"
+    for path in [] if check else _claims(results):
+        record(path.parent, reference / path.parent.name)
+    update_readme(Path("README.md"), _claims(reference), check)
+    update_tables(Path("docs/results.md"), reference, check)
+
+
+def schema(of: Annotated[Literal["config", "manifest"], typer.Argument(help="Which file.")] = "config") -> None:
+    """Print the JSON schema of config.yaml, for editors, or of manifests."""
+    from flatminima.provenance.manifest import Manifest
+
+    print(json.dumps((Config if of == "config" else Manifest).model_json_schema(), indent=2))
+
+
+def validate(path: Annotated[Path, typer.Argument(help="Configuration to check.")] = Path("config.yaml")) -> None:
+    """Check config.yaml, without running anything."""
+    load(path)
+    print(f"{path}: valid")
+
+
+def _claims(results: Path) -> list[Path]:
+    found = sorted(results.glob("*/claims.json"))
+    if not found:
+        raise UserError(f"{results}: no claims.json in any study; run `make reproduce` first")
+    return found

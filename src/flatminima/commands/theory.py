@@ -1,0 +1,29 @@
+"""Commands of theory studies."""
+
+from flatminima.commands.files import flush_denormals, parse_json, write_table
+from flatminima.commands.options import Output, Settings, StudyName
+from flatminima.settings.parsing import parse
+from flatminima.settings.theory import Attack, Convergence, Minima
+
+
+def attack(study: StudyName, name: str, settings: Settings, output: Output) -> None:
+    """Search for global minima that break a statement of theory."""
+    from flatminima.minima.falsification import attack as attack_statement
+
+    flush_denormals()
+    write_table(output, attack_statement(study, name, parse(Attack, parse_json(settings), "attack")))
+
+
+def construct(study: StudyName, settings: Settings, output: Output) -> None:
+    """Construct global minima of random linear problems and measure them."""
+    from flatminima.minima.construction import construct as construct_minima
+
+    write_table(output, construct_minima(study, parse(Minima, parse_json(settings), "minima")))
+
+
+def converge(study: StudyName, start: str, settings: Settings, output: Output) -> None:
+    """Train on random linear problems from one kind of start and measure where training ends."""
+    from flatminima.minima.convergence import converge as train_from
+
+    flush_denormals()
+    write_table(output, train_from(study, start, parse(Convergence, parse_json(settings), "convergence")))
