@@ -19,6 +19,7 @@ rule data:
         "logs/{study}/data/{task}.tsv"
     wildcard_constraints:
         task="[a-z0-9_]+",
+    priority: 100
     threads: 1
     resources:
         mem_mb=2000,
@@ -48,6 +49,7 @@ rule bound:
         "logs/{study}/bounds/{task}.log",
     benchmark:
         "logs/{study}/bounds/{task}.tsv"
+    priority: 100
     threads: 1
     resources:
         mem_mb=2000,

@@ -17,6 +17,7 @@ rule measure:
         "logs/{study}/measure/{experiment}-depth{depth}{part}.tsv"
     wildcard_constraints:
         study=named(studies("training")),
+    priority: lambda w: 2 * int(w.depth)
     threads: 1
     resources:
         mem_mb=2000,

@@ -15,6 +15,7 @@ rule train:
         "logs/{study}/train/{experiment}-depth{depth}{part}.log",
     benchmark:
         "logs/{study}/train/{experiment}-depth{depth}{part}.tsv"
+    priority: lambda w: 2 * int(w.depth) + 1  # the longest jobs begin first
     threads: 1
     resources:
         mem_mb=2000,
