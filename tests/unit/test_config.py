@@ -297,39 +297,6 @@ def test_embedded_studies_need_no_download():
     assert {study.dataset.name for study in training} == {"digits", "patches"}
 
 
-THEORY = yaml.safe_load((ROOT / "config.yaml").read_text())["studies"]["theory"]
-
-
-def with_theory(path, value):
-    """The example with the shipped theory study, one entry of which is changed."""
-    values = example() | {"studies": {"theory": copy.deepcopy(THEORY)}, "embedded": ["theory"]}
-    *parents, last = path.split(".")
-    section = values["studies"]["theory"]
-    for key in parents:
-        section = section[key]
-    section[last] = value
-    return values
-
-
-@pytest.mark.parametrize(
-    ("path", "value", "expected"),
-    [
-        ("kind", "theorie", "studies.theory.kind is 'theorie': did you mean 'theory'? allowed: training, theory"),
-        ("kind", None, "studies.theory.kind is None: allowed: training, theory"),
-        ("atack", {}, "studies.theory.atack: unknown key; did you mean 'attack'?"),
-        ("attack.steps.value", 0, "studies.theory.attack.steps.value is 0: input should be greater than or equal to 1"),
-        ("starts.value", ["flaw"], "studies.theory.starts.value.0 is 'flaw': did you mean 'flow'?"),
-        (
-            "attack.conditions.value.square.rank",
-            4,
-            "studies.theory.attack.conditions.value.square: rank is 4: no layer may be narrower",
-        ),
-    ],
-)
-def test_mistakes_in_a_theory_study_name_its_keys(path, value, expected):
-    assert message(with_theory(path, value)).startswith(expected)
-
-
 def fields(model, seen=()):
     """(section, field, bare annotation) of every field of a model and of the models inside it."""
     for name, field in model.model_fields.items():

@@ -6,12 +6,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from flatminima.audit.names import TOLERANCE
 from flatminima.errors import UserError
 from flatminima.provenance.tables import read_table
 from flatminima.report.evidence import read_ledger
 
-TOLERANCE = 1e-2
-"""Relative difference that another machine may make: rounding grows along thousands of training steps."""
 NETWORK = ["experiment", "task", "initialisation", "depth", "step_fraction", "seed", "final"]
 ROW = [*NETWORK, "layer", "statistic"]
 COUNTS = ["equal", "within", "different", "missing"]

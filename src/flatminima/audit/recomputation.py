@@ -12,9 +12,10 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 import flatminima
-from flatminima.audit.compare import TOLERANCE, compare_tables, of_interest
+from flatminima.audit.compare import compare_tables, of_interest
 from flatminima.audit.jobs import Job, is_evidence, measuring, recorded_jobs
 from flatminima.audit.level import Level, neighbours, same_machine
+from flatminima.audit.names import TOLERANCE
 from flatminima.data.seeding import sequence
 from flatminima.errors import UserError
 from flatminima.provenance.manifest import Manifest, inside, sha256

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from flatminima.audit.names import LevelName
+from flatminima.audit.names import TOLERANCE, LevelName
 from flatminima.provenance.files import atomic_path
 
 
@@ -36,7 +36,7 @@ def audit(
 def compare(
     first: Annotated[Path, typer.Argument(help="Folder of results.")],
     second: Annotated[Path, typer.Argument(help="Folder to compare it with.")],
-    tolerance: Annotated[float, typer.Option(help="Relative difference of numbers that agree.")] = 1e-2,
+    tolerance: Annotated[float, typer.Option(help="Relative difference of numbers that agree.")] = TOLERANCE,
 ) -> None:
     """Compare two sets of results, quantity by quantity, and say which verdicts differ."""
     from flatminima.audit.compare import compare as compare_results

@@ -6,7 +6,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 
-from flatminima.errors import EmptyFigureError
 from flatminima.figures import selection, style
 
 DEEPEST = 4
@@ -59,11 +58,8 @@ def pairs(measures: pd.DataFrame, overlaps: pd.DataFrame) -> pd.DataFrame:
     rows = rows.assign(control=selection.is_control(rows), base=selection.without_control(rows))
     replica = ["base", "depth", "step_fraction", "seed"]
     rows = rows[rows.groupby(replica, dropna=False)["control"].transform("nunique") == len(KINDS)]
-    if rows.empty:
-        raise EmptyFigureError(
-            "figure coupling: no network at a minimum has a control; set `unbalance` of an experiment, or more steps"
-        )
-    rows = selection.main_task(rows)
+    cure = "set `unbalance` of an experiment, or more steps"
+    rows = selection.main_task(selection.present(rows, "coupling", "network at a minimum with a control", cure))
     rows = rows[rows["depth"] == selection.moderate_depth(rows["depth"], DEEPEST)]
     flattest = selection.flattest_first(rows).drop_duplicates("family")
     chosen = rows.merge(flattest[replica], on=replica)[[*REPLICA, "control", "task", "sharpness_ratio"]]

@@ -6,7 +6,6 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from flatminima.errors import EmptyFigureError
 from flatminima.figures import selection, style
 
 COLUMNS = 4
@@ -64,11 +63,8 @@ def profiles(measures: pd.DataFrame) -> pd.DataFrame:
     rows = measures[measures["final"] & (measures["layer"] > 0)]
     rows = rows.assign(control=selection.is_control(rows), experiment=selection.without_control(rows))
     rows = rows.merge(flattest(measures), on=["experiment", "depth", "step_fraction"])
-    if rows.empty:
-        raise EmptyFigureError(
-            "figure gains: no network at a minimum has a control; set `unbalance` of an experiment, or more steps"
-        )
-    rows = selection.main_task(rows)
+    cure = "set `unbalance` of an experiment, or more steps"
+    rows = selection.main_task(selection.present(rows, "gains", "network at a minimum with a control", cure))
     rows = rows[rows["experiment"].isin(_one_of_each(rows))]
     wanted = [*NAMES, "band_upper", *(name + quantile for name in NAMES for quantile in SAMPLES)]
     wide = selection.pivot(rows, wanted, [*CASE, "control", "seed", "layer"])

@@ -65,10 +65,9 @@ def available(measures: pd.DataFrame, panels: dict[str, tuple[Table, Drawing]]) 
 def _sweep(measures: pd.DataFrame) -> pd.DataFrame:
     rows = sharpness.sweeps(measures).dropna(subset=["step_size"])
     rows = rows[rows["optimiser"] != "adam"]
-    if rows.empty:
-        raise EmptyFigureError(
-            "figure overview: the step sizes of adam alone have no scale; add an experiment with sgd"
-        )
+    selection.present(
+        rows, "overview", "step sizes but those of Adam, which have no scale", "add an experiment with sgd"
+    )
     return rows[rows["experiment"].isin(rows.drop_duplicates("family")["experiment"])]
 
 

@@ -4,7 +4,6 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from flatminima.errors import EmptyFigureError
 from flatminima.figures import selection, style
 
 BLOCKS = {"linear": selection.LINEAR, "ReLU": ("relu",), "convolutional": ("convolutional",)}
@@ -49,10 +48,7 @@ def points(measures: pd.DataFrame) -> pd.DataFrame:
         EmptyFigureError: if there is none.
     """
     rows = selection.final(selection.networks(measures)).dropna(subset=["sharpness_ratio", "path_cosine"])
-    if rows.empty:
-        raise EmptyFigureError(
-            "figure path-cosine: no network of two layers or more in the measures; add depths to config.yaml"
-        )
+    selection.present(rows, "path-cosine", "network of two layers or more", "add depths to config.yaml")
     blocks = {family: block for block, families in BLOCKS.items() for family in families}
     kind = selection.is_control(rows).map({True: "unbalanced control", False: "trained"})
     kind = kind.where(rows["at_minimum"], "not at a minimum")

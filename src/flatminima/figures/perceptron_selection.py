@@ -1,6 +1,7 @@
 """The rows that figures and tables of a perceptron study are made of: curves, thresholds, attempts of solvers."""
 
 from collections.abc import Iterable
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -9,7 +10,6 @@ import seaborn as sns
 from numpy.typing import NDArray
 from scipy.special import entr
 
-from flatminima.errors import EmptyFigureError
 from flatminima.figures import selection, style
 
 ENTROPY = "entropy (nats per weight)"
@@ -43,6 +43,7 @@ THRESHOLDS: dict[str, tuple[str, dict[str, Any]]] = {
 }
 ATTEMPT = ["solved", "iterations", "minimal_margin"]
 SURROUNDING = ["flip_error_ratio", "local_entropy_excess"]
+present = partial(selection.present, cure="run a study of kind perceptron")
 
 
 def curves(details: pd.DataFrame, figure: str, *names: str) -> pd.DataFrame:
@@ -170,17 +171,6 @@ def all_weights(distance: NDArray[np.float64]) -> NDArray[np.float64]:
 def shown(load: float) -> str:
     """A load in the label of a line."""
     return rf"$\alpha$ = {load:.3g}"
-
-
-def present(rows: pd.DataFrame, figure: str, what: str) -> pd.DataFrame:
-    """The rows, if there are any.
-
-    Raises:
-        EmptyFigureError: if there are none.
-    """
-    if rows.empty:
-        raise EmptyFigureError(f"figure {figure}: no {what} in the tables; run a study of kind perceptron")
-    return rows
 
 
 def _attempts(measures: pd.DataFrame, figure: str) -> pd.DataFrame:

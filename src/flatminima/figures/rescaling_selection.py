@@ -1,14 +1,15 @@
 """The rows that figures and tables of a rescaling study are made of: networks before and after, controls, curves."""
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 import pandas as pd
 
-from flatminima.errors import EmptyFigureError
 from flatminima.figures import selection
 
 KEY = ["family", "depth", "seed"]
 """Tells networks apart; column seed numbers the networks of a file."""
+present = partial(selection.present, cure="run a study of kind rescaling")
 
 
 def networks(
@@ -63,17 +64,6 @@ def curves(details: pd.DataFrame, figure: str, names: Sequence[str]) -> pd.DataF
     """
     rows = present(details[details["experiment"].isin(names)], figure, f"curve {' or '.join(names)}")
     return rows[["experiment", "depth", "seed", "x", "y", "value", "error_bound"]].reset_index(drop=True)
-
-
-def present(rows: pd.DataFrame, figure: str, what: str) -> pd.DataFrame:
-    """The rows, if there are any.
-
-    Raises:
-        EmptyFigureError: if there are none.
-    """
-    if rows.empty:
-        raise EmptyFigureError(f"figure {figure}: no {what} in the tables; run a study of kind rescaling")
-    return rows
 
 
 def _detailed(rows: pd.DataFrame, setting: str) -> pd.Series:

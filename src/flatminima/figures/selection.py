@@ -5,6 +5,8 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import pandas as pd
 
+from flatminima.errors import EmptyFigureError
+
 CONTROL = "-unbalanced"
 LINEAR = ("linear", "residual_linear")
 LOW, HIGH = 0.05, 0.95
@@ -79,6 +81,17 @@ def _worst_layer(measures: pd.DataFrame, statistic: str, badness: Callable[[pd.S
     rows = measures[(measures["layer"] > 0) & (measures["statistic"] == statistic)].dropna(subset=["value"])
     order = rows.assign(badness=badness(rows["value"])).sort_values(["badness", "layer"], ascending=[False, True])
     return order.drop_duplicates(NETWORK)[[*NETWORK, "value"]].rename(columns={"value": statistic})
+
+
+def present(rows: pd.DataFrame, figure: str, what: str, cure: str) -> pd.DataFrame:
+    """The rows, if there are any.
+
+    Raises:
+        EmptyFigureError: if there are none; says what the figure lacks, and the cure.
+    """
+    if rows.empty:
+        raise EmptyFigureError(f"figure {figure}: no {what}; {cure}")
+    return rows
 
 
 def final(rows: pd.DataFrame) -> pd.DataFrame:

@@ -8,7 +8,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.transforms import blended_transform_factory, offset_copy
 
-from flatminima.errors import EmptyFigureError
 from flatminima.figures import selection, style
 
 COLUMNS = 4
@@ -61,10 +60,12 @@ def sweeps(measures: pd.DataFrame) -> pd.DataFrame:
     snapshots = rows["experiment"].isin(selection.along_training(measures)["experiment"])
     several = rows.groupby("experiment")["step_fraction"].transform("nunique") > 1
     rows = rows[several | ~snapshots]
-    if rows["step_size"].isna().all():
-        raise EmptyFigureError(
-            "figure sharpness: no trained network has a step size; add an experiment with step_sizes"
-        )
+    selection.present(
+        rows.dropna(subset="step_size"),
+        "sharpness",
+        "trained network with a step size",
+        "add an experiment with step_sizes",
+    )
     rows = selection.main_task(rows)
     replicas = rows.groupby(GROUP, dropna=False).agg(
         replicas=("seed", "size"), diverged_replicas=("diverged", "sum"), at_minimum_replicas=("at_minimum", "sum")

@@ -1,10 +1,10 @@
 """The rows that figures and tables of a theory study are made of: constructed minima, training runs, attempts."""
 
 from collections.abc import Sequence
+from functools import partial
 
 import pandas as pd
 
-from flatminima.errors import EmptyFigureError
 from flatminima.figures import selection
 
 ROUNDING = 1e-9
@@ -24,6 +24,7 @@ STATEMENTS = {
 }
 CONTROL = "attack_coloured"
 """The statement that is false, except where all gains are equal."""
+present = partial(selection.present, cure="run a study of kind theory")
 
 
 def constructed(measures: pd.DataFrame) -> pd.DataFrame:
@@ -92,17 +93,6 @@ def searches(measures: pd.DataFrame) -> pd.DataFrame:
 def inputs_of(rows: pd.DataFrame) -> list[str]:
     """The kinds of inputs that rows have, in the order of INPUTS."""
     return [inputs for inputs in INPUTS if (rows["inputs"] == inputs).any()]
-
-
-def present(rows: pd.DataFrame, figure: str, what: str) -> pd.DataFrame:
-    """The rows, if there are any.
-
-    Raises:
-        EmptyFigureError: if there are none.
-    """
-    if rows.empty:
-        raise EmptyFigureError(f"figure {figure}: no {what} in the measures; run a study of kind theory")
-    return rows
 
 
 def _named(measures: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:

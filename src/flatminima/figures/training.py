@@ -7,7 +7,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullLocator, SymmetricalLogLocator
 
-from flatminima.errors import EmptyFigureError
 from flatminima.figures import selection, style
 
 COLUMNS = 4
@@ -59,11 +58,8 @@ def curves(measures: pd.DataFrame) -> pd.DataFrame:
         EmptyFigureError: if no experiment kept snapshots.
     """
     rows = selection.along_training(selection.networks(measures)).dropna(subset=["step_fraction"])
-    if rows.empty:
-        raise EmptyFigureError(
-            "figure training: no network along training; set `snapshots` of an experiment in config.yaml"
-        )
-    rows = selection.main_task(rows)
+    cure = "set `snapshots` of an experiment in config.yaml"
+    rows = selection.main_task(selection.present(rows, "training", "network along training", cure))
     rows = rows[rows["step_fraction"].eq(rows["step_fraction"].mode().iloc[0])]
     rows = rows.sort_values([*EXPERIMENT, "seed", "step", "final"]).drop_duplicates(
         [*EXPERIMENT, "seed", "step"], keep="last"

@@ -1,4 +1,4 @@
-"""Mistakes in the section of a rescaling study are explained in one line, those in its source study too."""
+"""Mistakes in the sections of theory and rescaling studies are explained in one line, those in a source study too."""
 
 import pytest
 import yaml
@@ -8,15 +8,34 @@ from flatminima.config import Config
 from flatminima.settings.parsing import parse
 
 
-def with_rescaling(path, value):
-    """The shipped configuration, with one entry of the rescaling study changed."""
+def shipped(study, path, value):
+    """The shipped configuration, with one entry of a study changed."""
     values = yaml.safe_load((ROOT / "config.yaml").read_text())
-    study = values["studies"]["rescaling"]
+    section = values["studies"][study]
     *parents, last = path.split(".")
     for key in parents:
-        study = study[key]
-    study[last] = value
+        section = section[key]
+    section[last] = value
     return values
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "expected"),
+    [
+        ("kind", "theorie", "studies.theory.kind is 'theorie': did you mean 'theory'? allowed: training, theory"),
+        ("kind", None, "studies.theory.kind is None: allowed: training, theory"),
+        ("atack", {}, "studies.theory.atack: unknown key; did you mean 'attack'?"),
+        ("attack.steps.value", 0, "studies.theory.attack.steps.value is 0: input should be greater than or equal to 1"),
+        ("starts.value", ["flaw"], "studies.theory.starts.value.0 is 'flaw': did you mean 'flow'?"),
+        (
+            "attack.conditions.value.square.rank",
+            4,
+            "studies.theory.attack.conditions.value.square: rank is 4: no layer may be narrower",
+        ),
+    ],
+)
+def test_mistakes_in_a_theory_study_name_its_keys(path, value, expected):
+    assert message(shipped("theory", path, value)).startswith(expected)
 
 
 @pytest.mark.parametrize(
@@ -45,9 +64,9 @@ def with_rescaling(path, value):
     ],
 )
 def test_mistakes_in_a_rescaling_study_name_its_keys(path, value, expected):
-    assert message(with_rescaling(path, value)).startswith(f"studies.rescaling.{expected}")
+    assert message(shipped("rescaling", path, value)).startswith(f"studies.rescaling.{expected}")
 
 
 @pytest.mark.parametrize("path", ["source.linear", "convolutional"])
 def test_parts_that_may_be_left_out(path):
-    assert parse(Config, with_rescaling(path, None), "config.yaml").studies["rescaling"].orbits
+    assert parse(Config, shipped("rescaling", path, None), "config.yaml").studies["rescaling"].orbits
