@@ -49,6 +49,18 @@ def test_scoreboard_keeps_its_shape_whatever_a_title_holds(studies):
     assert row == r"| M1 | a \| b c | ◐ PARTIAL |"
 
 
+def test_studies_that_share_no_claim_have_tables_of_their_own(studies):
+    claims = [("M1",), ("P1",), ("D1", "M2"), ("M1", "M2")]
+    paths = studies(**{f"study{k}": dict.fromkeys(names, "PARTIAL") for k, names in enumerate(claims)})
+    tables = scoreboard(paths).split("\n\n")
+    assert [table.splitlines()[0] for table in tables] == [
+        "|  | claim | study0 | study2 | study3 |",
+        "|  | claim | study1 |",
+    ]
+    assert [line.split()[1] for line in tables[0].splitlines()[2:]] == ["M1", "D1", "M2"]
+    assert [block.count("PARTIAL") for block in terminal_table(paths).split("\n\n")] == [5, 1]
+
+
 def test_readme_is_updated_between_the_markers_and_then_up_to_date(studies, tmp_path):
     paths = studies(digits={"M1": "REPRODUCED"})
     readme = tmp_path / "README.md"

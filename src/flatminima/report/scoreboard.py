@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from itertools import chain
 from pathlib import Path
 
 import pandas as pd
@@ -21,8 +22,10 @@ STUDY_WIDTH = 16
 STUDIES_ACROSS = 4
 
 
-def scoreboard(claims_paths: list[Path]) -> str:
-    """A Markdown table: claims down, studies across, a verdict in each cell and a dash where a study has no say.
+def scoreboard(claims_paths: Sequence[Path]) -> str:
+    """Markdown tables: claims down, studies across, a verdict in each cell and a dash where a study has no say.
+
+    Studies that share no claim, not even through others, have tables of their own.
 
     Args:
         claims_paths: one claims.json per study, in the order of the columns.
@@ -30,10 +33,7 @@ def scoreboard(claims_paths: list[Path]) -> str:
     Raises:
         UserError: if a file is missing or malformed.
     """
-    ledgers = [read_ledger(path) for path in claims_paths]
-    header = ["", "claim", *(ledger.study for ledger in ledgers)]
-    rows = [[identity, title, *_verdicts(ledgers, identity, symbols=True)] for identity, title in _titles(ledgers)]
-    return _markdown([header, *rows])
+    return "\n".join(_markdown(_rows(ledgers, symbols=True)) for ledgers in _related(claims_paths))
 
 
 def update_readme(readme: Path, claims_paths: list[Path], check: bool = False) -> None:
@@ -101,7 +101,9 @@ def _update(page: Path, text: str, check: bool) -> None:
 
 
 def terminal_table(claims_paths: list[Path]) -> str:
-    """The verdicts as aligned plain text, at most 100 columns wide; more than four studies are stacked.
+    """The verdicts as aligned plain text, at most 100 columns wide.
+
+    Studies that share no claim stand in blocks of their own, and so do more than four studies.
 
     Args:
         claims_paths: one claims.json per study, in the order of the columns.
@@ -109,15 +111,16 @@ def terminal_table(claims_paths: list[Path]) -> str:
     Raises:
         UserError: if a file is missing or malformed.
     """
-    ledgers = [read_ledger(path) for path in claims_paths]
-    blocks = [ledgers[k : k + STUDIES_ACROSS] for k in range(0, len(ledgers), STUDIES_ACROSS)]
-    return "\n".join(_block(block) for block in blocks)
+    return "\n".join(
+        _block(ledgers[k : k + STUDIES_ACROSS])
+        for ledgers in _related(claims_paths)
+        for k in range(0, len(ledgers), STUDIES_ACROSS)
+    )
 
 
 def _block(ledgers: Sequence[Ledger]) -> str:
     room = WIDTH - 5 - STUDY_WIDTH * len(ledgers)
-    lines = [["", "claim", *(ledger.study for ledger in ledgers)]]
-    lines += [[identity, title, *_verdicts(ledgers, identity, symbols=False)] for identity, title in _titles(ledgers)]
+    lines = _rows(ledgers, symbols=False)
     title_width = min(room, max(len(line[1]) for line in lines) + 2)
     widths = [5, title_width, *[STUDY_WIDTH] * len(ledgers)]
     return "".join(
@@ -129,6 +132,24 @@ def _fit(text: str, width: int) -> str:
     """Pad to `width`, or cut so that two columns stay free."""
     short = text if len(text) <= width - 2 else f"{text[: width - 3].rstrip()}…"
     return short.ljust(width)
+
+
+def _related(claims_paths: Sequence[Path]) -> list[list[Ledger]]:
+    """The ledgers in groups: those that share a claim, or that others link, stand together in the order given."""
+    groups: list[list[Ledger]] = []
+    for ledger in map(read_ledger, claims_paths):
+        claims = {claim.id for claim in ledger.claims}
+        linked = [group for group in groups if claims & {claim.id for other in group for claim in other.claims}]
+        place = groups.index(linked[0]) if linked else len(groups)
+        groups = [group for group in groups if group not in linked]
+        groups.insert(place, [*chain(*linked), ledger])
+    return groups
+
+
+def _rows(ledgers: Sequence[Ledger], symbols: bool) -> list[list[str]]:
+    header = ["", "claim", *(ledger.study for ledger in ledgers)]
+    rows = [[identity, title, *_verdicts(ledgers, identity, symbols)] for identity, title in _titles(ledgers)]
+    return [header, *rows]
 
 
 def _titles(ledgers: Sequence[Ledger]) -> list[tuple[str, str]]:
