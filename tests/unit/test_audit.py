@@ -86,6 +86,14 @@ def test_people_read_a_line_for_each_level_and_the_first_findings(outcome):
     assert all(len(line) <= 120 for line in lines)
 
 
+def test_a_level_that_could_not_run_is_not_called_passed(outcome):
+    level = Level("recomputation", "Again?", "0 files", (), ("no data",), ran=False)
+    alone = Audit("results/toy", (level,), (0.0,))
+    assert for_people(alone).splitlines()[1].split()[:3] == ["recomputation", "NOT", "RUN"]
+    (result,) = json.loads(for_machines([alone]))
+    assert not result["levels"][0]["ran"]
+
+
 def test_machines_read_all_findings(outcome):
     (result,) = json.loads(for_machines([outcome]))
     assert (result["folder"], result["passed"]) == ("results/toy", False)

@@ -69,6 +69,24 @@ def test_measures_that_no_run_of_this_code_made_are_found(study):
     )
 
 
+def test_half_of_the_values_trained_on_samples_may_end_elsewhere(study):
+    measures = pd.read_parquet(study / "measures.parquet")
+    of_part = measures["experiment"].eq("relu") & measures["depth"].eq(2) & measures["final"]
+    values = measures.index[of_part & measures["statistic"].eq("path_gain")]
+    assert len(values) >= 2
+
+    def moved(count):
+        measures.assign(value=measures["value"].mask(measures.index.isin(values[:count]), 0.3)).to_parquet(
+            study / "measures.parquet", index=False
+        )
+        return recomputation(study)
+
+    level = moved(len(values) // 2)
+    assert level.findings == ()
+    assert any(f"0.01, which {len(values) // 2} of " in note for note in level.notes)
+    assert any("relu path_gain: differs by" in finding for finding in moved(len(values) // 2 + 1).findings)
+
+
 def derivation(study: Path) -> tuple[str, ...]:
     return check_derivation(study, read_manifest(study), study.parents[1] / "workflow/claims.yaml").findings
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from safetensors.numpy import load_file
 
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
 WIDTH = 32
+NPZ = Path("data/fashion_mnist.npz")
 
 
 def reduced(study: dict) -> dict:
@@ -77,19 +79,45 @@ def test_the_study_of_mnist_runs_on_the_real_files(project):
     }
 
 
-def test_a_study_of_fashion_mnist_runs_on_an_npz_file(project):
+@pytest.fixture
+def fashion(project) -> Project:
+    """A study of a few hundred random images in the form of Fashion-MNIST."""
     arrays = {}
     generator = np.random.default_rng(0)
     for part, count in {"train": 300, "test": 50}.items():
         arrays[f"x_{part}"] = generator.integers(0, 256, (count, 28, 28), np.uint8)
         arrays[f"y_{part}"] = generator.integers(0, 10, count)
     (project.folder / "data").mkdir()
-    np.savez(project.folder / "data" / "fashion_mnist.npz", **arrays)
-    configured(project, "fashion", Path("data"), "fashion_mnist")
-    run = project.snakemake("fashion_data")
+    np.savez(project.folder / NPZ, **arrays)
+    return configured(project, "fashion", NPZ.parent, "fashion_mnist")
+
+
+def test_a_study_of_fashion_mnist_runs_on_an_npz_file(fashion):
+    run = fashion.snakemake("fashion_data")
     assert run.returncode == 0, run.stdout
-    samples = samples_of(project, "fashion", 784, 300, 50)
-    np.testing.assert_allclose(samples["targets"], arrays["x_train"].reshape(300, 784) / 255, rtol=1e-6)
+    samples = samples_of(fashion, "fashion", 784, 300, 50)
+    with np.load(fashion.folder / NPZ) as arrays:
+        np.testing.assert_allclose(samples["targets"], arrays["x_train"].reshape(300, 784) / 255, rtol=1e-6)
+
+
+def test_the_audit_makes_networks_again_from_published_images_where_it_has_them(fashion):
+    measures = "results/fashion/measures.parquet"
+    run = fashion.snakemake(measures)
+    assert run.returncode == 0, run.stdout
+    study = json.dumps(yaml.safe_load((fashion.folder / "config.yaml").read_text())["studies"]["fashion"])
+    output = ["--output", "results/fashion/manifest.json"]
+    fashion.run("flatminima", "manifest", "--study", "fashion", "--settings", study, *output, measures)
+    for folder in ("data", "networks"):
+        shutil.rmtree(fashion.folder / "results" / "fashion" / folder)
+    audit = ["flatminima", "audit", "results/fashion", "--level=recomputation", "--sample=9"]
+    with_data = fashion.run(*audit)
+    assert (with_data.returncode, with_data.stdout.splitlines()[1].split()[1]) == (0, "PASSED"), with_data.stdout
+    (fashion.folder / NPZ).unlink()
+    without = fashion.run(*audit)
+    assert (without.returncode, without.stdout.splitlines()[1].split()[1:3]) == (0, ["NOT", "RUN"]), without.stdout
+    assert "not run: the data set fashion_mnist is not in the folder data of the repository" in " ".join(
+        without.stdout.split()
+    )
 
 
 @pytest.mark.skipif(not (DATA / "cifar10.npz").is_file(), reason=f"no cifar10.npz in {DATA}")

@@ -68,8 +68,8 @@ def for_people(result: Audit) -> str:
     """An audit as text: a line for each level, then what was found."""
     lines = [result.folder]
     for level, seconds in zip(result.levels, result.seconds, strict=True):
-        verdict = "PASSED" if level.passed else "FAILED"
-        lines.append(f"  {level.name:<14} {verdict}  {level.checked:>12}  {seconds:6.1f} s  {level.question}")
+        verdict = ("PASSED" if level.ran else "NOT RUN") if level.passed else "FAILED"
+        lines.append(f"  {level.name:<14} {verdict:<7} {level.checked:>12}  {seconds:6.1f} s  {level.question}")
     for level in result.levels:
         lines += _indented(f"{level.name}: note: ", level.notes)
         lines += _indented(f"{level.name}: FAILED: ", level.findings[:SHOWN])

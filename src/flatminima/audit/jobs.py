@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from flatminima.provenance.manifest import Manifest, Output
 
 BUNDLED = ("digits", "patches")
-"""Data sets that need no download, so that their files can be made again anywhere."""
+"""Data sets that need no download."""
 OTHER_LIBRARIES = "crosscheck"
 """The rule that measures by optional libraries; it is no evidence of a claim."""
 
@@ -16,7 +16,7 @@ class Job:
     """A recorded job: its command, and the files that it read and made.
 
     Attributes:
-        repeatable: whether it can run again without a download.
+        dataset: the published data set that it reads, in the folder that its command names last; None if it reads none.
         device: where it computed, if its log says so: cpu, or the name of a GPU.
     """
 
@@ -25,7 +25,7 @@ class Job:
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
     threads: int
-    repeatable: bool
+    dataset: str | None
     device: str | None = None
 
 
@@ -42,13 +42,18 @@ def recorded_jobs(manifest: Manifest) -> list[Job]:
             command=tuple(first.command),
             inputs=tuple(sorted({path for output in outputs for path in output.inputs})),
             outputs=tuple(output.path for output in outputs),
-            repeatable=first.rule != "data" or manifest.settings.get("dataset", {}).get("name") in BUNDLED,
+            dataset=_published(manifest) if first.rule == "data" else None,
             threads=(first.path in expenses and expenses[first.path].threads) or 1,
             device=expenses[first.path].device if first.path in expenses else None,
         )
         for outputs in together.values()
         for first in outputs[:1]
     ]
+
+
+def _published(manifest: Manifest) -> str | None:
+    name = manifest.settings.get("dataset", {}).get("name")
+    return None if name in BUNDLED else name
 
 
 def _writes(job: Job, prefix: str, folder: str) -> bool:

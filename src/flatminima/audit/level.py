@@ -18,6 +18,7 @@ class Level:
         checked: how many things were looked at, with their noun: `120 files`.
         findings: one line for each thing that is wrong; none if the level is passed.
         notes: what an auditor should know besides.
+        ran: whether anything could be looked at.
     """
 
     name: str
@@ -25,6 +26,7 @@ class Level:
     checked: str
     findings: tuple[str, ...]
     notes: tuple[str, ...] = ()
+    ran: bool = True
 
     @property
     def passed(self) -> bool:
