@@ -7,6 +7,7 @@ from drawing import assert_legible, assert_same_bytes
 from matplotlib.figure import Figure
 from rescaling_study import demonstrations, orbit_settings, trained
 from scipy.stats import spearmanr
+from scipy.stats import t as student
 from synthetic import synthetic_study
 from synthetic_rescaling import (
     ALPHAS,
@@ -204,6 +205,7 @@ def test_orbits_show_every_network_that_learned(drawn):
     title = figure.get_suptitle()
     assert "layers 1.50–1.50, units 2.00–2.00" in title
     assert "with sharpness −1.00, with the orbit minimum −1.00" in title
+    assert title.strip().splitlines()[-1] == "among networks of one depth and step size −1.00 and −1.00"
 
 
 def test_orbits_of_one_kind_are_filled(study):
@@ -224,6 +226,16 @@ def test_rank_correlation_is_scipys():
     rank, chance = orbits_figure.correlation(rows, "orbit_minimum")
     assert float(rank.replace("−", "-")) == pytest.approx(expected.statistic, abs=5e-3)
     assert float(chance) == pytest.approx(expected.pvalue, rel=0.05)
+
+
+def test_ranks_among_alike_networks_leave_out_what_groups_differ_in():
+    """Two groups far apart, in which the orders are opposite; by hand: ranks 1 2 3 against 3 2 1, then 2 3 1."""
+    rows = pd.DataFrame({"test_error": [0.3, 0.2, 0.1, 7.2, 7.3, 7.1], "orbit_minimum": [1.0, 2, 3, 80, 90, 100]})
+    rows[orbits_figure.ALIKE] = [["relu", 2, 0.1]] * 3 + [["relu", 2, 0.5]] * 3
+    rank, chance = orbits_figure.correlation(rows, "orbit_minimum", orbits_figure.ALIKE)
+    assert rank == "−0.75"
+    assert float(chance) == pytest.approx(2 * student.sf(0.75 * np.sqrt(3 / (1 - 0.75**2)), 3), rel=0.05)
+    assert float(orbits_figure.correlation(rows, "orbit_minimum")[0]) > 0
 
 
 def test_overview_has_no_ceiling_and_a_floor(drawn):

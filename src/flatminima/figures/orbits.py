@@ -1,16 +1,20 @@
 """Trained networks against the flattest of all their rescalings, and either's relation to test error (theory B1)."""
 
+from collections.abc import Sequence
 from itertools import cycle
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from scipy.stats import spearmanr
+from scipy.stats import pearsonr, t
 
 from flatminima.figures import rescaling_selection, style
 
 KINDS = {"orbit_layers": "layers", "orbit_units": "units"}
+ALIKE = ["family", "depth", "step_size"]
+"""What networks have in common that differ in their seeds alone."""
 STATISTICS = ["orbit_minimum", "gauss_newton_sharpness", "orbit_ratio", "test_error"]
 SHAPES = ["o", "D", "^", "s", "v", "P"]
 COLOURS = {"relu": style.BLUE, "convolutional": style.VERMILION}
@@ -54,6 +58,8 @@ def minima(measures: pd.DataFrame) -> pd.DataFrame:
     """
     kinds = rescaling_selection.both_families(KINDS)
     rows = rescaling_selection.networks(measures, "orbits", kinds, STATISTICS)
+    key = rescaling_selection.KEY
+    rows = rows.merge(measures[[*key, "step_size"]].drop_duplicates(key), on=key, validate="many_to_one")
     rows = rows.dropna(subset=["orbit_minimum"]).sort_values(["kind", "family"], ascending=[True, False], kind="stable")
     return rows.drop(columns=["setting", "detailed"]).reset_index(drop=True)
 
@@ -63,17 +69,33 @@ def message(plotted: pd.DataFrame) -> str:
     ratios = plotted.groupby("kind")["orbit_ratio"]
     units = plotted[plotted["kind"] == plotted["kind"].iloc[-1]]
     above = ", ".join(f"{kind} {low:.2f}–{high:.2f}" for kind, low, high in ratios.agg(["min", "max"]).itertuples())
-    ranks = [correlation(units, name)[0] for name in ("gauss_newton_sharpness", "orbit_minimum")]
+    pooled, alike = (
+        [correlation(units, name, within)[0] for name in ("gauss_newton_sharpness", "orbit_minimum")]
+        for within in ([], ALIKE)
+    )
     return (
         f"Sharpness as trained / least of all rescalings: {above};\n"
-        f"rank correlation of test error with sharpness {ranks[0]}, with the orbit minimum {ranks[1]}"
+        f"rank correlation of test error with sharpness {pooled[0]}, with the orbit minimum {pooled[1]},\n"
+        f"among networks of one depth and step size {alike[0]} and {alike[1]}"
     )
 
 
-def correlation(rows: pd.DataFrame, statistic: str) -> tuple[str, str]:
-    """Spearman's rank correlation of test error with a statistic, and its p-value, for people."""
-    found = spearmanr(rows[statistic], rows["test_error"])
-    return f"{found.statistic:.2f}".replace("-", "−"), f"{found.pvalue:.2g}"
+def correlation(rows: pd.DataFrame, statistic: str, within: Sequence[str] = ()) -> tuple[str, str]:
+    """Spearman's rank correlation of test error with a statistic, and its p-value, for people.
+
+    Args:
+        rows: one per network.
+        statistic: a column.
+        within: columns; networks are ranked among those that have the same values in all of them.
+    """
+    groups = [rows[name] for name in within] or np.zeros(len(rows))
+    ranks = rows[[statistic, "test_error"]].groupby(groups).rank()
+    ranks -= ranks.groupby(groups).transform("mean")
+    value = pearsonr(ranks[statistic], ranks["test_error"]).statistic
+    free = len(rows) - rows.groupby(groups).ngroups - 1
+    with np.errstate(divide="ignore", invalid="ignore"):
+        chance = 2 * t.sf(np.abs(value) * np.sqrt(free / (1 - value**2)), free)
+    return f"{value:.2f}".replace("-", "−"), f"{chance:.2g}"
 
 
 def _looks(rows: pd.DataFrame) -> list[tuple[str, pd.DataFrame, dict[str, Any]]]:
@@ -108,5 +130,5 @@ def _draw_errors(panel: Axes, rows: pd.DataFrame, statistic: str) -> None:
         panel.plot(shape[statistic], 100 * shape["test_error"], **look)
     panel.set(xscale="log")
     style.plain_log(panel.xaxis, TICKS)
-    rank, chance = correlation(rows, statistic)
-    panel.set_title(f"rank correlation {rank}\n(p = {chance})")
+    (pooled, chance), (alike, chance_alike) = correlation(rows, statistic), correlation(rows, statistic, ALIKE)
+    panel.set_title(f"rank correlation {pooled} (p = {chance})\nseeds alone {alike} (p = {chance_alike})")

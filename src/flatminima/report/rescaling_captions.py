@@ -80,8 +80,8 @@ FIGURES = {
         "Left: least sharpness over all rescalings of single units (filled) or of layers (hollow; filled where units "
         "were not rescaled) against sharpness as trained, for every network (Gauss–Newton matrix); the line is a "
         "network that rescaling cannot make flatter. Middle and right: test error against sharpness as trained and "
-        "against the orbit minimum of the filled markers, with Spearman's rank correlation over all networks and its "
-        "p-value; depths and step sizes are pooled.",
+        "against the orbit minimum of the filled markers, with Spearman's rank correlation and its p-value: over all "
+        "networks, and over ranks among those of one depth and step size, which differ in their seeds alone.",
         "Scatter plots: orbit minima lie just below the line of equality; test errors show how far they "
         "follow sharpness, or orbit minima, by rank correlations in the titles.",
     ),
