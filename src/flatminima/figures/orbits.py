@@ -131,4 +131,4 @@ def _draw_errors(panel: Axes, rows: pd.DataFrame, statistic: str) -> None:
     panel.set(xscale="log")
     style.plain_log(panel.xaxis, TICKS)
     (pooled, chance), (alike, chance_alike) = correlation(rows, statistic), correlation(rows, statistic, ALIKE)
-    panel.set_title(f"rank correlation {pooled} (p = {chance})\nseeds alone {alike} (p = {chance_alike})")
+    panel.set_title(f"correlation {pooled} (p = {chance})\nseeds alone {alike} (p = {chance_alike})")
