@@ -3,7 +3,8 @@
 import hashlib
 import json
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, Literal, Self
 
@@ -142,13 +143,14 @@ def make_manifest(study: str, settings: Mapping[str, Any], targets: Sequence[str
     jobs = read_jobs(root, prefix)
     made = _made(targets, jobs, prefix, root)
     commit, dirty = checkout(root)
+    hashes = cache(lambda path: _sha256_or_none(root / path))  # many jobs read the same samples
     return Manifest(
         study=study,
         kept="all",
         settings=dict(settings),
         environment=environment(),
         packages=packages(),
-        outputs=[_output(path, jobs.get(path), root) for path in made],
+        outputs=[_output(path, jobs.get(path), root, hashes) for path in made],
         circumstances=Circumstances(
             commit=commit, dirty=dirty, outputs={path: _expense(jobs.get(path), root) for path in made}
         ),
@@ -198,20 +200,18 @@ def _made(targets: Sequence[str], jobs: Mapping[str, Job], prefix: str, root: Pa
     return sorted(found)
 
 
-def _output(path: str, job: Job | None, root: Path) -> Output:
-    file = root / path
-    if not file.is_file():
+def _output(path: str, job: Job | None, root: Path, hashes: Callable[[str], str | None]) -> Output:
+    found = hashes(path)
+    if found is None:
         raise UserError(f"{path}: no such file; run `make reproduce` to make it")
     return Output(
         path=path,
-        sha256=sha256(file),
-        size=file.stat().st_size,
+        sha256=found,
+        size=(root / path).stat().st_size,
         rule=job.rule if job else None,
         command=list(job.command) if job else [],
         code=_code(job.code) if job else None,
-        inputs={name: known or _sha256_or_none(root / name) for name, known in sorted(job.inputs.items())}
-        if job
-        else {},
+        inputs={name: known or hashes(name) for name, known in sorted(job.inputs.items())} if job else {},
     )
 
 
