@@ -42,7 +42,11 @@ def gains(measures: pd.DataFrame, _overlaps: pd.DataFrame) -> tuple[Figure, pd.D
     for (experiment, statistic), line in zip(rows, axes, strict=True):
         shown = plotted[(plotted["experiment"] == experiment) & (plotted["statistic"] == statistic)]
         for depth, panel in zip(depths, line, strict=True):
-            draw(panel, shown[shown["depth"] == depth])
+            network = shown[shown["depth"] == depth]
+            if network.empty:
+                panel.axis("off")
+            else:
+                draw(panel, network)
         line[0].set_ylabel(f"{names[experiment].label}\n{NAMES[statistic]}")
     for depth, top, bottom in zip(depths, axes[0], axes[-1], strict=True):
         top.set_title(f"depth m = {depth}")

@@ -1,6 +1,7 @@
 """The picture of README.md: sharpness, gains, training and coupling, one panel each."""
 
 from collections.abc import Callable
+from typing import Any
 
 import pandas as pd
 from matplotlib.axes import Axes
@@ -26,12 +27,11 @@ def overview(measures: pd.DataFrame, _overlaps: pd.DataFrame) -> tuple[Figure, p
     """
     depth = selection.moderate_depth(measures["depth"], DEEPEST)
     shown = available(measures[measures["depth"] == depth], PANELS)
-    columns, lines = min(2, len(shown)), -(-len(shown) // 2)
-    page = style.figure(0.4 + 3.5 * lines, message(measures, depth))
-    axes = page.subplots(lines, columns, squeeze=False)
-    for panel in axes.flat[len(shown) :]:
-        panel.set_visible(False)
-    for panel, (name, rows) in zip(axes.flat, shown.items(), strict=False):
+    names = list(shown)
+    grid: list[list[Any]] = [[names[k], names[min(k + 1, len(names) - 1)]] for k in range(0, len(names), 2)]
+    page = style.figure(0.4 + 3.5 * len(grid), message(measures, depth))
+    for name, panel in page.subplot_mosaic(grid).items():
+        rows = shown[name]
         PANELS[name][1](panel, rows)
         panel.set_title(name)
         style.legend_under(panel, last=sharpness.REFERENCES)
@@ -97,7 +97,7 @@ def _draw_ratio(panel: Axes, rows: pd.DataFrame) -> None:
 
 
 def _draw_cosines(panel: Axes, rows: pd.DataFrame) -> None:
-    groups = [(block, kind) for block in path_cosine.BLOCKS for kind in ("trained", "unbalanced control")]
+    groups = [(block, kind) for block, _ in path_cosine.blocks_of(rows) for kind in ("trained", "unbalanced control")]
     for place, (block, kind) in enumerate(groups):
         values = rows.loc[(rows["block"] == block) & (rows["kind"] == kind), "path_cosine"]
         colour = path_cosine.LOOKS[kind]["color"]

@@ -58,7 +58,7 @@ def points(measures: pd.DataFrame) -> pd.DataFrame:
 
 def message(plotted: pd.DataFrame) -> str:
     """The figure's one message: how closely each statistic follows sharpness among trained networks at a minimum."""
-    blocks = _blocks(plotted[plotted["kind"] == "trained"])
+    blocks = blocks_of(plotted[plotted["kind"] == "trained"])
     found = [
         f"{name} {' / '.join(_signed(correlation(rows, statistic)) for _, rows in blocks)}"
         for statistic, name in STATISTICS.items()
@@ -72,7 +72,8 @@ def correlation(rows: pd.DataFrame, statistic: str) -> float:
     return float(rows["sharpness_ratio"].corr(rows[statistic], method="spearman"))
 
 
-def _blocks(plotted: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
+def blocks_of(plotted: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
+    """The kinds of layers that are there, with their rows, in the order of BLOCKS."""
     return [(block, rows) for block in BLOCKS if not (rows := plotted[plotted["block"] == block]).empty]
 
 
