@@ -10,10 +10,10 @@ from flatminima.report.caption import Caption
 
 FIGURES = {
     "overview": Caption(
-        "Four properties of flat minima",
-        "Sharpness against step size, gain from the input to layer k, sharpness along training, and coupling of "
-        "neighbouring layers, all at one depth. The figure of each property shows it in full.",
-        "Four panels, one per property of flat minima, that compare trained networks with the values of a flattest "
+        "Properties of flat minima",
+        "Sharpness against step size, gain from the input to layer k, sharpness along training where it was followed, "
+        "and coupling of neighbouring layers, all at one depth. The figure of each property shows it in full.",
+        "Panels, one per property of flat minima, that compare trained networks with the values of a flattest "
         "minimum and with unbalanced controls.",
     ),
     "sharpness": Caption(
