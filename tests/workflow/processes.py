@@ -24,8 +24,11 @@ def wait_for(condition, process: subprocess.Popen) -> None:
 
 @contextmanager
 def running(project: Project, *arguments: str) -> Iterator[subprocess.Popen]:
-    """Snakemake at work, with its jobs in a process group of their own."""
-    command = Project.snakemake_command(*arguments)
+    """Snakemake at work, with its jobs in a process group of their own, which can be interrupted as from a terminal.
+
+    Tests that run in the background of a shell are started to ignore interrupts, and so would be what they start.
+    """
+    command = ["env", "--default-signal=INT", *Project.snakemake_command(*arguments)]
     process = subprocess.Popen(
         command,
         cwd=project.folder,

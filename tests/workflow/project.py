@@ -17,6 +17,8 @@ ROOT = Path(__file__).resolve().parents[2]
 TINY = Path(__file__).with_name("tiny.yaml")
 COPIED = ["Makefile", "README.md", "Snakefile", "docs", "pyproject.toml", "requirements.lock", "src", "workflow"]
 PROFILE = "workflow/profiles/default"
+TABLES_SHOWN = "<!-- digits/sensitivity:begin -->\n<!-- digits/sensitivity:end -->\n"
+"""docs/results.md with a table of the tiny configuration; the shipped page shows studies that it has not."""
 TIMEOUT = 1200.0
 """Seconds after which a command hangs; the longest takes about one minute on two idle cores."""
 BINARIES = Path(sys.executable).parent
@@ -37,6 +39,7 @@ class Project:
             source = ROOT / name
             (shutil.copytree if source.is_dir() else shutil.copy2)(source, folder / name)
         shutil.copy2(TINY, folder / "config.yaml")
+        (folder / "docs" / "results.md").write_text(TABLES_SHOWN)
         return cls(folder)
 
     def copy(self, folder: Path) -> "Project":
