@@ -2,6 +2,7 @@ rule report:
     """The page of one study: verdicts, evidence, protocol and environment."""
     input:
         claims="results/{study}/claims.json",
+        changes=local("workflow/predicates.yaml"),
         measures="results/{study}/measures.parquet",
         figures=lambda w: stage("figures", [w.study]),
         tables=lambda w: stage("tables", [w.study]),
@@ -31,6 +32,7 @@ rule report:
             --study {wildcards.study:q} \
             --settings {params.settings:q} \
             --claims {input.claims:q} \
+            --changes {input.changes:q} \
             {params.figures:q} {params.tables:q} \
             --output {output:q} 2>&1 | tee {log:q} >&2
         """

@@ -53,7 +53,7 @@ def check_derivation(folder: Path, manifest: Manifest, ledger: Path) -> Level:
     findings: list[str] = []
     compared = 0
     with tempfile.TemporaryDirectory() as scratch:
-        anew = _Anew(folder, Path(scratch), manifest, load_ledger(ledger))
+        anew = _Anew(folder, Path(scratch), manifest, load_ledger(ledger), ledger.with_name("predicates.yaml"))
         for names, make in anew.recipes(exact):
             compared += len(names)
             try:
@@ -76,6 +76,7 @@ class _Anew:
     scratch: Path
     manifest: Manifest
     ledger: Ledger
+    changes: Path
 
     def recipes(self, exact: bool) -> Iterator[tuple[Sequence[PurePosixPath], Callable[[], None]]]:
         """Files that are made together, and how; pictures only where bytes must be equal."""
@@ -150,7 +151,7 @@ class _Anew:
 
         shutil.copyfile(self.folder / "measures.parquet", self.scratch / "measures.parquet")
         claims, figures, tables = self.scratch / "claims.json", shown("--figure="), shown("--table=")
-        write_report(self.manifest.study, self.settings, claims, figures, tables, self.scratch / PAGE)
+        write_report(self.manifest.study, self.settings, claims, self.changes, figures, tables, self.scratch / PAGE)
 
 
 def _parts(stem: PurePosixPath, manifest: Manifest, command: Sequence[str]) -> dict[PurePosixPath, None]:

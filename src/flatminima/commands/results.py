@@ -71,6 +71,7 @@ def report(
     study: StudyName,
     settings: Settings,
     claims: Input,
+    changes: Input,
     figures: Annotated[list[Path], typer.Option("--figure", help="Figure (svg).")],
     tables: Annotated[list[Path], typer.Option("--table", help="Table (html).")],
     output: Output,
@@ -79,7 +80,7 @@ def report(
     from flatminima.report.page import write_report
 
     values = parse(StudySettings, {"study": parse_json(settings)}, "--settings").study
-    write_report(study, values, claims, figures, tables, output)
+    write_report(study, values, claims, changes, figures, tables, output)
 
 
 def manifest(study: StudyName, targets: Inputs, settings: Settings, output: Output) -> None:

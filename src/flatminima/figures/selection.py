@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import pandas as pd
 
+from flatminima.claims.deviations import DEVIATIONS, Array
 from flatminima.errors import EmptyFigureError
 
 CONTROL = "-unbalanced"
@@ -30,40 +31,24 @@ SWEEP = ["experiment", "family", "task", "optimiser", "depth", "step_size", "ste
 WHOLE = ["loss", "excess_loss", "gradient_norm", "diverged", "sharpness", "minimal_sharpness", "sharpness_ratio"]
 
 
-def _logarithmic_distance(gain: pd.Series) -> pd.Series:
-    with np.errstate(divide="ignore"):
-        distance: pd.Series = np.log(gain).abs()
-    return distance
-
-
-# How bad a layer's value is: the worst layer stands for the network.
-BADNESS: dict[str, Callable[[pd.Series], pd.Series]] = {
-    "path_gain": _logarithmic_distance,
-    "product_norm": _logarithmic_distance,
-    "path_residual": lambda residual: residual,
-    "path_cosine": lambda cosine: -cosine,
-    "singular_overlap": lambda overlap: -overlap,
-}
-
-
 def networks(measures: pd.DataFrame) -> pd.DataFrame:
     """One row per measured network, statistics in columns, those of single layers taken at the worst layer.
 
-    Worst is the smallest path cosine or singular overlap over interfaces, the largest path residual over layers, and
-    the gain farthest from 1 on a logarithmic scale.
+    Worst is the layer that deviates most: the smallest cosine or singular overlap over interfaces, the largest residual
+    over layers, and the gain farthest from 1 on a logarithmic scale.
 
     Args:
         measures: the long table measures.parquet.
 
     Returns:
-        Columns NETWORK, WHOLE and the keys of BADNESS, sorted by NETWORK. NaN where a statistic was not measured, as
+        Columns NETWORK, WHOLE and the keys of DEVIATIONS, sorted by NETWORK. NaN where a statistic was not measured, as
         for all statistics of a diverged network. `diverged` is boolean, and so is `at_minimum`: not diverged, and
         within NEAR_MINIMUM. Neither bound is asked of networks that are not linear: their least loss is not known.
         Controls, whose rescaled layers have other gradients, need the loss alone.
     """
     rows = pivot(measures[measures["layer"] == 0], WHOLE, NETWORK)
-    for statistic, badness in BADNESS.items():
-        rows = rows.merge(_worst_layer(measures, statistic, badness), on=NETWORK, how="left", validate="one_to_one")
+    for statistic, deviation in DEVIATIONS.items():
+        rows = rows.merge(_worst_layer(measures, statistic, deviation), on=NETWORK, how="left", validate="one_to_one")
     diverged = rows["diverged"] == 1
     linear, control = rows["family"].isin(LINEAR), is_control(rows)
     at_minimum = ~diverged & ~(linear & (rows["excess_loss"] > NEAR_MINIMUM["excess_loss"]))
@@ -77,9 +62,10 @@ def pivot(rows: pd.DataFrame, statistics: Sequence[str], by: Sequence[str]) -> p
     return wide.reindex(columns=pd.Index(statistics)).reset_index().rename_axis(columns=None)
 
 
-def _worst_layer(measures: pd.DataFrame, statistic: str, badness: Callable[[pd.Series], pd.Series]) -> pd.DataFrame:
+def _worst_layer(measures: pd.DataFrame, statistic: str, deviation: Callable[[Array], Array]) -> pd.DataFrame:
     rows = measures[(measures["layer"] > 0) & (measures["statistic"] == statistic)].dropna(subset=["value"])
-    order = rows.assign(badness=badness(rows["value"])).sort_values(["badness", "layer"], ascending=[False, True])
+    order = rows.assign(deviation=deviation(rows["value"].to_numpy()))
+    order = order.sort_values(["deviation", "layer"], ascending=[False, True])
     return order.drop_duplicates(NETWORK)[[*NETWORK, "value"]].rename(columns={"value": statistic})
 
 

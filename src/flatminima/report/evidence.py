@@ -1,102 +1,171 @@
 """What a report is made from: the verdicts in claims.json and the count of networks in measures.parquet."""
 
 import json
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
+from flatminima.claims.controls import is_control
+from flatminima.claims.intervals import Interval
+from flatminima.claims.ledger import COUNTED, Class
 from flatminima.claims.verdicts import Verdict
 from flatminima.errors import UserError
+from flatminima.report.formats import plural
+from flatminima.report.vocabulary import CLASSES
 from flatminima.settings.parsing import parse
-
-CONTROL_ENDS = (
-    *("-unbalanced", "-planted"),
-    *("-tanh", "-trained", "-rotated", "-unminimised"),
-    *("-negative", "-other_load", "-far"),
-)
-CONTROL_STARTS = ("catapult_start", "attack_coloured", "enumerated_typical")
-SYMBOLS = {
-    Verdict.REPRODUCED: "✓",
-    Verdict.PARTIAL: "◐",
-    Verdict.NOT_REPRODUCED: "✗",
-    Verdict.INCONCLUSIVE: "?",
-}
-MEANINGS = {
-    Verdict.REPRODUCED: "The criteria hold in every case, and the control fails, as it must.",
-    Verdict.PARTIAL: "The criteria hold in some cases; in others they fail, or there was no network to judge.",
-    Verdict.NOT_REPRODUCED: "The criteria fail in every case that could be judged.",
-    Verdict.INCONCLUSIVE: "The measurements cannot decide: there was no network to judge, or the control meets the "
-    "criteria as well, so that they prove nothing.",
-}
 
 
 class _Record(BaseModel):
     model_config = ConfigDict(frozen=True)
 
 
-class Case(_Record):
-    """One experiment at one depth, put to a criterion.
+class Finding(_Record):
+    """One criterion in one case.
 
     Attributes:
-        networks: how many were judged.
-        excluded: how many did not meet the condition of the criterion.
-        diverged: how many diverged.
-        share: fraction of `networks` that meet the criterion; None if there are none.
-        required: the smallest share that counts.
-        median, low, high: median, 5 % and 95 % quantiles over networks of the worst layer's value.
-        holds: None if there was no network to judge.
+        criterion: its place among the criteria of the claim; 0 in the cases of a control.
+        units: how many seeds or instances have a value.
+        effect, low, high: mean over units, or share of them within the range, with its 95 % interval.
+        worst: the value nearest to failing, or farthest out.
+        holds: None where it could not be tested.
+        diverged, excluded: networks left out.
     """
+
+    criterion: int
+    units: int
+    effect: float | None
+    low: float | None
+    high: float | None
+    worst: float | None
+    holds: bool | None
+    diverged: int
+    excluded: int
+
+
+class Case(_Record):
+    """All criteria in one experiment at one depth under one condition: a step fraction, or None for all together."""
 
     experiment: str
     depth: int
-    networks: int
-    excluded: int = 0
-    diverged: int = 0
-    share: float | None
-    required: float
-    median: float | None
-    low: float | None
-    high: float | None
+    step: float | None
+    class_: Class = Field(alias="class")
+    counted: bool
     holds: bool | None
+    findings: list[Finding]
 
+    def finding(self, criterion: int) -> Finding | None:
+        """What a criterion finds here, if it was put to this case."""
+        return next((finding for finding in self.findings if finding.criterion == criterion), None)
 
-class Criterion(_Record):
-    """A predicate on one statistic, and the networks it was put to."""
-
-    statistic: str
-    predicate: str
-    selection: str
-    cases: list[Case]
-
-    @property
-    def held(self) -> int:
-        """In how many cases the criterion holds."""
-        return sum(case.holds is True for case in self.cases)
+    def counts(self, name: str) -> str:
+        """`units`, `diverged` or `excluded`: one number, or several where the criteria differ."""
+        found = dict.fromkeys(getattr(finding, name) for finding in self.findings)
+        return ", ".join(f"{count:,}" for count in found)
 
 
 class Control(_Record):
-    """Networks on which the same criteria must fail, and whether they did."""
+    """Networks on which one criterion must fail, and why it proves nothing where it does not."""
 
     description: str
-    criteria: list[Criterion]
+    condition: str | None
     fails: bool
+    broken: str | None
+    cases: list[Case]
+
+
+class Criterion(_Record):
+    """A predicate in words.
+
+    Attributes:
+        share: whether its effects are shares of units within the range; else means over units.
+        smallest: the smallest effect worth naming.
+        condition: which networks it is put to.
+    """
+
+    name: str
+    class_: Class = Field(alias="class")
+    statistic: str
+    predicate: str
+    share: bool
+    smallest: float | None
+    condition: str | None
+    control: Control | None
+
+
+class Characteristics(_Record):
+    """Size and power of a claim's predicate on planted populations, and the criterion that gives the size."""
+
+    populations: int
+    size: Interval
+    power: Interval
+    criterion: str
+    sound: bool
+
+
+class Decisive(Finding):
+    """The finding with the least to spare, where it was made, and among how many cases."""
+
+    experiment: str
+    depth: int
+    step: float | None
+    cases: int
+    name: str
+    share: bool
+
+
+@dataclass(frozen=True)
+class Group:
+    """Cases of one claim that count alike."""
+
+    title: str
+    cases: Sequence[Case]
+
+    @property
+    def criteria(self) -> list[int]:
+        """The criteria that were put to some of them."""
+        return sorted({finding.criterion for case in self.cases for finding in case.findings})
+
+    @property
+    def tally(self) -> str:
+        """How many hold, fail and could not be tested."""
+        held, failed = (sum(case.holds is answer for case in self.cases) for answer in (True, False))
+        untested = len(self.cases) - held - failed
+        text = f"{held} of {plural(len(self.cases), 'case')} hold{'s' * (len(self.cases) == 1)}"
+        return text + f", {failed} fail{'s' * (failed == 1)}" * bool(failed) + f", {untested} untested" * bool(untested)
 
 
 class Claim(_Record):
-    """One claim of a paper, in our words, with its verdict and everything that the verdict rests on."""
+    """One claim, in our words, with its verdict and everything that the verdict rests on."""
 
     id: str
     paper: str
     title: str
     statement: str
     scope: str
+    caveat: str | None
+    class_: Class = Field(alias="class")
     verdict: Verdict
     reason: str
     figures: list[str]
     criteria: list[Criterion]
-    control: Control
+    cases: list[Case]
+    decisive: Decisive | None
+    characteristics: Characteristics | None
+
+    def groups(self) -> Iterator[Group]:
+        """The cases that decide first, then those that are shown beside them."""
+        can_fail = [case for case in self.cases if case.class_ in COUNTED]
+        of_class = {c: [case for case in self.cases if case.class_ is c] for c in (Class.THEOREM, Class.SYMMETRY)}
+        groups = (
+            Group("Cases that decide", [case for case in can_fail if case.counted]),
+            Group("Checks of theorems", of_class[Class.THEOREM]),
+            Group("Other steps, shown and not counted", [case for case in can_fail if not case.counted]),
+            Group("By symmetry, shown and not counted", of_class[Class.SYMMETRY]),
+        )
+        return (group for group in groups if group.cases)
 
 
 class Ledger(_Record):
@@ -124,7 +193,12 @@ class Population:
     @property
     def control(self) -> bool:
         """Whether criteria must fail here."""
-        return self.experiment.endswith(CONTROL_ENDS) or self.experiment.startswith(CONTROL_STARTS)
+        return is_control(self.experiment)
+
+
+def of_class(claims: Sequence[Claim]) -> dict[Class, list[Claim]]:
+    """The claims of each class that has any, in the order of CLASSES."""
+    return {c: found for c in CLASSES if (found := [claim for claim in claims if claim.class_ is c])}
 
 
 def read_ledger(path: Path) -> Ledger:

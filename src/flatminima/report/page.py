@@ -1,7 +1,6 @@
 """The page of one study: verdicts, evidence, protocol, figures and tables in a single self-contained HTML file."""
 
 import base64
-import math
 import os
 import re
 from collections import Counter
@@ -12,14 +11,18 @@ from pathlib import Path
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from flatminima.claims.changelog import load_changelog
+from flatminima.claims.characteristics import LARGEST_SIZE, LEAST_POWER
 from flatminima.config import AnyStudy
 from flatminima.errors import UserError
 from flatminima.provenance.environment import environment
 from flatminima.provenance.files import atomic_path
 from flatminima.report.caption import Caption
 from flatminima.report.captions import figure_caption, table_caption
-from flatminima.report.evidence import MEANINGS, SYMBOLS, Claim, read_ledger, read_populations
+from flatminima.report.evidence import Claim, of_class, read_ledger, read_populations
+from flatminima.report.formats import interval, number, percent, plural
 from flatminima.report.protocol import SOURCES, protocol
+from flatminima.report.vocabulary import CLASSES, MEANINGS, SYMBOLS
 
 OVERVIEWS = ("overview", "theory-overview", "rescaling-overview", "perceptron-overview")
 LONGEST = 8
@@ -69,6 +72,7 @@ def write_report(
     study: str,
     settings: AnyStudy,
     claims: Path,
+    changes: Path,
     figures: list[Path],
     tables: list[Path],
     output: Path,
@@ -79,6 +83,7 @@ def write_report(
         study: the study's name.
         settings: the study's section of config.yaml.
         claims: its claims.json; the networks are counted in the measures.parquet beside it.
+        changes: workflow/predicates.yaml, the changelog of predicates.
         figures: SVG files; an overview is shown first, then those that a claim names, then the others in this order.
         tables: HTML fragments, shown in this order.
         output: the page; CSV, PDF, PNG and TeX files beside figures and tables are linked relative to it.
@@ -96,6 +101,8 @@ def write_report(
         study=study,
         settings=settings,
         ledger=ledger,
+        classes=of_class(ledger.claims),
+        changes=load_changelog(changes).changes,
         tally=Counter(claim.verdict for claim in ledger.claims),
         trained=[population for population in populations if not population.control],
         controls=[population for population in populations if population.control],
@@ -119,26 +126,10 @@ def _templates() -> Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    templates.globals.update(symbols=SYMBOLS, meanings=MEANINGS, sources=SOURCES, longest=LONGEST)
+    templates.globals.update(symbols=SYMBOLS, meanings=MEANINGS, headings=CLASSES, sources=SOURCES, longest=LONGEST)
+    templates.globals.update(largest_size=LARGEST_SIZE, least_power=LEAST_POWER, interval=interval)
     templates.filters.update(number=number, percent=percent, plural=plural)
     return templates
-
-
-def number(value: float | None) -> str:
-    """Five significant digits; a dash where there is no value."""
-    return "–" if value is None or math.isnan(value) else f"{value:.5g}".replace("-", "\N{MINUS SIGN}")
-
-
-def percent(share: float | None) -> str:
-    """A share as a percentage with one decimal where it needs one; a dash where there is no value."""
-    if share is None or math.isnan(share):
-        return "–"
-    return f"{share * 100:.1f}".removesuffix(".0") + "\N{NO-BREAK SPACE}%"
-
-
-def plural(count: int, noun: str, several: str = "") -> str:
-    """`1 network`, `2,000 networks`; `several` where the plural is not made with s."""
-    return f"{count:,} {noun}" if count == 1 else f"{count:,} {several or noun + 's'}"
 
 
 def _shows(mention: str, name: str) -> bool:
