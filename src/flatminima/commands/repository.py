@@ -12,7 +12,7 @@ from flatminima.errors import UserError
 
 def verdicts(results: Annotated[Path, typer.Argument(help="Folder of results.")]) -> None:
     """Print the verdict of every claim in every study, and where the reports are."""
-    from flatminima.report.scoreboard import terminal_table
+    from flatminima.report.verdict_tables import terminal_table
 
     paths = _claims(results)
     print(terminal_table(paths))

@@ -22,7 +22,8 @@ def summarise(
 
     Args:
         measures: the long table measures.parquet.
-        statistics: names of WHOLE of flatminima.figures.selection, of DEVIATIONS of flatminima.claims.deviations, or `step`, at which training ended.
+        statistics: names of WHOLE of flatminima.figures.selection, of DEVIATIONS of flatminima.claims.deviations, or
+            `step`, at which training ended.
         by: columns that tell the groups apart.
 
     Returns:

@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field
@@ -14,7 +15,6 @@ from flatminima.claims.ledger import COUNTED, Class
 from flatminima.claims.verdicts import Verdict
 from flatminima.errors import UserError
 from flatminima.report.formats import plural
-from flatminima.report.vocabulary import CLASSES
 from flatminima.settings.parsing import parse
 
 
@@ -174,6 +174,10 @@ class Ledger(_Record):
     study: str
     claims: list[Claim]
 
+    def of_class(self, class_: Class) -> Self:
+        """With the claims of one class alone."""
+        return self.model_copy(update={"claims": [claim for claim in self.claims if claim.class_ is class_]})
+
 
 @dataclass(frozen=True)
 class Population:
@@ -194,11 +198,6 @@ class Population:
     def control(self) -> bool:
         """Whether criteria must fail here."""
         return is_control(self.experiment)
-
-
-def of_class(claims: Sequence[Claim]) -> dict[Class, list[Claim]]:
-    """The claims of each class that has any, in the order of CLASSES."""
-    return {c: found for c in CLASSES if (found := [claim for claim in claims if claim.class_ is c])}
 
 
 def read_ledger(path: Path) -> Ledger:

@@ -19,7 +19,7 @@ from flatminima.provenance.environment import environment
 from flatminima.provenance.files import atomic_path
 from flatminima.report.caption import Caption
 from flatminima.report.captions import figure_caption, table_caption
-from flatminima.report.evidence import Claim, of_class, read_ledger, read_populations
+from flatminima.report.evidence import Claim, read_ledger, read_populations
 from flatminima.report.formats import interval, number, percent, plural
 from flatminima.report.protocol import SOURCES, protocol
 from flatminima.report.vocabulary import CLASSES, MEANINGS, SYMBOLS
@@ -101,7 +101,7 @@ def write_report(
         study=study,
         settings=settings,
         ledger=ledger,
-        classes=of_class(ledger.claims),
+        classes={c: own for c in CLASSES if (own := ledger.of_class(c).claims)},
         changes=load_changelog(changes).changes,
         tally=Counter(claim.verdict for claim in ledger.claims),
         trained=[population for population in populations if not population.control],

@@ -1,0 +1,152 @@
+"""Verdicts over all studies: matrices of claims and studies, and what each verdict rests on."""
+
+from collections.abc import Iterator, Sequence
+from itertools import chain
+from pathlib import Path
+
+from flatminima.claims.ledger import Class
+from flatminima.report.evidence import Claim, Decisive, Ledger, read_ledger
+from flatminima.report.formats import interval, number, percent
+from flatminima.report.vocabulary import CLASSES, SYMBOLS
+
+ABSENT = "–"
+WIDTH, ID_WIDTH, TITLE_WIDTH, GAP = 100, 5, 36, 2
+"""Of the terminal's table in characters: all of it, ids, what titles need at least, and the space between columns."""
+GROUNDS = ["claim", "study", "class", "verdict", "cases", "units", "the case with least to spare", "its effect"]
+
+
+def scoreboard(claims_paths: Sequence[Path]) -> str:
+    """Markdown: for each class of claims the verdicts, claims down and studies across, then what each rests on.
+
+    Studies that share no claim of a class, not even through others, have tables of their own.
+
+    Args:
+        claims_paths: one claims.json per study, in the order of the columns.
+
+    Raises:
+        UserError: if a file is missing or malformed.
+    """
+    ledgers = [read_ledger(path) for path in claims_paths]
+    parts = [f"**{CLASSES[c]}**\n\n{_matrices(groups)}" for c, groups in _by_class(ledgers)]
+    return "\n".join([*parts, f"**What each verdict rests on**\n\n{markdown(_grounds(ledgers))}"])
+
+
+def _matrices(groups: Sequence[Sequence[Ledger]]) -> str:
+    return "\n".join(markdown(_matrix(group, symbols=True)) for group in groups)
+
+
+def terminal_table(claims_paths: Sequence[Path]) -> str:
+    """The verdicts as aligned plain text, at most 100 columns wide.
+
+    Classes of claims, studies that share no claim, and more studies than fit have blocks of their own.
+
+    Args:
+        claims_paths: one claims.json per study, in the order of the columns.
+
+    Raises:
+        UserError: if a file is missing or malformed.
+    """
+    parts = []
+    for class_, groups in _by_class([read_ledger(path) for path in claims_paths]):
+        blocks = [block for group in groups for block in _aligned(_matrix(group, symbols=False))]
+        parts.append(f"{CLASSES[class_].upper()}\n" + "\n".join(blocks))
+    return "\n".join(parts)
+
+
+def markdown(lines: Sequence[Sequence[str]]) -> str:
+    """A Markdown table; the first line is its heading."""
+    ruled = [lines[0], ["---"] * len(lines[0]), *lines[1:]]
+    return "\n".join(f"| {' | '.join(_escape(cell) for cell in line)} |" for line in ruled) + "\n"
+
+
+def _escape(cell: str) -> str:
+    return " ".join(cell.split()).replace("|", "\\|")
+
+
+def _by_class(ledgers: Sequence[Ledger]) -> Iterator[tuple[Class, list[list[Ledger]]]]:
+    """For each class the ledgers with its claims alone; those that share a claim, or that others link, together."""
+    for class_ in CLASSES:
+        own = [ledger.of_class(class_) for ledger in ledgers]
+        if groups := _related([ledger for ledger in own if ledger.claims]):
+            yield class_, groups
+
+
+def _related(ledgers: Sequence[Ledger]) -> list[list[Ledger]]:
+    groups: list[list[Ledger]] = []
+    for ledger in ledgers:
+        claims = {claim.id for claim in ledger.claims}
+        linked = [group for group in groups if claims & {claim.id for other in group for claim in other.claims}]
+        place = groups.index(linked[0]) if linked else len(groups)
+        groups = [group for group in groups if group not in linked]
+        groups.insert(place, [*chain(*linked), ledger])
+    return groups
+
+
+def _matrix(ledgers: Sequence[Ledger], symbols: bool) -> list[list[str]]:
+    claims = [claim for ledger in ledgers for claim in ledger.claims]
+    titles = {claim.id: claim.title for claim in reversed(claims)}
+    rows = [[identity, titles[identity], *_verdicts(ledgers, identity, symbols)] for identity in _in_order(claims)]
+    return [["", "claim", *(ledger.study for ledger in ledgers)], *rows]
+
+
+def _in_order(claims: Sequence[Claim]) -> list[str]:
+    """Ids by letter, in order of appearance, number and what follows: M1, M1b, M2."""
+    letters = "".join(dict.fromkeys(claim.id[0] for claim in claims))
+    return sorted({claim.id for claim in claims}, key=lambda name: (letters.index(name[0]), _number(name), name))
+
+
+def _number(identity: str) -> int:
+    return int("".join(letter for letter in identity if letter.isdecimal()))
+
+
+def _verdicts(ledgers: Sequence[Ledger], identity: str, symbols: bool) -> list[str]:
+    found = [{claim.id: claim.verdict for claim in ledger.claims}.get(identity) for ledger in ledgers]
+    return [ABSENT if v is None else f"{SYMBOLS[v]} {v.value}" if symbols else v.value for v in found]
+
+
+def _grounds(ledgers: Sequence[Ledger]) -> list[list[str]]:
+    """A line for each verdict: in the order of classes, claims, studies."""
+    lines = []
+    for class_ in CLASSES:
+        own = [(claim, ledger.study) for ledger in ledgers for claim in ledger.of_class(class_).claims]
+        for identity in _in_order([claim for claim, _ in own]):
+            lines += [_ground(claim, study) for claim, study in own if claim.id == identity]
+    return [GROUNDS, *lines]
+
+
+def _ground(claim: Claim, study: str) -> list[str]:
+    first = [claim.id, study, str(claim.class_), f"{SYMBOLS[claim.verdict]} {claim.verdict.value}"]
+    found = claim.decisive
+    if found is None:
+        return [*first, *[ABSENT] * (len(GROUNDS) - len(first))]
+    return [*first, str(found.cases), f"{found.units:,}", _place(found), _effect(found)]
+
+
+def _place(found: Decisive) -> str:
+    step = "" if found.step is None else f", step {number(found.step)}"
+    return f"{found.experiment}, depth {found.depth}{step}"
+
+
+def _effect(found: Decisive) -> str:
+    """`ends within 1 %: 1.2 [1.1, 1.3]`, of shares in per cent with the worst value of a unit."""
+    value = percent(found.effect) if found.share else number(found.effect)
+    worst = f"; worst {number(found.worst)}" if found.share else ""
+    return f"{found.name}: {value} {interval(found.low, found.high, found.share)}".rstrip() + worst
+
+
+def _aligned(lines: Sequence[Sequence[str]]) -> Iterator[str]:
+    """Blocks of as many studies as fit beside the titles."""
+    width = max(len(cell) for line in lines for cell in line[2:]) + GAP
+    across = max(1, (WIDTH - ID_WIDTH - TITLE_WIDTH) // width)
+    for k in range(2, len(lines[0]), across):
+        block = [[*line[:2], *line[k : k + across]] for line in lines]
+        room = WIDTH - ID_WIDTH - width * (len(block[0]) - 2)
+        titles = min(room, max(len(line[1]) for line in block) + GAP)
+        widths = [ID_WIDTH, titles, *[width] * (len(block[0]) - 2)]
+        yield "".join("".join(map(_fit, line, widths)).rstrip() + "\n" for line in block)
+
+
+def _fit(text: str, width: int) -> str:
+    """Pad to `width`, or cut so that two columns stay free."""
+    short = text if len(text) <= width - GAP else f"{text[: width - GAP - 1].rstrip()}…"
+    return short.ljust(width)
