@@ -139,7 +139,7 @@ def _aligned(lines: Sequence[Sequence[str]]) -> Iterator[str]:
     width = max(len(cell) for line in lines for cell in line[2:]) + GAP
     across = max(1, (WIDTH - ID_WIDTH - TITLE_WIDTH) // width)
     for k in range(2, len(lines[0]), across):
-        block = [[*line[:2], *line[k : k + across]] for line in lines]
+        block = [[*line[:2], *line[k : k + across]] for line in lines if set(line[k : k + across]) != {ABSENT}]
         room = WIDTH - ID_WIDTH - width * (len(block[0]) - 2)
         titles = min(room, max(len(line[1]) for line in block) + GAP)
         widths = [ID_WIDTH, titles, *[width] * (len(block[0]) - 2)]
