@@ -64,11 +64,14 @@ def test_verdicts_moved_today_are_moved():
 @pytest.mark.parametrize(
     ("old", "new"),
     [
-        ("at_least: 0.95", "at_least: 0.9"),
+        ("at_most: 1.01", "at_most: 1.02"),
         ("{statistic: gradient_norm, at_most: 0.02}", "{statistic: gradient_norm, at_most: 0.03}"),
-        ("share: 0.9", "share: 0.8"),
-        ("experiments: [residual, residual_flow]", "experiments: [residual]"),
-        ("linear: [linear-unbalanced]", "linear: [linear-planted]"),
+        ("share: 1.0", "share: 0.8"),
+        ("smallest: 0.005", "smallest: 0.01"),
+        ("class: measured", "class: theorem"),
+        ("universal: true", "universal: false"),
+        ("experiments: [flattest_coloured]", "experiments: [flattest_white]"),
+        ("endings: [-planted]", "endings: [-far]"),
     ],
 )
 def test_a_change_that_decides_changes_the_fingerprint(old, new):

@@ -14,6 +14,7 @@ import pandas as pd
 import pytest
 from docutils.core import publish_parts
 from jinja2 import Template
+from markupsafe import Markup
 from report_pages import (
     CLAIMS,
     REPOSITORY,
@@ -23,17 +24,23 @@ from report_pages import (
     Page,
     build,
     case,
+    characteristics,
     claim,
+    control,
     criterion,
+    finding,
     measures,
     save_claims,
 )
 
+from flatminima.claims.ledger import Class
+from flatminima.claims.verdicts import Verdict
 from flatminima.errors import UserError
 from flatminima.figures import render, sensitivity, tables
 from flatminima.provenance.environment import environment
-from flatminima.report import page
+from flatminima.report import formats, page
 from flatminima.report.captions import FIGURES, TABLES, figure_caption, table_caption
+from flatminima.report.vocabulary import CLASSES, MEANINGS, SYMBOLS
 
 
 @pytest.fixture
@@ -171,41 +178,118 @@ def test_summary_counts_networks_by_how_they_ended(results):
     experiments = len(STUDIES["digits"].experiments)
     text = " ".join(Page(build(results)).text.split())
     assert f"{3 * experiments} networks were trained in {experiments} experiments; 1 of them diverged" in text
-    assert "2 control networks" in text
-    assert "Verdicts on 4 claims: 1 reproduced, 1 partial, 1 not reproduced, 1 inconclusive." in text
+    assert "2 controls were made from them" in text
+    tally = "1 reproduced, 1 partial, 1 refuted, 1 confirmed, 1 checked, 1 inconclusive"
+    assert f"Verdicts on 6 claims: {tally}." in text
 
 
-def test_verdicts_and_evidence_are_shown(results):
+def cells(results) -> list[list[list[str]]]:
+    """Tables of cases without their headings: for each claim its own, then those of its controls."""
     tables = Page(build(results)).tables
-    verdicts = tables[0][1:]
-    assert [row[0] for row in verdicts] == ["M1", "M2", "M3", "M5"]
-    assert [row[2] for row in verdicts] == ["✓ REPRODUCED", "◐ PARTIAL", "✗ NOT REPRODUCED", "? INCONCLUSIVE"]
-    assert verdicts[1][1::2] == [
-        "Flattest minima are nearly balanced",
-        "5 of 8 cases hold; in 1 no network met the conditions",
-    ]
-    cases = next(table for table in tables if len(table) == 4 and table[0][0] == "Experiment")[1:]
-    first, second, third = cases
-    assert first == ["residual", "3", "25", "1", "2", "98.7\xa0%", "90\xa0%", "1.0002 [1, 1.0072]", "✓ yes"]
-    assert second[5] == "64\xa0%" and second[8] == "✗ no"
-    assert third[2] == "0" and third[8] == "? no network"
+    return [[[cell.strip() for cell in row] for row in t[1:]] for t in tables if t[0][:2] == ["Experiment", "Depth"]]
 
 
-def test_long_tables_of_cases_are_folded_unless_a_case_fails(results):
-    many = [case(depth=depth) for depth in range(1, 10)]
-    broken = [*many[:-1], case(depth=9, holds=None, networks=0)]
-    save_claims(results, [claim(reason="", criteria=[criterion(*many), criterion(*broken), criterion(*many[:8])])])
-    built = Page(build(results))
-    folds = [attributes for attributes in built.all("details") if attributes.get("class") == "criterion"]
-    assert ["open" in fold for fold in folds] == [False, True, True, False]
-    for count in ("9 of 9 cases", "8 of 9 cases", "8 of 8 cases", "0 of 1 case"):
-        assert built.text.count(count) == 1
+def test_classes_of_claims_have_tables_of_verdicts_of_their_own(results):
+    tables = [table[1:] for table in Page(build(results)).tables if table[0] == ["Id", "Claim", "Verdict", "Reason"]]
+    assert [[row[0] for row in table] for table in tables] == [["M1", "M2", "M3", "M5"], ["I6"], ["I2"]]
+    words = [[row[2] for row in table] for table in tables]
+    assert words[0] == ["✓ REPRODUCED", "◐ PARTIAL", "⊘ REFUTED", "? INCONCLUSIVE"]
+    assert words[1:] == [["✓ CONFIRMED"], ["∎ CHECKED"]]
+    assert tables[0][1][1] == "Flattest minima are nearly balanced"
+    assert tables[0][1][3] == (
+        "1 of 2 cases hold; 1 case could not be tested (no network met the conditions)"
+        " Caveat: Whether the paper assumes white inputs is unknown."
+    )
 
 
-def test_control_that_does_not_fail_is_said_so(results):
+def test_every_verdict_has_a_symbol_a_meaning_and_a_colour(results):
+    style = (REPOSITORY / "src/flatminima/report/templates/style.css").read_text()
+    assert set(SYMBOLS) == set(MEANINGS) == set(Verdict)
+    assert set(CLASSES) == set(Class)
+    assert all(f".{verdict.lower().replace(' ', '-')}" in style for verdict in Verdict)
     text = build(results)
-    assert text.count("The control fails, as it must") == 3
-    assert text.count("The control does not fail everywhere") == 1
+    assert all(meaning in text for meaning in map(str, map(Markup.escape, MEANINGS.values())))
+
+
+def test_a_case_shows_effect_interval_and_units_beside_those_left_out(results):
+    save_claims(results, [CLAIMS[1]])
+    decided, curve, symmetric, control = cells(results)
+    assert decided == [
+        ["flow", "3", "0.5", "✓ holds 1 [1, 1.007]", "8", "2", "1"],
+        ["flow", "4", "–", "✗ fails −0.25 [−0.5, 0]", "8", "2", "1"],
+        ["flow", "5", "–", "? untested –", "0", "2", "1"],
+    ]
+    assert curve == [["flow", "3", "0.1", "✓ holds 1 [1, 1.007]", "8", "2", "1"]]
+    assert symmetric == [["residual", "3", "✓ holds 1 [1, 1.007]", "8", "2", "1"]]
+    assert control == [["default", "3", "✗ fails 14.2 [13.1, 15.3]", "8", "2", "1"]]
+
+
+def test_cases_that_do_not_count_are_folded_and_untested_ones_told_apart(results):
+    save_claims(results, [CLAIMS[1]])
+    built = Page(build(results))
+    folds = [attributes for attributes in built.all("details") if attributes.get("class") == "cases-group"]
+    assert ["open" in fold for fold in folds] == [True, False, False]
+    text = " ".join(built.text.split())
+    for words in (
+        "Cases that decide: 1 of 3 cases hold, 1 fails, 1 untested",
+        "Other steps, shown and not counted: 1 of 1 case holds",
+        "By symmetry, shown and not counted: 1 of 1 case holds",
+    ):
+        assert words in text
+
+
+def test_long_tables_of_cases_are_folded_unless_a_case_does_not_hold(results):
+    many = [case(depth=depth) for depth in range(1, 10)]
+    tables = (many, [*many[:-1], case("flow", 9, None)], many[:8])
+    save_claims(results, [claim(f"M{k}", cases=cases) for k, cases in enumerate(tables)])
+    folds = [a for a in Page(build(results)).all("details") if a.get("class") == "cases-group"]
+    assert ["open" in fold for fold in folds] == [False, True, True]
+
+
+def test_each_criterion_has_a_column_and_cases_may_lack_it(results):
+    both = [criterion("first"), criterion("second", share=True, control=None)]
+    shared = finding(1, units=5, effect=1.0, low=0.4782, high=1.0, worst=0.97)
+    save_claims(results, [claim(criteria=both, cases=[case("flow", 2, True, finding(), shared), case()])])
+    rows = cells(results)[0]
+    assert rows[0][2:] == [
+        "✓ holds 1 [1, 1.007]",
+        "✓ holds 100\xa0% [47.8\xa0%, 100\xa0%] worst 0.97",
+        "8, 5",
+        "2",
+        "1",
+    ]
+    assert rows[1][2:4] == ["✓ holds 1 [1, 1.007]", "–"]
+
+
+def test_every_criterion_says_what_it_asks_and_what_its_control_does(results):
+    save_claims(results, [claim(criteria=[criterion(), criterion("goes round", control=control(broken="no control"))])])
+    text = " ".join(Page(build(results)).text.split())
+    assert text.count("The control fails, as it must.") == 1
+    assert text.count("This proves nothing: no control.") == 1
+    assert text.count("Asked95 % interval of the mean over seeds or instances at most 1.01") == 2
+    assert text.count("Of networksexcess_loss at most 0.001") == 2
+    assert text.count("Condition: sharpness_ratio at least 1.1.") == 2
+
+
+def test_size_and_power_are_printed_with_intervals(results):
+    text = " ".join(Page(build(results)).text.split())
+    told = (
+        "of 1,000 planted populations without the property it accepts 3.2 % [2.2 %, 4.5 %] (by the criterion “ends at "
+        "the least sharpness”), of 1,000 at the smallest effect worth naming 97.1 % [95.9 %, 98 %]."
+    )
+    assert text.count(told) == 5
+    assert "so it decides nothing" not in text
+    save_claims(results, [claim(characteristics=characteristics(sound=False))])
+    assert "At most 5 % and at least 80 % are asked, so it decides nothing." in " ".join(
+        Page(build(results)).text.split()
+    )
+
+
+def test_changes_of_predicates_are_shown_for_the_claims_of_the_page(results):
+    text = " ".join(Page(build(results)).text.split())
+    assert "2026-11-22 13:26 96b293b" in text
+    save_claims(results, [claim("Z9")])
+    assert "No change on record concerns these claims." in build(results)
 
 
 def test_claims_share_figures(results):
@@ -226,20 +310,19 @@ def test_overview_comes_first_and_once(results):
 
 
 def test_values_that_do_not_exist_are_dashes(results):
-    save_claims(results, [claim(criteria=[criterion(case(share=None, median=None, low=None, high=None, holds=None))])])
-    tables = Page(build(results)).tables
-    row = next(table for table in tables if table[0][0] == "Experiment")[1]
-    assert row[5:] == ["–", "90\xa0%", "– [–, –]", "? no network"]
+    lone = finding(holds=None, units=1, effect=0.5, low=None, high=None, diverged=0, excluded=0)
+    save_claims(results, [claim(decisive=None, characteristics=None, cases=[case("flow", 3, None, lone)])])
+    assert cells(results)[0] == [["flow", "3", "? untested 0.5", "1", "0", "0"]]
 
 
 def test_hostile_text_is_shown_not_run(results):
     hostile = "<script>alert(1)</script><img src=x onerror=alert(1)>\"'{{ 7 * 7 }}"
-    words = dict.fromkeys(("paper", "title", "statement", "scope", "reason"), hostile)
+    words = dict.fromkeys(("paper", "title", "statement", "scope", "reason", "caveat"), hostile)
     save_claims(results, [claim(figures=[hostile], **words)])
     built = Page(build(results))
     assert not built.all("script")
     assert len(built.all("img")) == 5
-    assert built.text.count(hostile) == 7
+    assert built.text.count(hostile) == 9
 
 
 def test_same_inputs_give_the_same_bytes(results):
@@ -273,22 +356,28 @@ def test_malformed_inputs_are_named(results):
 def test_missing_figure_is_named(results):
     with pytest.raises(UserError, match=r"gone\.svg: no such file"):
         page.write_report(
-            "digits", STUDIES["digits"], results / "claims.json", [results / "gone.svg"], [], results / "index.html"
+            "digits",
+            STUDIES["digits"],
+            results / "claims.json",
+            REPOSITORY / "workflow/predicates.yaml",
+            [results / "gone.svg"],
+            [],
+            results / "index.html",
         )
     assert not (results / "index.html").exists()
 
 
 @pytest.mark.parametrize(
     ("value", "text"),
-    [(None, "–"), (float("nan"), "–"), (1.000212, "1.0002"), (-0.5, "−0.5"), (1.234567e-9, "1.2346e−09")],
+    [(None, "–"), (float("nan"), "–"), (1.00212, "1.002"), (-0.5, "−0.5"), (1.234567e-9, "1.235e−09")],
 )
 def test_numbers(value, text):
-    assert page.number(value) == text
+    assert formats.number(value) == text
 
 
 @pytest.mark.parametrize(("share", "text"), [(1.0, "100\xa0%"), (0.9, "90\xa0%"), (0.996, "99.6\xa0%"), (None, "–")])
 def test_shares(share, text):
-    assert page.percent(share) == text
+    assert formats.percent(share) == text
 
 
 def test_captions_are_found_by_prefix_or_made_from_the_name():

@@ -8,8 +8,8 @@ FIGURES = {
         "Two statements that seem to contradict each other, that flat minima are special and that sharp "
         "minima can generalise. Left: layer 1 of a trained network is multiplied by α and layer 2 divided by "
         "it; the network computes the same function and makes the same test errors, while its sharpness grows "
-        "without limit. It never falls below that of the flattest rescaling, which depends on the function's "
-        "orbit alone. Right: linear networks whose layers were rescaled at random, and the flattest rescaling "
+        "without limit. It never falls below that of the flattest rescaling, which belongs to the network's "
+        "orbit. Right: linear networks whose layers were rescaled at random, and the flattest rescaling "
         "of each, relative to the least sharpness of all linear networks that are global minima (I3): for "
         "linear networks, the floor is that of the first paper. The left floor is found for the Gauss–Newton "
         "matrix.",
