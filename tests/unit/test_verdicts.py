@@ -1,295 +1,270 @@
-"""Verdicts on hand-made tables."""
-
-import json
+"""Verdicts on hand-made tables: every word of the vocabulary, and what leads to it."""
 
 import numpy as np
-import pandas as pd
 import pytest
+from judged import SPREAD, WORDS, claim, criterion, judged_by, network, networks, seeds, table, verdict_on
 
-from flatminima.claims.ledger import Ledger
-from flatminima.claims.verdicts import judge
+from flatminima.claims.verdicts import Verdict
 
-WORDS = {"id": "M1", "paper": "p", "title": "t", "statement": "s", "scope": "c", "figures": ["training"]}
-FLAT = {"statistic": "sharpness_ratio", "at_most": 1.05}
-
-
-def network(experiment, *, depth=2, seed=0, step_fraction=0.5, final=True, diverged=False, **statistics):
-    """Rows of one network: a number stands for layer 0, a list for layers 1, 2, ..."""
-    base = {"study": "digits", "experiment": experiment, "family": "linear", "depth": depth, "seed": seed}
-    base |= {"step_fraction": step_fraction, "step_size": 0.1, "step": 10, "final": final, "error_bound": np.nan}
-    rows = [base | {"statistic": "diverged", "layer": 0, "value": float(diverged)}]
-    for name, values in statistics.items():
-        layers = enumerate(values, 1) if isinstance(values, list) else [(0, values)]
-        rows += [base | {"statistic": name, "layer": k, "value": np.nan if diverged else v} for k, v in layers]
-    return rows
+SHARP = [row for depth in range(2, 22) for row in seeds("linear-unbalanced", 2.0, depth=depth)]
+SOLVED = {"statistic": "solved", "at_most": 0.0, "at_least": None, "share": 1.0, "smallest": 0.5}
 
 
-def networks(experiment, name, values, **others):
-    """One network per value of a statistic, told apart by their seeds."""
-    return [row for seed, v in enumerate(values) for row in network(experiment, seed=seed, **{name: v}, **others)]
+def ratios(*values, also=()):
+    """One depth for each sharpness ratio, from two on, with controls that fail, and other rows."""
+    rows = [seeds("linear", value, depth=depth) for depth, value in enumerate(values, 2)]
+    controls = [seeds("linear-unbalanced", 2.0, depth=depth) for depth, _ in enumerate(values, 2)]
+    return table(*rows, *controls, *also)
 
 
-def table(*rows):
-    return pd.DataFrame([row for group in rows for row in group])
+def prediction(which, **changes):
+    return {"class": "prediction of ours", "predicted": which} | changes
 
 
-def criterion(**changes):
-    return {"experiments": ["linear"], "statistic": "sharpness_ratio", "at_most": 1.01, "share": 1.0} | changes
+@pytest.mark.parametrize(
+    ("values", "changes", "verdict"),
+    [
+        ((1.0, 1.0, 1.0), {}, Verdict.REPRODUCED),
+        ((1.0, 1.0, 1.2), {}, Verdict.PARTIAL),
+        ((1.2, 1.2, 1.2), {}, Verdict.NOT_REPRODUCED),
+        ((1.0, 1.0, 1.2), {"universal": True}, Verdict.REFUTED),
+        ((1.0, 1.0, 1.105), {"universal": True}, Verdict.PARTIAL),
+        ((1.0, 1.0, 1.0), prediction("true"), Verdict.CONFIRMED),
+        ((1.0, 1.0, 1.2), prediction("true"), Verdict.NOT_CONFIRMED),
+        ((1.0, 1.0, 1.2), prediction("true", universal=True), Verdict.NOT_CONFIRMED),
+        ((1.0, 1.0, 1.2), prediction("false", universal=True), Verdict.REFUTED_AS_PREDICTED),
+        ((1.0, 1.0, 1.0), prediction("false", universal=True), Verdict.NOT_CONFIRMED),
+        ((1.0, 1.0, 1.0), {"class": "theorem"}, Verdict.CHECKED),
+        ((1.0, 1.0, 1.09), {"class": "theorem"}, Verdict.VIOLATED),
+        ((1.0, 1.0, 1.2), {"class": "by symmetry"}, Verdict.BY_SYMMETRY),
+        ((), {}, None),
+    ],
+)
+def test_the_words_of_verdicts(values, changes, verdict):
+    """Of 1.09 one seed in five is 1.1026, out of range; the interval of 1.105 straddles 1.1 and refutes nothing."""
+    judged = verdict_on(ratios(*values) if values else table(seeds("other", 1.0)), **changes)
+    assert (judged and judged["verdict"]) == verdict
 
 
-def verdict_on(measures, *criteria, controls=None):
-    """The judgement of one claim, as JSON would hold it."""
-    control = {"description": "unbalanced", "experiments": controls or {"linear": ["linear-unbalanced"]}}
-    claim = WORDS | {"criteria": list(criteria) or [criterion()], "control": control}
-    judged = judge(Ledger.model_validate({"claims": [claim]}), measures)
-    return json.loads(json.dumps(judged[0], allow_nan=False)) if judged else None
+def test_no_word_is_left_out_above():
+    marks = next(mark for mark in test_the_words_of_verdicts.pytestmark if mark.name == "parametrize")
+    assert {verdict for *_, verdict in marks.args[1]} | {Verdict.INCONCLUSIVE} == {*Verdict, None}
 
 
-def cases(judged, index=0):
-    return judged["criteria"][index]["cases"]
-
-
-BAD_CONTROL = networks("linear-unbalanced", "sharpness_ratio", [2.0, 3.0])
-
-
-def test_reproduced_where_every_case_holds_and_the_control_fails():
-    judged = verdict_on(table(networks("linear", "sharpness_ratio", [1.0, 1.005]), BAD_CONTROL))
-    assert judged["verdict"] == "REPRODUCED"
-    assert judged["reason"] == "1 of 1 cases hold"
-    assert judged["control"]["fails"] is True
+def test_a_verdict_says_how_many_cases_hold_and_where_it_fails():
+    judged = verdict_on(ratios(1.0, 1.0, 1.2))
+    assert judged["reason"] == "2 of 3 cases hold, not linear at depth 4"
+    assert verdict_on(ratios(1.0, 1.0, 1.2), universal=True)["reason"] == "1 of 3 cases refute it: linear at depth 4"
     assert {key: judged[key] for key in WORDS} == WORDS
+    assert judged["class"] == "measured"
 
 
-def test_not_reproduced_where_every_case_fails():
-    judged = verdict_on(table(networks("linear", "sharpness_ratio", [1.0, 1.5]), BAD_CONTROL))
-    assert judged["verdict"] == "NOT REPRODUCED"
-    assert judged["reason"] == "0 of 1 cases hold, not linear at depth 2"
+@pytest.mark.parametrize(("holding", "verdict"), [(1, "NOT REPRODUCED"), (3, "PARTIAL")])
+def test_as_many_as_chance_would_let_hold_are_not_partial(holding, verdict):
+    """Of 20 cases without the property one or more hold in 1 - .975^20 = 40 % of runs, three or more in 1.3 %."""
+    assert verdict_on(ratios(*[1.0] * holding, *[1.2] * (20 - holding)))["verdict"] == verdict
 
 
-def test_partial_where_some_cases_fail():
-    rows = [networks("linear", "sharpness_ratio", [value], depth=depth) for depth, value in ((2, 1.0), (3, 1.2))]
-    judged = verdict_on(table(*rows, BAD_CONTROL))
-    assert judged["verdict"] == "PARTIAL"
-    assert judged["reason"] == "1 of 2 cases hold, not linear at depth 3"
-    assert [(case["depth"], case["holds"]) for case in cases(judged)] == [(2, True), (3, False)]
+def test_fewer_than_five_units_decide_nothing_which_is_not_to_fail():
+    few = networks("linear", "sharpness_ratio", 1.0 + SPREAD[:4], depth=5)
+    judged = verdict_on(ratios(1.0, 1.0, 1.0, also=[few]))
+    assert [case["holds"] for case in judged["cases"]] == [True, True, True, None]
+    assert judged["verdict"] == "REPRODUCED"
+    assert judged["reason"] == "3 of 3 cases hold; 1 case could not be tested (4 of 5 seeds or instances)"
 
 
-def test_partial_where_some_cases_have_no_network_to_judge():
-    rows = [networks("linear", "sharpness_ratio", [1.0], depth=2, excess_loss=loss) for loss in (0.0,)]
-    rows += [networks("linear", "sharpness_ratio", [1.0], depth=3, excess_loss=0.5)]
-    judged = verdict_on(table(*rows, BAD_CONTROL), criterion(where=[{"statistic": "excess_loss", "at_most": 0.01}]))
-    assert judged["verdict"] == "PARTIAL"
-    assert judged["reason"] == "1 of 1 cases hold; in 1 no network met the conditions"
-
-
-def test_inconclusive_where_the_control_meets_the_predicate_too():
-    control = networks("linear-unbalanced", "sharpness_ratio", [1.0, 1.005])
-    judged = verdict_on(table(networks("linear", "sharpness_ratio", [1.0]), control))
-    assert judged["verdict"] == "INCONCLUSIVE"
-    assert "does not fail on every control" in judged["reason"]
-    assert judged["control"]["fails"] is False
-
-
-@pytest.mark.parametrize(("deep", "fails"), [(2.0, True), (1.0, False)])
-def test_the_control_must_fail_at_every_depth(deep, fails):
+def test_inconclusive_where_half_of_the_cases_could_not_be_tested():
     measures = table(
-        networks("linear", "sharpness_ratio", [1.0]),
-        BAD_CONTROL,
-        networks("linear-unbalanced", "sharpness_ratio", [deep], depth=3),
+        seeds("linear", 1.0, excess_loss=0.0),
+        seeds("linear", 1.0, depth=3, excess_loss=1.0),
+        networks("linear", "sharpness_ratio", [1.0] * 5, depth=4, diverged=True),
+        seeds("linear-unbalanced", 2.0, excess_loss=0.0),
     )
+    judged = verdict_on(measures, criterion(where=[{"statistic": "excess_loss", "at_most": 0.1}]))
+    assert judged["verdict"] == "INCONCLUSIVE"
+    untested = "2 cases could not be tested (all diverged, no network met the conditions)"
+    assert judged["reason"].endswith(f"; {untested}")
+
+
+def test_what_holds_by_symmetry_is_shown_and_never_counted():
+    symmetric = criterion(name="as all layers are equal", experiments=["residual"], **{"class": "by symmetry"})
+    measures = [seeds("residual", 3.0, depth=depth) for depth in (2, 3, 4)]
+    judged = verdict_on(ratios(1.0, 1.0, 1.0, also=measures), criterion(), symmetric)
+    assert judged["verdict"] == "REPRODUCED"
+    shown = [case for case in judged["cases"] if case["experiment"] == "residual"]
+    assert [(case["counted"], case["holds"], case["class"]) for case in shown] == [(False, False, "by symmetry")] * 3
+
+
+def test_a_theorem_that_is_violated_outweighs_what_was_measured():
+    theorem = criterion(name="in closed form", experiments=["flattest"], at_most=1.05, **{"class": "theorem"})
+    measures = [seeds("flattest", 1.2), seeds("flattest-unbalanced", 2.0)]
+    judged = verdict_on(ratios(1.0, 1.0, 1.0, also=measures), criterion(), theorem)
+    assert judged["verdict"] == "VIOLATED"
+    assert judged["reason"] == "a theorem's check fails: flattest at depth 2"
+
+
+def test_a_theorem_needs_no_five_instances_and_its_steps_are_taken_together():
+    rows = [network("linear", step_fraction=step, sharpness_ratio=1.0) for step in (0.1, 0.2)]
+    judged = verdict_on(table(*rows, SHARP), **{"class": "theorem"})
+    assert judged["reason"] == "the theorem holds in all of 2 instances, in 1 case"
+
+
+# Controls
+
+
+def test_a_control_that_holds_too_proves_nothing():
+    measures = table(*[seeds(f"linear{end}", 1.0, depth=d) for end in ("", "-unbalanced") for d in (2, 3, 4)])
     judged = verdict_on(measures)
-    assert judged["control"]["fails"] is fails
-    assert (judged["verdict"] == "REPRODUCED") is fails
-
-
-def test_the_control_fails_if_one_of_the_criteria_does():
-    """The end-to-end gain is that of the function, which the control shares; the ratio tells it apart."""
-    rows = networks("linear", "sharpness_ratio", [1.0], path_gain_fraction=1.0)
-    control = networks("linear-unbalanced", "sharpness_ratio", [2.0], path_gain_fraction=1.0)
-    gain = criterion(statistic="path_gain_fraction", at_most=None, at_least=0.95)
-    assert verdict_on(table(rows, control), criterion(), gain)["verdict"] == "REPRODUCED"
-    assert verdict_on(table(rows, control), gain)["verdict"] == "INCONCLUSIVE"
-
-
-def test_inconclusive_without_a_control():
-    judged = verdict_on(table(networks("linear", "sharpness_ratio", [1.0])))
-    assert (judged["verdict"], judged["control"]["fails"]) == ("INCONCLUSIVE", False)
-
-
-def test_a_control_without_a_usable_network_has_not_failed():
-    control = networks("linear-unbalanced", "sharpness_ratio", [2.0, 2.0], diverged=True)
-    judged = verdict_on(table(networks("linear", "sharpness_ratio", [1.0]), control))
-    assert (judged["verdict"], judged["control"]["fails"]) == ("INCONCLUSIVE", False)
-    (case,) = judged["control"]["criteria"][0]["cases"]
-    assert (case["networks"], case["diverged"], case["holds"]) == (0, 2, None)
-
-
-def test_inconclusive_where_no_network_meets_the_conditions():
-    rows = networks("linear", "sharpness_ratio", [1.0, 1.0], excess_loss=0.5)
-    judged = verdict_on(table(rows, BAD_CONTROL), criterion(where=[{"statistic": "excess_loss", "at_most": 0.01}]))
-    assert (judged["verdict"], judged["reason"]) == ("INCONCLUSIVE", "no network met the conditions in any case")
-    (case,) = cases(judged)
-    assert (case["networks"], case["excluded"], case["share"], case["median"]) == (0, 2, None, None)
-
-
-def test_a_claim_is_silent_where_none_of_its_experiments_was_run():
-    assert verdict_on(table(networks("other", "sharpness_ratio", [1.0]))) is None
-
-
-def test_criteria_on_experiments_of_other_studies_are_left_out():
-    elsewhere = criterion(experiments=["flow"], at_most=0.0)
-    judged = verdict_on(table(networks("linear", "sharpness_ratio", [1.0]), BAD_CONTROL), criterion(), elsewhere)
-    assert judged["verdict"] == "REPRODUCED"
-    assert len(judged["criteria"]) == len(judged["control"]["criteria"]) == 1
-
-
-def test_conditions_select_the_networks_that_count():
-    """Only those that meet all conditions, of which one lies out of range; the control is judged without them."""
-    rows = [
-        *network("linear", seed=0, path_cosine=[0.99], sharpness_ratio=1.0, excess_loss=0.0),
-        *network("linear", seed=1, path_cosine=[0.90], sharpness_ratio=1.05, excess_loss=0.02),
-        *network("linear", seed=2, path_cosine=[0.10], sharpness_ratio=1.06, excess_loss=0.0),
-        *network("linear", seed=3, path_cosine=[0.10], sharpness_ratio=1.0, excess_loss=0.03),
-        *network("linear", seed=4, path_cosine=[0.10], sharpness_ratio=np.nan, excess_loss=0.0),
-        *network("linear", seed=5, diverged=True, path_cosine=[0.1], sharpness_ratio=1.0, excess_loss=0.0),
-        *network("linear-unbalanced", path_cosine=[0.3], sharpness_ratio=9.0, excess_loss=0.0),
-    ]
-    conditions = [FLAT, {"statistic": "excess_loss", "at_most": 0.02}]
-    cosine = criterion(statistic="path_cosine", at_most=None, at_least=0.95, share=0.5, where=conditions)
-    judged = verdict_on(pd.DataFrame(rows), cosine)
-    (case,) = cases(judged)
-    assert (case["networks"], case["excluded"], case["diverged"], case["share"]) == (2, 3, 1, 0.5)
-    assert judged["verdict"] == "REPRODUCED"
-    assert judged["control"]["criteria"][0]["cases"][0]["networks"] == 1
-    assert judged["criteria"][0]["selection"].endswith("sharpness_ratio at most 1.05 and excess_loss at most 0.02")
-
-
-@pytest.mark.parametrize(("share", "holds"), [(0.75, True), (0.76, False), (1.0, False)])
-def test_the_share_counts_networks(share, holds):
-    rows = networks("linear", "sharpness_ratio", [1.0, 1.0, 1.01, 1.02])
-    judged = verdict_on(table(rows, BAD_CONTROL), criterion(share=share))
-    (case,) = cases(judged)
-    assert (case["share"], case["required"], case["holds"]) == (0.75, share, holds)
-
-
-@pytest.mark.parametrize(
-    ("gains", "within"),
-    [([1.0, 1.0], True), ([0.8, 1.25], True), ([0.79, 1.0], False), ([1.0, 1.26], False), ([1.0, np.nan], False)],
-)
-def test_two_sided_ranges_hold_in_every_layer(gains, within):
-    rows = network("linear", path_gain=gains)
-    control = network("linear-unbalanced", path_gain=[5.0, 1.0])
-    judged = verdict_on(table(rows, control), criterion(statistic="path_gain", at_least=0.8, at_most=1.25))
-    assert cases(judged)[0]["holds"] is within
-    assert judged["criteria"][0]["predicate"].startswith(
-        "at least 0.8 and at most 1.25 in every layer, for at least 100%"
-    )
-
-
-@pytest.mark.parametrize(
-    ("gains", "worst"), [([0.9, 1.3], 1.3), ([0.5, 1.3], 0.5), ([0.9, 1.2], 1.2), ([0.85, 1.0], 0.85)]
-)
-def test_the_worst_layer_is_the_one_farthest_out_of_range(gains, worst):
-    rows = network("linear", path_gain=gains)
-    judged = verdict_on(table(rows), criterion(statistic="path_gain", at_least=0.8, at_most=1.25))
-    assert cases(judged)[0]["median"] == worst
-
-
-def test_a_statistic_relative_to_another_of_its_layer():
-    """2.2 / 2 and 1.4 / 1.4 pass at most 1.25; 1.8 / 1.4 in the second layer does not."""
-    upper = [2.0, 1.4]
-    rows = [
-        *network("linear", seed=0, product_norm=[2.2, 1.4], band_upper=upper),
-        *network("linear", seed=1, product_norm=[1.0, 1.8], band_upper=upper),
-        *network("linear-unbalanced", product_norm=[9.0, 9.0], band_upper=upper),
-    ]
-    relative = criterion(statistic="product_norm", relative_to="band_upper", at_most=1.25)
-    judged = verdict_on(pd.DataFrame(rows), relative)
-    (case,) = cases(judged)
-    assert case["share"] == 0.5
-    assert case["median"] == pytest.approx((1.1 + 1.8 / 1.4) / 2)
-    assert judged["criteria"][0]["statistic"] == "product_norm / band_upper"
-
-
-def test_median_and_spread_over_networks():
-    values = np.linspace(1, 2, 21)
-    judged = verdict_on(table(networks("linear", "sharpness_ratio", values)))
-    (case,) = cases(judged)
-    assert (case["median"], case["low"], case["high"]) == pytest.approx((1.5, 1.05, 1.95))
-
-
-def test_a_nan_of_a_sound_network_is_not_within():
-    judged = verdict_on(table(networks("linear", "sharpness_ratio", [1.0, np.nan]), BAD_CONTROL))
-    (case,) = cases(judged)
-    assert (case["networks"], case["share"], case["holds"]) == (2, 0.5, False)
-
-
-def test_values_that_are_all_nan_are_out_of_range_and_leave_no_nan_in_json():
-    judged = verdict_on(table(networks("linear", "sharpness_ratio", [np.nan, np.nan]), BAD_CONTROL))
-    (case,) = cases(judged)
-    assert (case["networks"], case["share"], case["holds"]) == (2, 0.0, False)
-    assert case["median"] is case["low"] is case["high"] is None
-
-
-@pytest.mark.parametrize("where", [[], [FLAT, {"statistic": "excess_loss", "at_most": 0.02}]])
-def test_experiments_whose_networks_all_diverged_are_counted(where):
-    """With and without conditions, which diverged networks have no statistics to meet."""
-    measures = table(
-        networks("linear", "sharpness_ratio", [1.0], excess_loss=0.0),
-        networks("linear", "sharpness_ratio", [1.0, 1.0, 1.0], depth=3, diverged=True, excess_loss=0.0),
-        BAD_CONTROL,
-    )
-    judged = verdict_on(measures, criterion(where=where))
-    assert [(case["depth"], case["networks"], case["diverged"], case["holds"]) for case in cases(judged)] == [
-        (2, 1, 0, True),
-        (3, 0, 3, None),
-    ]
-    assert judged["verdict"] == "PARTIAL"
-
-
-@pytest.mark.parametrize("where", [[], [FLAT]])
-def test_a_diverged_network_that_was_never_measured_is_counted(where):
-    """The table of a shape whose replicas all diverged holds nothing but `diverged`."""
-    measures = table(
-        networks("linear", "sharpness_ratio", [1.0]), network("linear", depth=3, diverged=True), BAD_CONTROL
-    )
-    assert [case["diverged"] for case in cases(verdict_on(measures, criterion(where=where)))] == [0, 1]
-
-
-def test_only_final_networks_are_judged():
-    snapshots = networks("linear", "sharpness_ratio", [7.0, 8.0], final=False)
-    judged = verdict_on(table(networks("linear", "sharpness_ratio", [1.0]), snapshots, BAD_CONTROL))
-    (case,) = cases(judged)
-    assert (case["networks"], case["median"]) == (1, 1.0)
-
-
-def test_gradient_flow_has_no_step_size_and_is_judged_too():
-    rows = networks("linear", "sharpness_ratio", [1.0, 1.2], step_fraction=np.nan)
-    judged = verdict_on(table(rows, BAD_CONTROL))
-    assert cases(judged)[0]["networks"] == 2
-
-
-def test_depths_have_their_own_layers():
-    """A network of depth 2 has no third layer: its absence is not a layer out of range."""
-    measures = table(
-        network("linear", path_gain=[1.0, 1.0]),
-        network("linear", depth=3, path_gain=[1.0, 1.0, 1.0]),
-        network("linear-unbalanced", path_gain=[3.0, 1.0]),
-    )
-    judged = verdict_on(measures, criterion(statistic="path_gain", at_least=0.8, at_most=1.25))
-    assert [case["holds"] for case in cases(judged)] == [True, True]
-
-
-def test_several_experiments_and_their_controls():
-    measures = table(
-        networks("linear", "sharpness_ratio", [1.0]),
-        networks("residual", "sharpness_ratio", [1.0]),
-        networks("linear-unbalanced", "sharpness_ratio", [2.0]),
-        networks("residual-unbalanced", "sharpness_ratio", [1.0]),
-    )
-    both = criterion(experiments=["residual", "linear", "absent"])
-    pairs = {"linear": ["linear-unbalanced"], "residual": ["residual-unbalanced"]}
-    judged = verdict_on(measures, both, controls=pairs)
-    assert [case["experiment"] for case in cases(judged)] == ["linear", "residual"]
     assert judged["verdict"] == "INCONCLUSIVE"
-    assert verdict_on(measures, both, controls={"linear": ["linear-unbalanced"]})["verdict"] == "REPRODUCED"
+    assert judged["reason"] == "“is flat” proves nothing: the control holds too"
+    control = judged["criteria"][0]["control"]
+    assert (control["fails"], control["broken"]) == (False, "the control holds too")
+
+
+def test_a_control_must_fail_in_every_case():
+    measures = ratios(1.0, 1.0, 1.0, also=[seeds("linear-unbalanced", 1.0, depth=5)])
+    assert verdict_on(measures)["reason"] == "“is flat” proves nothing: the control holds too, in some cases"
+
+
+def test_each_criterion_needs_a_control_that_fails_by_it():
+    gain = criterion(name="has gain", statistic="path_gain_fraction", at_most=None, at_least=0.9)
+    rows = [
+        *[seeds("linear", 1.0, depth=d, path_gain_fraction=1.0) for d in (2, 3, 4)],
+        *[
+            network("linear-unbalanced", seed=s, depth=2, sharpness_ratio=2 + s, path_gain_fraction=1 + s)
+            for s in range(5)
+        ],
+    ]
+    judged = verdict_on(table(*rows), criterion(), gain)
+    assert judged["verdict"] == "INCONCLUSIVE"
+    assert [found["control"]["fails"] for found in judged["criteria"]] == [True, False]
+
+
+def test_a_control_that_was_not_measured_proves_nothing():
+    measures = table(*[seeds("linear", 1.0, depth=depth) for depth in (2, 3, 4)])
+    assert verdict_on(measures)["reason"] == "“is flat” proves nothing: no control network was measured"
+
+
+def test_a_control_implied_by_the_condition_is_refused():
+    """Only networks of ratio 1.05 or less are asked whether theirs is at most 1.1: all controls are left out."""
+    flat = criterion(where=[{"statistic": "sharpness_ratio", "at_most": 1.05}])
+    judged = verdict_on(ratios(1.0, 1.0, 1.0), flat)
+    assert judged["verdict"] == "INCONCLUSIVE"
+    assert judged["reason"] == "“is flat” proves nothing: its condition leaves out every control network"
+
+
+def test_a_control_implied_by_a_definition_is_refused():
+    """A statistic that is 7 in every control, whatever the network, does not depend on the property."""
+    controls = [networks("linear-unbalanced", "sharpness_ratio", [7.0] * 5, depth=depth) for depth in (2, 3, 4)]
+    measures = table(*[seeds("linear", 1.0, depth=depth) for depth in (2, 3, 4)], *controls)
+    judged = verdict_on(measures)
+    assert judged["verdict"] == "INCONCLUSIVE"
+    assert judged["reason"] == "“is flat” proves nothing: the control is 7 in every network, by its definition"
+
+
+def test_a_control_of_yes_or_no_may_always_say_no():
+    rows = [networks(f"linear{end}", "solved", [value] * 6) for end, value in (("", 0.0), ("-unbalanced", 1.0))]
+    judged = verdict_on(table(*rows), criterion(**SOLVED))
+    assert judged["criteria"][0]["control"]["fails"] is True
+
+
+def test_a_control_may_be_other_networks_of_the_experiment_itself():
+    """Steps of .1 lead to sharp minima, and the control's own conditions say so."""
+    control = {"description": "small steps", "steps": {"at_most": 0.2}}
+    rows = [seeds("linear", 1.0, depth=d) + seeds("linear", 1.5, depth=d, step_fraction=0.1) for d in (2, 3, 4)]
+    judged = verdict_on(table(*rows), criterion(control=control, steps={"at_least": 0.2}))
+    assert judged["verdict"] == "REPRODUCED"
+    assert {case["step"] for case in judged["criteria"][0]["control"]["cases"]} == {0.1}
+
+
+# The step of least training loss
+
+BEST = criterion(condition="best")
+
+
+def swept(loss, ratio, depth=2, **others):
+    """Five seeds at each step, by step size, and controls that fail at all of them."""
+    rows = [seeds("linear", ratio[s], depth=depth, step_fraction=s, loss=loss[s], **others) for s in loss]
+    return rows + [seeds("linear-unbalanced", 2.0, depth=depth, step_fraction=s, loss=1.0) for s in loss]
+
+
+def by_step(judged):
+    return {case["step"]: (case["counted"], case["holds"]) for case in judged["cases"] if case["depth"] == 2}
+
+
+def test_the_step_of_least_training_loss_counts_and_the_others_are_shown():
+    loss, ratio = {0.1: 0.3, 0.2: 0.1, 0.4: 0.2}, {0.1: 1.5, 0.2: 1.0, 0.4: 1.5}
+    judged = verdict_on(table(*swept(loss, ratio), *swept(loss, ratio, 3), *swept(loss, ratio, 4)), BEST)
+    assert by_step(judged) == {0.2: (True, True), 0.1: (False, False), 0.4: (False, False)}
+    assert judged["verdict"] == "REPRODUCED"
+    assert judged["decisive"]["cases"] == 3
+
+
+def test_a_step_at_which_a_seed_diverged_cannot_be_the_best():
+    loss, ratio = {0.1: 0.3, 0.2: 0.1}, {0.1: 1.5, 0.2: 1.0}
+    lost = network("linear", seed=9, step_fraction=0.2, sharpness_ratio=1.0, loss=0.0, diverged=True)
+    judged = verdict_on(table(*swept(loss, ratio), lost), BEST)
+    assert by_step(judged) == {0.1: (True, False), 0.2: (False, True)}
+
+
+def test_controls_are_judged_at_the_best_step_of_their_experiment():
+    loss, ratio = {0.1: 0.3, 0.2: 0.1}, {0.1: 1.5, 0.2: 1.0}
+    judged = verdict_on(table(*swept(loss, ratio)), BEST)
+    assert [case["step"] for case in judged["criteria"][0]["control"]["cases"]] == [0.2]
+
+
+# What a judgement holds
+
+
+def test_criteria_and_claims_on_experiments_of_other_studies_are_left_out():
+    elsewhere = criterion(name="elsewhere", experiments=["flow"])
+    judged = verdict_on(ratios(1.0, 1.0, 1.0), elsewhere, criterion())
+    assert [found["name"] for found in judged["criteria"]] == ["is flat"]
+    assert {finding["criterion"] for case in judged["cases"] for finding in case["findings"]} == {0}
+    both = judged_by(ratios(1.0, 1.0, 1.0), claim(elsewhere, id="M2"), claim())
+    assert [found["id"] for found in both] == ["M1"]
+
+
+def test_a_case_of_several_criteria_holds_when_all_do():
+    gain = criterion(name="has gain", statistic="path_gain_fraction", at_most=None, at_least=0.9)
+    rows = [
+        network("linear", depth=d, seed=s, sharpness_ratio=1 + SPREAD[s], path_gain_fraction=g + SPREAD[s])
+        for d, g in ((2, 1.0), (3, 0.5), (4, 1.0)) for s in range(5)
+    ]  # fmt: skip
+    controls = [
+        network("linear-unbalanced", depth=d, seed=s, sharpness_ratio=2 + SPREAD[s], path_gain_fraction=0.2 + SPREAD[s])
+        for d in (2, 3, 4) for s in range(5)
+    ]  # fmt: skip
+    judged = verdict_on(table(*rows, *controls), criterion(), gain)
+    assert [case["holds"] for case in judged["cases"]] == [True, False, True]
+    assert judged["reason"] == "2 of 3 cases hold, not linear at depth 3 (is flat: 3 of 3; has gain: 2 of 3)"
+
+
+def test_the_decisive_case_has_the_least_to_spare():
+    decisive = verdict_on(ratios(1.0, 1.05, 0.9))["decisive"]
+    assert (decisive["experiment"], decisive["depth"], decisive["cases"]) == ("linear", 3, 3)
+    assert decisive["effect"] == pytest.approx(1.05)
+
+
+def test_json_holds_no_infinities():
+    """`judged_by` allows no NaN, either."""
+    rows = [network("linear", seed=s, path_gain=[0.0, 1.0]) for s in range(5)]
+    asked = criterion(statistic="path_gain", deviation=True, control=None, **{"class": "by symmetry"})
+    (case,) = verdict_on(table(*rows), asked)["cases"]
+    assert case["findings"][0]["worst"] is None
+
+
+def test_a_predicate_that_errs_too_often_decides_nothing():
+    """Seeds spread twenty times as far as the smallest effect worth naming: it would be missed."""
+    rows = [networks("linear", "sharpness_ratio", 0.5 + 20 * SPREAD, depth=d) for d in (2, 3, 4)]
+    judged = verdict_on(table(*rows, SHARP), criterion(smallest=0.01))
+    assert judged["verdict"] == "INCONCLUSIVE"
+    assert judged["characteristics"]["sound"] is False
+    assert "but the predicate has size" in judged["reason"]
+
+
+def test_all_that_is_measured_is_finite_or_absent():
+    judged = verdict_on(ratios(1.0, 1.0, 1.0))
+    for case in judged["cases"]:
+        (found,) = case["findings"]
+        assert all(np.isfinite(found[key]) for key in ("effect", "low", "high", "worst"))
