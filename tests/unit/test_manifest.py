@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flatminima.errors import UserError
-from flatminima.provenance.environment import checkout, graphics, packages
+from flatminima.provenance.environment import graphics, packages
+from flatminima.provenance.git import checkout
 from flatminima.provenance.manifest import Manifest, inside, make_manifest, of_record, read_manifest
 from flatminima.provenance.records import METADATA, code_stamp, read_jobs
 
