@@ -5,8 +5,9 @@ import json
 import pytest
 
 from flatminima.errors import UserError
-from flatminima.report.scoreboard import BEGIN, END, scoreboard, terminal_table, update_readme, update_tables
+from flatminima.report.scoreboard import markers, scoreboard, terminal_table, update_readme, update_tables
 
+BEGIN, END = markers("scoreboard")
 TITLE = "Residual networks that start at zero end at a flattest minimum"
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from flatminima.audit.level import Level
+from flatminima.audit.names import LevelName
 from flatminima.audit.older import (
     abridged,
     changed_code,
@@ -63,7 +64,7 @@ def check_code(manifest: Manifest, config: Config, root: Path) -> Level:
             older = (_older(others, settings, inputs, commit, tree),)
     digests = {output.code.sha256 for output in manifest.outputs if output.code}
     notes = tuple(_notes(manifest, root))
-    return Level("code", QUESTION, f"{len(digests)} digests", tuple(findings), notes, older=older)
+    return Level(LevelName.CODE, QUESTION, f"{len(digests)} digests", tuple(findings), notes, older=older)
 
 
 def _groups(manifest: Manifest) -> list[list[Output]]:

@@ -10,6 +10,7 @@ from flatminima.provenance.manifest import Code, Manifest, Output, inside, read_
 
 LEDGERS = "workflow/"
 """Where files of the checkout lie that jobs read, relative to the repository's root."""
+CLAIMS = "claims.json"
 SHOWN = 3
 """Names in a list that is cut short."""
 
