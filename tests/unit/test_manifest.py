@@ -3,13 +3,13 @@
 import base64
 import hashlib
 import json
-import subprocess
 from pathlib import Path, PurePosixPath
 
 import pytest
 from audited import PREFIX, edited, manifest, results
 from hypothesis import given
 from hypothesis import strategies as st
+from planted import committed
 
 from flatminima.errors import UserError
 from flatminima.provenance.environment import graphics, packages
@@ -133,19 +133,12 @@ def test_a_stamp_holds_the_digest_of_its_modules():
 
 
 def test_the_commit_is_that_of_git(tmp_path):
-    def git(*arguments):
-        who = ["-c", "user.name=a", "-c", "user.email=a@b"]
-        run = subprocess.run(["git", "-C", tmp_path, *who, *arguments], check=True, capture_output=True, text=True)
-        return run.stdout.strip()
-
     assert checkout(tmp_path) == (None, None)
-    git("init")
     (tmp_path / "a").write_text("a")
-    git("add", "a")
-    git("commit", "--message", "a")
-    assert checkout(tmp_path) == (git("rev-parse", "HEAD"), False)
+    commit = committed(tmp_path)
+    assert checkout(tmp_path) == (commit, False)
     (tmp_path / "a").write_text("b")
-    assert checkout(tmp_path) == (git("rev-parse", "HEAD"), True)
+    assert checkout(tmp_path) == (commit, True)
 
 
 def test_packages_are_those_that_the_project_requires():
