@@ -184,6 +184,13 @@ def test_a_malformed_manifest_is_an_error_that_names_the_file(tmp_path, change):
         read_manifest(folder)
 
 
+def test_only_verdicts_of_record_are_taken_again():
+    again = {"original": "0" * 64, "finished": 0.0, "environment": {}}
+    assert manifest(kept="of record", rejudged=again).rejudged.original == "0" * 64
+    with pytest.raises(ValueError, match="only verdicts of record are taken again"):
+        manifest(rejudged=again)
+
+
 def test_a_missing_manifest_names_the_cure(tmp_path):
     with pytest.raises(UserError, match=r"manifest\.json: no such file; run `make reproduce`"):
         read_manifest(tmp_path)

@@ -2,8 +2,8 @@
 
 import io
 import subprocess
-import tarfile
 import tempfile
+import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -32,13 +32,14 @@ def tree_at(folder: Path, commit: str) -> Iterator[Path | None]:
         folder: the checkout.
         commit: the full name of a commit.
     """
-    packed = _git(folder, "archive", "--format=tar", commit, "--", *KEPT)
+    packed = _git(folder, "archive", "--format=zip", commit, "--", *KEPT)
     if packed is None:
         yield None
         return
     with tempfile.TemporaryDirectory() as scratch:
-        with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
-            archive.extractall(scratch, filter="data")
+        with zipfile.ZipFile(io.BytesIO(packed)) as archive:
+            for name in archive.namelist():
+                archive.extract(name, scratch)  # which drops `..`, leading slashes, and links
         yield Path(scratch)
 
 

@@ -113,6 +113,12 @@ class Manifest(_Record):
             raise ValueError("a path is listed twice")
         return self
 
+    @model_validator(mode="after")
+    def _verdicts_of_a_run_are_its_own(self) -> Self:
+        if self.rejudged and self.kept == "all":
+            raise ValueError("rejudged: only verdicts of record are taken again")
+        return self
+
     @property
     def prefix(self) -> str:
         """The study's folder in a run, relative to the repository's root, with a slash at the end."""
