@@ -47,12 +47,9 @@ def check_code(manifest: Manifest, config: Config, root: Path) -> Level:
     """
     groups = _groups(manifest)
     others = [other for group in groups if (other := _other(group))]
-    findings = [f"{_files(group)}: no record of the code that made it (rule {group[0].rule or 'unknown'})"
-                for group in groups if group[0].code is None]  # fmt: skip
-    if manifest.study in config.studies:
-        settings = changed_settings(manifest, config)
-    else:
-        settings = []
+    findings = list(_unrecorded(groups))
+    settings = changed_settings(manifest, config)
+    if manifest.study not in config.studies:
         findings.append(f"config.yaml: has no study {manifest.study!r}")
     inputs = {name for output in manifest.outputs for name in changed_inputs(output, root)}
     older: tuple[str, ...] = ()
@@ -77,6 +74,12 @@ def _groups(manifest: Manifest) -> list[list[Output]]:
 
 def _files(group: Sequence[Output]) -> str:
     return group[0].path if len(group) == 1 else f"{group[0].path} and {len(group) - 1} more"
+
+
+def _unrecorded(groups: Sequence[Sequence[Output]]) -> Iterator[str]:
+    for group in groups:
+        if group[0].code is None:
+            yield f"{_files(group)}: no record of the code that made it (rule {group[0].rule or 'unknown'})"
 
 
 def _other(group: Sequence[Output]) -> _Other | None:

@@ -87,7 +87,7 @@ def _differences(anew: "_Anew", names: Sequence[PurePosixPath], make: Callable[[
     """How files that are made together differ when they are made anew."""
     try:
         make()
-    except (UserError, KeyError, TypeError, ValueError) as error:
+    except (UserError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
         yield f"{names[0]}: cannot be made anew: {error}"
         return
     judged_later = anew.manifest.rejudged if str(names[0]) == CLAIMS else None

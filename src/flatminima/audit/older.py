@@ -62,7 +62,9 @@ def outdated(manifest: Manifest, root: Path) -> set[str]:
 
 
 def changed_settings(manifest: Manifest, config: Config) -> list[str]:
-    """Keys of the study's section of config.yaml whose values are not those of the manifest."""
+    """Keys of the study's section of config.yaml whose values are not those of the manifest; none without a section."""
+    if manifest.study not in config.studies:
+        return []
     values = config.studies[manifest.study].model_dump(mode="json")
     return [key for key in {**values, **manifest.settings} if values.get(key) != manifest.settings.get(key)]
 
@@ -106,8 +108,7 @@ def older_references(reference: Path, config: Config, root: Path) -> str:
 
 def _sentences(manifest: Manifest, config: Config, root: Path) -> Iterator[str]:
     commit = commit_of_record(manifest)
-    known = manifest.study in config.studies
-    if commit and known and (changed_settings(manifest, config) or outdated(manifest, root)):
+    if commit and (changed_settings(manifest, config) or outdated(manifest, root)):
         again = "; its verdicts were taken again from its measures" if manifest.rejudged else ""
         yield (
             f"The results of `{manifest.study}` are those of commit {short(commit)}{_date(manifest)}, and code or "
