@@ -54,23 +54,22 @@ def prices(measures: pd.DataFrame) -> pd.DataFrame:
 
 
 def message(plotted: pd.DataFrame) -> str:
-    """The figure's one message: how far balanced minima can be from flattest, and how far those of random problems are.
+    """The figure's one message: how the dearest price grows, and that none exceeds the ceiling.
 
-    The dearest price's growth is the slope of its logarithm over that of the condition, by least squares.
+    Its growth is the slope of its logarithm over that of the condition, by least squares.
     """
     counts = plotted["experiment"].value_counts()
     above = (plotted["balance_price"] > plotted["price_ceiling"] * (1 + theory_selection.ROUNDING)).sum()
-    grown = [
-        f"{np.polyfit(np.log(line.index), np.log(line.to_numpy()), 1)[0]:.2f} at depth {depth}"
-        for depth, rows in plotted.groupby("depth")
-        if len(line := rows.groupby("condition")["balance_price"].max()) > 1
-    ]
+    dearest = plotted.groupby(["depth", "condition"])["balance_price"].max()
+    grown = {depth: _slope(line.droplevel("depth")) for depth, line in dearest.groupby("depth") if len(line) > 1}
+    powers = ", ".join(f"{power:.2f} at depth {depth} (limit {1 - 1 / depth:.2f})" for depth, power in grown.items())
     lines = [
         "Balanced minima can be sharper than necessary without limit",
-        f"{above} of {counts.get('price_random', 0)} random problems and {counts.get('price_search', 0)} searches exceed "
-        "the ceiling",
+        *([f"power of the condition: {powers}"] if powers else []),
+        f"{above} of {counts.get('price_random', 0)} random problems and {counts.get('price_search', 0)} searches "
+        "exceed the proved ceiling",
     ]
-    return "\n".join(lines + ([f"power of the condition: {', '.join(grown)}"] if grown else []))
+    return "\n".join(lines)
 
 
 def draw(panel: Axes, rows: pd.DataFrame) -> None:
@@ -86,6 +85,10 @@ def draw(panel: Axes, rows: pd.DataFrame) -> None:
     panel.errorbar(drawn["condition"], drawn["median"], bars, fmt="s", color=style.ORANGE, lw=1, label=RANDOM)
     panel.set(xscale="log", yscale="log", xlabel="condition of Sx", xlim=_range(rows["condition"]))
     style.plain_log(panel.yaxis)
+
+
+def _slope(line: pd.Series) -> float:
+    return float(np.polyfit(np.log(line.index), np.log(line.to_numpy()), 1)[0])
 
 
 def _range(condition: pd.Series) -> tuple[float, float]:

@@ -77,14 +77,14 @@ def message(plotted: pd.DataFrame) -> str:
     low = 1 - theory_selection.ROUNDING
     below = (at["sharpness_ratio"] < low).sum()
     under = (at["sharpness_ratio"] * at["minimal_sharpness"] / at["published_bound"] < low).sum()
-    zero = at.loc[at["start_scale"] == 0, "sharpness_ratio"]
+    zero = at[(at["start_scale"] == 0) & (at["step_size"] == plotted["step_size"].min())]["sharpness_ratio"]
     lines = [
-        f"Of {len(at)} minima reached in {len(plotted)} runs on {len(excess)} problems,\n"
-        f"{below} are flatter than theory's minimum and {under} than the published bound",
+        f"{below} of {len(at)} minima are flatter than theory's minimum, {under} than the published bound\n"
+        f"({len(plotted)} runs on {len(excess)} problems)",
         f"theory's minimum / published bound: median {excess.median():.3f}, largest {excess.max():.3f}",
     ]
-    ended = [f"from zero residuals: {zero.median():.2f} times theory's minimum (median of {len(zero)})"]
-    return "\n".join(lines + (ended if len(zero) else []))
+    ended = f"zero residuals, smallest step: {zero.median():.2f} times theory's minimum (median of {len(zero)})"
+    return "\n".join([*lines, ended] if len(zero) else lines)
 
 
 def _excess(plotted: pd.DataFrame) -> pd.Series:
