@@ -53,7 +53,7 @@ def test_price_of_random_problems(depth):
 
 @pytest.mark.parametrize(("depth", "condition"), [(2, 10.0), (3, 10.0), (3, 1e4), (5, 1e6)])
 def test_maps_of_rank_one(depth, condition):
-    """((c - 1) / (m - 1))^{1 - 1/m}: the largest power of (t + (1 - t) c) t^{m-1} over a mixture t of two directions."""
+    """The least is m max_t ((t + (1 - t) c) t^{m-1})^{1/m} over mixtures of two directions, on a grid; exactly."""
     share = np.linspace(0, 1, 200_001)
     least = depth * np.max((share + (1 - share) * condition) ** (1 / depth) * share ** (1 - 1 / depth))
     price = price_of(*rank_one(condition), depth)

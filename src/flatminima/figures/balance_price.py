@@ -61,7 +61,7 @@ def message(plotted: pd.DataFrame) -> str:
     counts = plotted["experiment"].value_counts()
     above = (plotted["balance_price"] > plotted["price_ceiling"] * (1 + theory_selection.ROUNDING)).sum()
     dearest = plotted.groupby(["depth", "condition"])["balance_price"].max()
-    grown = {depth: _slope(line.droplevel("depth")) for depth, line in dearest.groupby("depth") if len(line) > 1}
+    grown = {depth: _slope(dearest[depth]) for depth in sorted(plotted["depth"].unique()) if len(dearest[depth]) > 1}
     powers = ", ".join(f"{power:.2f} at depth {depth} (limit {1 - 1 / depth:.2f})" for depth, power in grown.items())
     lines = [
         "Balanced minima can be sharper than necessary without limit",

@@ -1,5 +1,6 @@
 """The price of balance: how much sharper than necessary the balanced minimum is (theory.md I3, I6)."""
 
+import math
 from collections.abc import Iterator
 
 import numpy as np
@@ -52,7 +53,7 @@ def price_ceiling(condition: float, depth: int) -> float:
     if depth < 2:
         raise ValueError(f"depth is {depth}: balance is between layers, of which there must be two")
     if depth == 2:
-        return condition**0.5
+        return math.sqrt(condition)
     ratio = depth * ((condition - 1) / (depth - 1)) ** (1 - 1 / depth) if condition > depth else condition
     return float(np.mean(ratio ** (np.arange(depth) / (depth - 1))))
 
