@@ -102,3 +102,25 @@ def test_arrival_is_judged_by_the_excess_over_the_least_loss(runs):
 def test_wide_layers_need_a_second_input():
     with pytest.raises(ValueError, match="inputs"):
         swept(inputs=1)
+
+
+def test_a_fixed_projection_keeps_zero_residuals_from_a_flattest_minimum():
+    """White inputs, p orthogonal to w*: the conserved quantity of docs/balance.md, and a sharpness above 2 L (I2)."""
+    size, depth, rate = 2, 3, 1e-2
+    projection, solution = torch.eye(size, dtype=torch.float64)
+    layers = torch.eye(size, dtype=torch.float64).repeat(depth, 1, 1)
+
+    def loss(weights):
+        row = projection
+        for layer in reversed(weights):
+            row = row @ layer
+        return (row - solution).square().sum()
+
+    for _ in range(3000):
+        layers = layers - rate * torch.func.grad(loss)(layers)
+    row = projection @ layers[-1]
+    conserved = torch.outer(row, row) - layers[-2] @ layers[-2].T
+    hessian = torch.func.hessian(loss)(layers).reshape(layers.numel(), -1)
+    assert loss(layers) < 1e-20
+    assert conserved.numpy() == pytest.approx((torch.outer(projection, projection) - torch.eye(size)).numpy(), abs=0.02)
+    assert torch.linalg.eigvalsh(hessian)[-1] > 1.15 * 2 * depth
