@@ -89,7 +89,7 @@ def test_a_search_finds_the_dearest_of_two_layers(condition):
 
 
 def test_tidy_rows():
-    values = {"conditions": [10.0], "depths": [2, 3], "searched": [2], "restarts": 2, "evaluations": 40}
+    values = {"ill": [10.0], "depths": [2, 3], "searched": [2], "restarts": 2, "evaluations": 40}
     table = prices("theory", Price.model_validate(sourced(**values, drawn=3, spread=5.0, instances=4)))
     assert (table["value"] > 0).where(table["statistic"] != "diverged", table["value"] == 0).all()
     wide = table.pivot(index=["experiment", "depth", "seed"], columns="statistic", values="value")

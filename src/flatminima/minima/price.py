@@ -69,14 +69,14 @@ def prices(study: str, settings: Price) -> pd.DataFrame:
 
     Args:
         study: the study's name, part of every seed.
-        settings: conditions, depths and effort.
+        settings: conditions of Sx, depths and effort.
 
     Returns:
         Tidy rows. Experiment `price_search` has a row set for each restart, `price_random` for each instance; task is
         the condition, initialisation the dimension. Statistics are condition, balance_price and price_ceiling
         (`price_ceiling`); of searches, price_example too (`example`).
     """
-    cases = [(condition, depth) for condition in settings.conditions.value for depth in settings.depths.value]
+    cases = [(condition, depth) for condition in settings.ill.value for depth in settings.depths.value]
     progress, tables = Progress(f"{study} price", len(cases)), []
     for case, (condition, depth) in enumerate(cases):
         for experiment, size, found in _found(study, condition, depth, settings):

@@ -78,8 +78,8 @@ class Convergence(Strict):
 class Price(Strict):
     """How much sharper than necessary the balanced minimum of a problem is, against the condition of its inputs."""
 
-    conditions: Sourced[Annotated[list[Annotated[float, Field(gt=1, allow_inf_nan=False)]], Field(min_length=1)]] = (
-        Field(description="Largest over smallest eigenvalue of Sx.")
+    ill: Sourced[Annotated[list[Annotated[float, Field(gt=1, allow_inf_nan=False)]], Field(min_length=1)]] = Field(
+        description="Largest over smallest eigenvalue of Sx."
     )
     depths: Sourced[DeepDepths]
     searched: Sourced[Annotated[list[Annotated[int, Field(ge=2, le=5)]], Field(min_length=1)]] = Field(
