@@ -302,9 +302,9 @@ def test_catapult_follows_the_limit(drawn):
 def test_balance_price_states_the_growth_of_the_dearest(drawn):
     figure, plotted = drawn["balance-price"]
     assert len(plotted) == 3 * len(DEPTHS) * 2 * SEEDS
-    title = figure.get_suptitle()
-    assert "0.50 at depth 2 (limit 0.50), 0.50 at depth 3 (limit 0.67)" in title
-    assert "0 of 16 random problems and 32 searches exceed" in title
+    titles = [panel.get_title() for panel in figure.axes]
+    assert titles == ["depth 2: power 0.50, limit 0.50", "depth 3: power 0.50, limit 0.67"]
+    assert "0 of 16 random problems and 32 searches exceed" in figure.get_suptitle()
     for panel in figure.axes:
         found = next(line for line in panel.get_lines() if line.get_label() == "dearest found, 2 dimensions")
         assert list(found.get_ydata()) == pytest.approx([10**0.5, 1000**0.5])

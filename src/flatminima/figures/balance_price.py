@@ -30,7 +30,7 @@ def balance_price(measures: pd.DataFrame, _overlaps: pd.DataFrame) -> tuple[Figu
     """
     plotted = prices(measures)
     page = style.figure(3.6, message(plotted))
-    titles = {depth: f"depth {depth}" for depth in sorted(plotted["depth"].unique())}
+    titles = {depth: panel_title(depth, rows) for depth, rows in plotted.groupby("depth")}
     axes = style.panels(page, plotted, "depth", titles, draw)
     axes[0].set_ylabel(PRICE)
     style.legend_below(page, axes, columns=2, last=[CEILING])
@@ -54,22 +54,26 @@ def prices(measures: pd.DataFrame) -> pd.DataFrame:
 
 
 def message(plotted: pd.DataFrame) -> str:
-    """The figure's one message: how the dearest price grows, and that none exceeds the ceiling.
-
-    Its growth is the slope of its logarithm over that of the condition, by least squares.
-    """
+    """The figure's one message: balanced minima can be sharper without limit, but none exceeds the ceiling."""
     counts = plotted["experiment"].value_counts()
     above = (plotted["balance_price"] > plotted["price_ceiling"] * (1 + theory_selection.ROUNDING)).sum()
-    dearest = plotted.groupby(["depth", "condition"])["balance_price"].max()
-    grown = {depth: _slope(dearest[depth]) for depth in sorted(plotted["depth"].unique()) if len(dearest[depth]) > 1}
-    powers = ", ".join(f"{power:.2f} at depth {depth} (limit {1 - 1 / depth:.2f})" for depth, power in grown.items())
-    lines = [
-        "Balanced minima can be sharper than necessary without limit",
-        *([f"power of the condition: {powers}"] if powers else []),
+    return (
+        "Balanced minima can be sharper than necessary without limit\n"
         f"{above} of {counts.get('price_random', 0)} random problems and {counts.get('price_search', 0)} searches "
-        "exceed the proved ceiling",
-    ]
-    return "\n".join(lines)
+        "exceed the proved ceiling"
+    )
+
+
+def panel_title(depth: Any, rows: pd.DataFrame) -> str:
+    """The depth, and as which power of the condition the dearest price grows: the slope of a line in logarithms.
+
+    Beside it stands the power of the ceiling for large conditions.
+    """
+    dearest = rows.groupby("condition")["balance_price"].max()
+    if len(dearest) == 1:
+        return f"depth {depth}"
+    slope = np.polyfit(np.log(dearest.index), np.log(dearest.to_numpy()), 1)[0]
+    return f"depth {depth}: power {slope:.2f}, limit {1 - 1 / depth:.2f}"
 
 
 def draw(panel: Axes, rows: pd.DataFrame) -> None:
@@ -85,10 +89,6 @@ def draw(panel: Axes, rows: pd.DataFrame) -> None:
     panel.errorbar(drawn["condition"], drawn["median"], bars, fmt="s", color=style.ORANGE, lw=1, label=RANDOM)
     panel.set(xscale="log", yscale="log", xlabel="condition of Sx", xlim=_range(rows["condition"]))
     style.plain_log(panel.yaxis)
-
-
-def _slope(line: pd.Series) -> float:
-    return float(np.polyfit(np.log(line.index), np.log(line.to_numpy()), 1)[0])
 
 
 def _range(condition: pd.Series) -> tuple[float, float]:

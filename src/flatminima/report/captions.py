@@ -143,8 +143,8 @@ FIGURES = {
         "Sharpness of the balanced minimum, at which gradient flow from zero residuals ends if it reaches a minimum, "
         "over the least sharpness of any minimum, against the condition of the input covariance (its largest over "
         "smallest eigenvalue). The dash-dotted line is a bound proved for all maps, inputs and dimensions; at two "
-        "layers it is attained. Circles and triangles are the dearest problem that searches found, of all restarts. "
-        "Squares are random problems.",
+        "layers it is attained. Circles and triangles are the dearest problem that searches found, of all restarts; "
+        "the power is their growth with the condition. Squares are random problems.",
         "Plots on logarithmic scales, a panel per depth: the dearest problems lie on a straight line close below the "
         "bound and rise with the condition, more steeply for deeper networks; random problems stay near 1.",
     ),
