@@ -12,7 +12,8 @@ from references import layers, normal
 from rescaling_study import small_rescaling
 from theory_study import small_theory
 
-from flatminima.claims.ledger import load_ledger
+from flatminima.claims.controls import is_control
+from flatminima.claims.ledger import Class, load_ledger
 from flatminima.config import load
 from flatminima.data.moments import second_moments
 from flatminima.data.tasks import Samples
@@ -24,20 +25,28 @@ from flatminima.networks.storage import Networks
 from flatminima.settings.training import Measure
 
 ROOT = Path(__file__).resolve().parents[2]
-CONTROL = "-unbalanced"
+NULLS = [f"-{null}{draw}" for null in ("spectra", "permuted", "untrained") for draw in ("", "_again")]
+INTERFACES = (1, 2)
+"""Of networks of depth 3."""
 
 
 def example():
     return {
         "id": "M1",
+        "class": "measured",
         "paper": "p",
         "title": "t",
         "statement": "s",
         "scope": "c",
         "figures": ["training"],
-        "criteria": [{"experiments": ["linear"], "statistic": "sharpness_ratio", "at_most": 1.01, "share": 1.0}],
-        "control": {"description": "d", "experiments": {"linear": ["linear-unbalanced"]}},
+        "criteria": [criterion()],
     }
+
+
+def criterion(**changes):
+    control = {"description": "d", "experiments": {"linear": ["linear-unbalanced"]}}
+    asked = {"name": "is flat", "experiments": ["linear"], "statistic": "sharpness_ratio", "at_most": 1.01}
+    return asked | {"smallest": 0.01, "control": control} | changes
 
 
 def message(tmp_path, claim):
@@ -53,8 +62,9 @@ def test_a_ledger_is_read(tmp_path):
     path = tmp_path / "claims.yaml"
     path.write_text(yaml.safe_dump({"claims": [example()]}))
     (claim,) = load_ledger(path).claims
-    assert claim.model_dump(exclude_defaults=True) == example()
+    assert claim.model_dump(exclude_defaults=True, by_alias=True) == example()
     assert (claim.criteria[0].where, claim.criteria[0].at_least) == ([], None)
+    assert claim.class_of(claim.criteria[0]) is Class.MEASURED
 
 
 @pytest.mark.parametrize(
@@ -62,8 +72,11 @@ def test_a_ledger_is_read(tmp_path):
     [
         ({"statment": "s"}, "claims.0.statment: unknown key; did you mean 'statement'?"),
         ({"id": "claim 1"}, "claims.0.id is 'claim 1': "),
+        ({"class": "guessed"}, "claims.0.class is 'guessed': "),
         ({"criteria": []}, "claims.0.criteria is []: "),
         ({"figures": "training"}, "claims.0.figures is 'training': "),
+        ({"predicted": "true"}, "claims.0: M1: `predicted` belongs to the class prediction of ours"),
+        ({"class": "prediction of ours"}, "claims.0: M1: `predicted` belongs to the class prediction of ours"),
     ],
 )
 def test_errors_of_a_claim_are_one_line(tmp_path, change, expected):
@@ -73,25 +86,63 @@ def test_errors_of_a_claim_are_one_line(tmp_path, change, expected):
 @pytest.mark.parametrize(
     ("change", "expected"),
     [
-        ({"share": 1.2}, "claims.0.criteria.0.share is 1.2: input should be less than or equal to 1"),
-        ({"share": 0.0}, "claims.0.criteria.0.share is 0.0: input should be greater than 0"),
-        ({"at_most": "1.01"}, "claims.0.criteria.0.at_most is '1.01': input should be a valid number"),
-        ({"at_most": None}, "claims.0.criteria.0: a criterion needs at_least or at_most"),
-        ({"experiments": []}, "claims.0.criteria.0.experiments is []: "),
-        ({"where": [{"statistic": "loss"}]}, "claims.0.criteria.0.where.0.at_most: missing key"),
-        ({"wher": []}, "claims.0.criteria.0.wher: unknown key; did you mean 'where'?"),
+        ({"share": 1.2}, ".share is 1.2: input should be less than or equal to 1"),
+        ({"share": 0.0}, ".share is 0.0: input should be greater than 0"),
+        ({"at_most": "1.01"}, ".at_most is '1.01': input should be a valid number"),
+        ({"at_most": None}, ": the criterion 'is flat' needs at_least or at_most"),
+        ({"experiments": []}, ".experiments is []: "),
+        ({"where": [{"statistic": "loss"}]}, ".where.0: a condition needs at_least or at_most"),
+        ({"wher": []}, ".wher: unknown key; did you mean 'where'?"),
+        ({"control": None}, ": the criterion 'is flat' has no control: name networks on which it must fail"),
+        ({"deviation": True}, ": no deviation is defined for sharpness_ratio: "),
+        (
+            {"statistic": "path_gain", "deviation": True, "at_least": 1.0, "at_most": None},
+            ": the criterion 'is flat' asks a deviation to be large; use at_most",
+        ),
     ],
 )
 def test_errors_of_a_criterion_are_one_line(tmp_path, change, expected):
-    claim = example()
-    claim["criteria"][0] |= change
-    assert message(tmp_path, claim).startswith(expected)
+    assert message(tmp_path, example() | {"criteria": [criterion(**change)]}).startswith(
+        f"claims.0.criteria.0{expected}"
+    )
+
+
+@pytest.mark.parametrize(
+    ("control", "expected"),
+    [
+        ({}, ": a control needs endings, experiments, where or steps: it must differ from the case"),
+        ({"experiments": {"linear": ["linear"]}}, ": the control of linear is linear itself; name other networks"),
+        ({"endings": "-unbalanced"}, ".endings is '-unbalanced': "),
+    ],
+)
+def test_a_control_that_is_the_case_itself_is_refused(tmp_path, control, expected):
+    told = message(tmp_path, example() | {"criteria": [criterion(control={"description": "d"} | control)]})
+    assert told.startswith(f"claims.0.criteria.0.control{expected}")
+
+
+def test_networks_under_other_conditions_may_be_their_own_control(tmp_path):
+    for others in ({"steps": {"at_most": 0.1}}, {"where": [{"statistic": "sharpness_ratio", "at_least": 1.1}]}):
+        path = tmp_path / "claims.yaml"
+        path.write_text(yaml.safe_dump({"claims": [example() | {"criteria": [_controlled(others)]}]}))
+        (claim,) = load_ledger(path).claims
+        assert claim.criteria[0].control.of("linear") == ["linear"]
+
+
+def _controlled(others):
+    return criterion(control={"description": "d"} | others)
+
+
+@pytest.mark.parametrize("class_", ["measured", "prediction of ours"])
+def test_what_can_fail_needs_the_smallest_effect_worth_naming(tmp_path, class_):
+    claim = example() | {"class": class_, "criteria": [criterion(smallest=None)]}
+    claim |= {"predicted": "true"} if class_ == "prediction of ours" else {}
+    assert "needs `smallest`, the effect worth naming" in message(tmp_path, claim)
 
 
 def test_a_missing_key_is_named(tmp_path):
     claim = example()
-    del claim["control"]
-    assert message(tmp_path, claim) == "claims.0.control: missing key; add it (Claim requires it)"
+    del claim["scope"]
+    assert message(tmp_path, claim) == "claims.0.scope: missing key; add it (Claim requires it)"
 
 
 def test_a_missing_file_and_broken_yaml(tmp_path):
@@ -145,13 +196,22 @@ def emitted(rows):
     }
 
 
-def test_every_criterion_names_measured_statistics(shipped, experiments, theory):
+@pytest.fixture(scope="module")
+def known(experiments, theory):
+    """{experiment: {statistic: (layer, ...)}} of all that is run, controls and nulls included."""
     weights = layers(1, 1, [4, 5, 5, 4])[0]
     linear, relu = (measured_statistics(Stack(weights, (), rectified), 4) for rectified in (False, True))
     convolutional = measured_statistics(stack_of(1, (1, 2, 2, 1)), SIDE**2)
     by_family = {"linear": linear, "residual_linear": linear, "relu": relu, "convolutional": convolutional}
-    known = {name: by_family[run.family] for _, name, run in experiments}
-    known |= {name: emitted(rows) for name, rows in theory.groupby("experiment")}
+    found = {name: by_family[run.family] for _, name, run in experiments}
+    coupling = {"own_cosine": INTERFACES, "own_gain": INTERFACES}
+    found |= {
+        name + null: coupling for _, name, run in experiments if run.family != "residual_linear" for null in NULLS
+    }
+    return found | {name: emitted(rows) for name, rows in theory.groupby("experiment")}
+
+
+def test_every_criterion_names_measured_statistics(shipped, known):
     for claim in shipped:
         for criterion in claim.criteria:
             for experiment in criterion.experiments:
@@ -159,25 +219,32 @@ def test_every_criterion_names_measured_statistics(shipped, experiments, theory)
                 assert criterion.statistic in statistics, (claim.id, experiment)
                 if criterion.relative_to is not None:
                     assert statistics[criterion.relative_to] == statistics[criterion.statistic]
-                assert all(statistics[condition.statistic] == (0,) for condition in criterion.where)
+                whole = [condition.statistic for condition in criterion.where]
+                whole += [criterion.contrast] if criterion.contrast else []
+                assert all(statistics[name] == (0,) for name in whole), (claim.id, experiment)
+                for null in criterion.against:
+                    assert criterion.statistic in known[experiment + null], (claim.id, experiment, null)
 
 
-def test_every_claim_names_experiments_that_are_run(shipped, experiments, theory):
-    names = {name for _, name, _ in experiments} | set(theory["experiment"])
+def test_every_experiment_of_a_criterion_has_a_control_that_is_made(shipped, known):
+    """With the statistic; a control of the same networks under other conditions names its own."""
     for claim in shipped:
-        assert {e for criterion in claim.criteria for e in criterion.experiments} <= names
+        for criterion in claim.criteria:
+            for experiment in criterion.experiments if criterion.control else []:
+                controls = criterion.control.of(experiment)
+                assert controls, (claim.id, experiment)
+                assert all(criterion.statistic in known[name] for name in controls), (claim.id, experiment)
+                for condition in criterion.control.where or []:
+                    assert all(known[name][condition.statistic] == (0,) for name in controls), (claim.id, experiment)
 
 
-def test_every_experiment_of_a_claim_has_its_control(shipped, experiments, theory):
-    """And the control is made: `unbalance` is set wherever an experiment on data is run."""
-    trained, made = {name for _, name, _ in experiments}, set(theory["experiment"])
+def test_a_control_of_a_name_of_its_own_is_known_as_one(shipped):
+    """`linear-unbalanced` is no experiment of record, whatever is added to the name."""
     for claim in shipped:
-        judged = {e for criterion in claim.criteria for e in criterion.experiments}
-        assert set(claim.control.experiments) == judged
-        for name, controls in claim.control.experiments.items():
-            assert controls == [name + CONTROL] if name in trained else set(controls) <= made
-        for _, name, run in experiments:
-            assert name not in judged or run.unbalance is not None, (claim.id, name)
+        for criterion in claim.criteria:
+            endings = [*criterion.against, *(criterion.control.endings if criterion.control else [])]
+            assert all(is_control(f"linear{ending}") for ending in endings), claim.id
+            assert not any(map(is_control, criterion.experiments)), claim.id
 
 
 def test_every_claim_shows_figures_that_are_drawn(shipped, experiments):
@@ -189,7 +256,8 @@ def test_every_claim_shows_figures_that_are_drawn(shipped, experiments):
 
 def test_claims_are_told_apart_by_their_ids(shipped):
     ids = [claim.id for claim in shipped]
+    assert len(ids) == len(set(ids))
     assert ids == [
-        *("M1", "M2", "M3", "M4", "M5", "I2", "I3", "I4", "I5", "I6", "I7"),
+        *("M1", "M1b", "M1c", "M2", "M3", "M3b", "M4", "M5", "I2", "I3", "I4", "I5", "I6", "I7"),
         *("D1", "D2", "D3", "D4", "D5", "D6", "D7", "B1", "P1", "P2", "P3", "P4", "P5", "P6", "P7"),
     ]

@@ -5,7 +5,7 @@ import re
 import numpy as np
 import pandas as pd
 import pytest
-from test_verdicts import networks, table
+from judged import SPREAD, claim, criterion, network, networks, table
 
 from flatminima.claims.ledger import Ledger
 from flatminima.claims.sensitivity import judge_alone, on_grid
@@ -21,78 +21,96 @@ WIDE = Variation(experiment="wide", baseline="relu", choice="width", before="16"
 MEAN = Variation(experiment="mean", baseline="relu", choice="loss", before="sum", after="mean")
 
 
-def claim(identity, statistic, experiments, **bounds):
-    words = {"paper": "p", "title": "t", "statement": "s", "scope": "c", "figures": []}
-    controls = {name: [f"{name}-unbalanced"] for name in experiments}
-    criterion = {"experiments": experiments, "statistic": statistic, "share": 0.8} | bounds
-    return {"id": identity, "criteria": [criterion], "control": {"description": "d", "experiments": controls}} | words
+def asked(identity, at_least, **control):
+    bounds = {"statistic": "path_cosine", "at_most": None, "at_least": at_least, "smallest": 0.1}
+    names = {"experiments": ["linear", "relu"], "control": {"description": "d"} | control}
+    return claim(criterion(name="coupled", **bounds, **names), id=identity)
 
 
 def ledger(*claims):
     return Ledger.model_validate({"claims": list(claims)})
 
 
-COUPLED = claim("M5", "path_cosine", ["linear", "relu"], at_least=0.5)
-LEDGER = ledger(COUPLED, claim("M1", "path_cosine", ["linear"], at_least=0.99))
+UNBALANCED = {"experiments": {name: [f"{name}-unbalanced"] for name in ("linear", "relu")}}
+ELSEWHERE = claim(criterion(experiments=["linear"]), id="M1")
+LEDGER = ledger(asked("M5", 0.5, **UNBALANCED), ELSEWHERE)
 
 
-def trained(experiment, cosines, **others):
-    """Networks of two hidden layers, one for each cosine, and controls that fail."""
-    layers = [[cosine, 1.0] for cosine in cosines]
+def trained(experiment, cosine, **others):
+    """Five networks of two hidden layers whose worst cosines spread around one, and controls that fail."""
     gains = {"path_gain": [0.8, 1.3, 1.0], "sharpness_ratio": 1.5, "depth": 3} | others
-    good = networks(experiment, "path_cosine", layers, **gains)
-    return good + networks(f"{experiment}-unbalanced", "path_cosine", [[0.1, 0.1]] * len(layers), **gains)
+    good = networks(experiment, "path_cosine", [[value, 1.0] for value in cosine + SPREAD], **gains)
+    return good + networks(f"{experiment}-unbalanced", "path_cosine", [[value, 0.1] for value in 0.1 + SPREAD], **gains)
 
 
 def study(*rows):
     return table(*rows).assign(**LABELS)
 
 
-def test_a_variation_is_judged_by_the_criteria_of_its_baseline_and_no_other():
-    measures = study(trained("linear", [0.2]), trained("relu", [0.9]), trained("wide", [0.9, 0.9, 0.3]))
-    (judged,) = judge_alone(LEDGER, measures, "wide", "relu")
+@pytest.mark.parametrize("control", [UNBALANCED, {"endings": ["-unbalanced"]}])
+def test_a_variation_is_judged_by_the_criteria_of_its_baseline_and_no_other(control):
+    measures = study(trained("linear", 0.2), trained("relu", 0.9), trained("wide", 0.4))
+    (judged,) = judge_alone(ledger(asked("M5", 0.5, **control), ELSEWHERE), measures, "wide", "relu")
     assert (judged["id"], judged["verdict"]) == ("M5", "NOT REPRODUCED")
-    assert [case["experiment"] for case in judged["criteria"][0]["cases"]] == ["wide"]
-    assert [case["experiment"] for case in judged["control"]["criteria"][0]["cases"]] == ["wide-unbalanced"]
-    assert judged["criteria"][0]["cases"][0]["share"] == pytest.approx(2 / 3)
+    assert [case["experiment"] for case in judged["cases"]] == ["wide"]
+    assert judged["cases"][0]["findings"][0]["effect"] == pytest.approx(0.4)
+    (found,) = judged["criteria"]
+    assert [case["experiment"] for case in found["control"]["cases"]] == ["wide-unbalanced"]
+
+
+def test_a_variation_is_compared_with_nulls_of_its_own():
+    """Coupled beyond chance: 1 - cosine is .1 in the network and .4 in the null made from it; its baseline's are .9."""
+    beyond = {"statistic": "own_cosine", "deviation": True, "against": ["-spectra"], "at_most": None, "at_least": 0.0}
+    control = {"description": "again", "endings": ["-spectra_again"]}
+    names = {"experiments": ["relu"], "control": control, "smallest": 0.05}
+    rows = [
+        network(f"{name}{ending}", seed=s, own_cosine=[cosine + SPREAD[s]])
+        for name, cosines in (("relu", (0.1, 0.1, 0.1)), ("wide", (0.9, 0.6, 0.5)))
+        for ending, cosine in zip(("", "-spectra", "-spectra_again"), cosines, strict=True)
+        for s in range(5)
+    ]
+    (judged,) = judge_alone(ledger(claim(criterion(**beyond, **names), id="M5")), study(*rows), "wide", "relu")
+    assert judged["cases"][0]["findings"][0]["effect"] == pytest.approx(0.3)
+    (shown,) = judged["criteria"][0]["control"]["cases"]
+    assert (shown["experiment"], shown["holds"]) == ("wide-spectra_again", False)
 
 
 def test_the_verdict_is_that_of_a_ledger_that_names_the_variation():
-    measures = study(trained("wide", [0.9, 0.9, 0.9, 0.9, 0.3]), trained("wide", [0.3], depth=2))
-    named = ledger(claim("M5", "path_cosine", ["wide"], at_least=0.5))
-    assert judge_alone(LEDGER, measures, "wide", "relu") == judge(named, measures)
+    measures = study(*(trained("wide", value, depth=depth) for value, depth in ((0.9, 3), (0.9, 4), (0.3, 2))))
+    named = asked("M5", 0.5, experiments={"wide": ["wide-unbalanced"]})
+    named["criteria"][0]["experiments"] = ["wide"]
+    assert judge_alone(LEDGER, measures, "wide", "relu") == judge(ledger(named), measures)
 
 
 def test_a_variation_without_its_own_control_proves_nothing():
-    measures = study(trained("relu", [0.9]), networks("wide", "path_cosine", [[0.9, 0.9]], depth=3))
-    (judged,) = judge_alone(LEDGER, measures, "wide", "relu")
+    without = networks("wide", "path_cosine", [[value, 1.0] for value in 0.9 + SPREAD], depth=3)
+    (judged,) = judge_alone(LEDGER, study(trained("relu", 0.9), without), "wide", "relu")
     assert judged["verdict"] == "INCONCLUSIVE"
 
 
 def test_variations_have_no_part_in_the_verdicts_of_the_study():
-    without = study(trained("linear", [0.9]), trained("relu", [0.9]))
-    measures = pd.concat([without, study(trained("wide", [0.1]))])
+    without = study(trained("linear", 0.9), trained("relu", 0.9))
+    measures = pd.concat([without, study(trained("wide", 0.1))])
     assert judge(LEDGER, measures) == judge(LEDGER, without)
 
 
 def test_the_baseline_is_cut_to_the_grid_of_the_variation():
     cells = [("relu", 2, 0.1), ("relu", 2, 0.5), ("relu", 3, 0.5), ("relu_adam", 2, 0.5), ("wide", 2, 0.5)]
-    measures = study(*(trained(name, [0.9], depth=depth, step_fraction=step) for name, depth, step in cells))
+    measures = study(*(trained(name, 0.9, depth=depth, step_fraction=step) for name, depth, step in cells))
     found = on_grid(measures, "relu", "wide")
     assert set(found["experiment"]) == {"relu", "relu-unbalanced"}
     assert set(zip(found["depth"], found["step_fraction"], strict=True)) == {(2, 0.5)}
 
 
 def test_a_gradient_flow_which_has_no_step_size_keeps_its_grid():
-    measures = study(*(trained(name, [0.9], step_fraction=np.nan) for name in ("relu", "wide")))
+    measures = study(*(trained(name, 0.9, step_fraction=np.nan) for name in ("relu", "wide")))
     assert len(on_grid(measures, "relu", "wide")) == len(measures) / 2
 
 
 def test_a_flip_shows_beside_the_baseline_on_the_same_grid():
     """The baseline fails at depth 4 alone, where the variation was not run: it flips all the same."""
     measures = study(
-        trained("relu", [0.9, 0.8, 0.7]), trained("relu", [0.2], depth=4), trained("wide", [0.4, 0.4]),
-        trained("mean", [0.9, 0.6]),
+        trained("relu", 0.9), trained("relu", 0.2, depth=4), trained("wide", 0.4), trained("mean", 0.6)
     )  # fmt: skip
     found = sensitivity(measures, LEDGER, [WIDE, MEAN]).set_index("experiment")
     assert list(found.index) == ["relu", "wide", "mean"]
@@ -100,14 +118,14 @@ def test_a_flip_shows_beside_the_baseline_on_the_same_grid():
     assert list(found["flips"]) == ["–", "M5", "none"]
     assert list(found.loc["wide", ["choice", "before", "after"]]) == ["width", "16", "64"]
     assert list(found["depths"]) == ["3"] * 3
-    assert found.loc["wide", "reason_M5"] == "0 of 1 cases hold, not wide at depth 3"
+    assert found.loc["wide", "reason_M5"].endswith(", not wide at depth 3")
     assert not any(column.endswith("M1") for column in found)
 
 
 def test_each_grid_has_a_baseline_row_of_its_own():
     measures = study(
-        trained("relu", [0.9]), trained("relu", [0.2], depth=4),
-        trained("wide", [0.9], depth=4), trained("mean", [0.9]), trained("other", [0.9], depth=4),
+        trained("relu", 0.9), trained("relu", 0.2, depth=4),
+        trained("wide", 0.9, depth=4), trained("mean", 0.9), trained("other", 0.9, depth=4),
     )  # fmt: skip
     other = WIDE.model_copy(update={"experiment": "other"})
     found = sensitivity(measures, LEDGER, [WIDE, MEAN, other])
@@ -123,7 +141,7 @@ def test_statistics_are_those_of_the_worst_layer_and_networks_that_diverged_are_
         for k, g in enumerate(gains)
     ]  # fmt: skip
     lost = networks("wide", "path_cosine", [[0.9, 0.9]], depth=3, path_gain=[1, 1, 1], sharpness_ratio=1, diverged=True)
-    measures = study(*rows, lost, trained("relu", [0.9]))
+    measures = study(*rows, lost, trained("relu", 0.9))
     row = sensitivity(measures, LEDGER, [WIDE]).set_index("experiment").loc["wide"]
     assert (row["networks"], row["diverged"], row["step_sizes"]) == (4, 1, "0.1, 0.2, 0.3, 0.5")
     assert row["sharpness_ratio_median"] == 2.0
@@ -133,7 +151,7 @@ def test_statistics_are_those_of_the_worst_layer_and_networks_that_diverged_are_
 
 
 def test_the_files_show_one_column_for_each_claim(tmp_path):
-    measures = study(trained("relu", [0.9]), trained("wide", [0.4]))
+    measures = study(trained("relu", 0.9), trained("wide", 0.4))
     measures.to_parquet(tmp_path / "measures.parquet")
     render_sensitivity(tmp_path / "measures.parquet", LEDGER, [WIDE], tmp_path / "sensitivity")
     shown = readable(sensitivity(measures, LEDGER, [WIDE]))
@@ -143,18 +161,18 @@ def test_the_files_show_one_column_for_each_claim(tmp_path):
     cells = re.findall(r"<t[hd]>(.*?)</t[hd]>", html)
     assert cells == [*shown.columns, *shown.to_numpy().ravel()]
     assert "NOT REPRODUCED" in (tmp_path / "sensitivity.tex").read_text()
-    assert "0 of 1 cases hold" in (tmp_path / "sensitivity.csv").read_text()
+    assert ", not wide at depth 3" in (tmp_path / "sensitivity.csv").read_text()
 
 
 def test_a_variation_that_was_not_measured_is_named():
     with pytest.raises(UserError, match="no network of 'wide' in the measures"):
-        sensitivity(study(trained("relu", [0.9])), LEDGER, [WIDE])
+        sensitivity(study(trained("relu", 0.9)), LEDGER, [WIDE])
 
 
 @pytest.mark.filterwarnings("ignore:An input array is constant")
 def test_figures_leave_variations_and_their_controls_out(tmp_path):
-    without = study(trained("relu", [0.9, 0.8], loss=1.0), trained("relu", [0.7], loss=1.0, step_fraction=0.1))
-    measures = pd.concat([without, study(trained("wide", [0.4], loss=1.0))])
+    without = study(trained("relu", 0.9, loss=1.0), trained("relu", 0.7, loss=1.0, step_fraction=0.1))
+    measures = pd.concat([without, study(trained("wide", 0.4, loss=1.0))])
     measures.to_parquet(tmp_path / "measures.parquet")
     _, plotted = drawn("path-cosine", tmp_path / "measures.parquet", None, ["wide"])
     assert set(plotted["experiment"]) == {"relu", "relu-unbalanced"}
