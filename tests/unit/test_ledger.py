@@ -191,9 +191,8 @@ def measured_statistics(stack, inputs):
 
 
 def emitted(rows):
-    return {
-        name: tuple(sorted(set(group["layer"]))) for name, group in rows.dropna(subset="value").groupby("statistic")
-    }
+    """Of small studies whose runs do not all arrive some statistics are NaN; that they are there is what counts."""
+    return {name: tuple(sorted(set(group["layer"]))) for name, group in rows.groupby("statistic")}
 
 
 @pytest.fixture(scope="module")
