@@ -5,8 +5,9 @@ import torch
 from references import DTYPE, forward, generator, layers, normal, replica
 
 from flatminima.networks.stack import Stack
+from flatminima.training.optimisers import PerReplicaOptimiser
 from flatminima.training.run import CHECK_EVERY, snapshot_steps
-from flatminima.training.sampled import Batches, PerReplicaOptimiser, Plateau, SampleProblem, stochastic_descent
+from flatminima.training.sampled import Batches, Plateau, SampleProblem, stochastic_descent
 
 WIDTHS = [4, 6, 3]
 SAMPLES, BATCH = 24, 8
@@ -99,7 +100,7 @@ def test_each_replica_has_its_own_learning_rate(name):
     theirs = [OPTIMISERS[name](parameters, lr=rate.item()) for parameters, rate in zip(single, rates, strict=True)]
     for step in range(25):
         gradients = [normal(10 * step + k, *shape) * 10.0 ** (step % 3) for k, shape in enumerate(shapes)]
-        ours.step(gradients)
+        ours.step(gradients, torch.ones(3))
         for index, optimiser in enumerate(theirs):
             for parameter, gradient in zip(single[index], gradients, strict=True):
                 parameter.grad = gradient[index].clone()
@@ -118,10 +119,10 @@ def test_replicas_that_are_left_out_leave_the_others_as_they_were(name, poison):
     kept = torch.tensor([True, False, True])
     for step in range(6):
         gradient = normal(step, 3, 4)
-        undisturbed.step([gradient])
+        undisturbed.step([gradient], torch.ones(3))
         if step == 2:
             gradient[1] = poison
-        optimiser.step([gradient if step <= 2 else gradient[kept]])
+        optimiser.step([gradient if step <= 2 else gradient[kept]], torch.ones(3 if step <= 2 else 2))
         if step == 2:
             stacked = [stacked[0][kept]]
             optimiser.select(stacked, kept)

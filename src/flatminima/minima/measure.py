@@ -21,6 +21,7 @@ from flatminima.data.tasks import Samples
 from flatminima.minima.coupling import overlaps
 from flatminima.minima.hessian import MomentHessian
 from flatminima.minima.linear import LinearProblems, path_statistics, sharpness_statistics
+from flatminima.minima.own_path import own_path
 from flatminima.minima.sampled_paths import sampled_paths
 from flatminima.minima.tidy import Statistic, Statistics, cpu, join, scatter, tidy
 from flatminima.networks.fully_convolutional import ConvolutionalStack
@@ -143,9 +144,16 @@ def measure(
         pairs = torch.cat([overlap for _, overlap in groups])
         measured = join([group for group, _ in groups])
         statistics |= {name: scatter(value, alive, len(replicas)) for name, value in measured.items()}
-    labels = replicas[["seed", "step_size", "step_fraction", "step", "final"]].assign(**networks.labels)
+    if "start_scale" in replicas:
+        statistics["start_scale"] = Statistic(torch.from_numpy(replicas["start_scale"].to_numpy()))
+    labels = replica_labels(networks)
     final = labels["final"].to_numpy()
     return tidy(labels, statistics), _overlap_rows(labels[~diverged & final], pairs[torch.from_numpy(final[~diverged])])
+
+
+def replica_labels(networks: Networks) -> pd.DataFrame:
+    """What the tidy table says of every replica, whatever the statistic."""
+    return networks.replicas[["seed", "step_size", "step_fraction", "step", "final"]].assign(**networks.labels)
 
 
 def _bytes(stack: Stack, samples: int) -> int:
@@ -190,10 +198,12 @@ def _measure_group(networks: Networks, group: Tensor, problem: Problem, settings
     names = [str(networks.labels[key]) for key in ("study", "experiment", "depth")]
     hessian = problem.hessian(stack)
     statistics = _curvature(stack, problem, settings, names, hessian) | _whole(stack, replicas, problem, hessian)
+    inputs = problem.jacobian_inputs(settings).double()
     if stack.rectified:
-        statistics |= sampled_paths(stack, problem.jacobian_inputs(settings).double(), MEMORY)
+        statistics |= sampled_paths(stack, inputs, MEMORY)
     else:
         statistics |= path_statistics(stack.weights, problem.linear.expand(stack.replicas))
+        statistics |= own_path(stack, inputs, MEMORY)
     if pairs.numel():
         statistics["singular_overlap"] = Statistic(pairs.amax((2, 3)))
     return cpu(statistics), pairs[..., :OVERLAP_VECTORS, :OVERLAP_VECTORS].cpu()
