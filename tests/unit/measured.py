@@ -101,6 +101,7 @@ def whole_network(samples, networks, index):
         "test_loss": test_loss(flat).item(),
         "excess_loss": np.nan if stack.rectified else (loss(flat).item() - least) / (zero - least),
         "gradient_norm": dense_gradient(loss, flat).norm().item() / row["gradient_scale"],
+        "expected_gradient_norm": dense_gradient(loss, flat).norm().item() / row["gradient_scale"],
         "stability_limit": 2 / row["step_size"],
         "sharpness": top,
         "minimal_sharpness": minimum,
