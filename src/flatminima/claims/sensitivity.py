@@ -4,7 +4,7 @@ from typing import Any
 
 import pandas as pd
 
-from flatminima.claims.ledger import Claim, Ledger
+from flatminima.claims.ledger import Claim, Control, Criterion, Ledger
 from flatminima.claims.verdicts import judge
 
 GRID = ["depth", "step_fraction"]
@@ -36,13 +36,19 @@ def on_grid(measures: pd.DataFrame, baseline: str, variation: str) -> pd.DataFra
 def _instead(claim: Claim, experiment: str, baseline: str) -> Claim:
     """The claim as if one experiment stood where another does, with its own controls, and no third were there."""
     criteria = [
-        criterion.model_copy(update={"experiments": [experiment]})
+        criterion.model_copy(update={"experiments": [experiment], "control": _control(criterion, experiment, baseline)})
         for criterion in claim.criteria
         if baseline in criterion.experiments
     ]
-    controls = [_renamed(name, experiment, baseline) for name in claim.control.experiments.get(baseline, [])]
-    control = claim.control.model_copy(update={"experiments": {experiment: controls}})
-    return claim.model_copy(update={"criteria": criteria, "control": control})
+    return claim.model_copy(update={"criteria": criteria})
+
+
+def _control(criterion: Criterion, experiment: str, baseline: str) -> Control | None:
+    control = criterion.control
+    if control is None or baseline not in control.experiments:
+        return control
+    controls = [_renamed(name, experiment, baseline) for name in control.experiments[baseline]]
+    return control.model_copy(update={"experiments": {experiment: controls}})
 
 
 def _renamed(control: str, experiment: str, baseline: str) -> str:

@@ -1,55 +1,38 @@
 """Verdicts computed from the measures: predicates of the ledger on the networks, and on their controls."""
 
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import asdict
 from enum import StrEnum
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from flatminima.claims.ledger import Claim, Criterion, Ledger
-
-SHAPE = ["experiment", "depth"]
-NETWORK = [*SHAPE, "step_fraction", "seed"]
-SPREAD = (0.05, 0.5, 0.95)
-
-Shapes = dict[Any, pd.DataFrame]
-"""Networks by (experiment, depth): one row per network, columns (statistic, layer)."""
+from flatminima.claims.cases import FEWEST, Case, Finding, cases_of, controls_of
+from flatminima.claims.characteristics import Characteristics, beyond_chance, characteristics
+from flatminima.claims.effects import Array, Shapes, shapes_of
+from flatminima.claims.judgement import case_record, control_record, criterion_record, decisive_record
+from flatminima.claims.ledger import COUNTED, Claim, Class, Criterion, Ledger
 
 
 class Verdict(StrEnum):
-    """What the measures say of a claim."""
+    """What the measures say of a claim, in the words of its class."""
 
     REPRODUCED = "REPRODUCED"
     PARTIAL = "PARTIAL"
     NOT_REPRODUCED = "NOT REPRODUCED"
+    REFUTED = "REFUTED"
+    CONFIRMED = "CONFIRMED"
+    REFUTED_AS_PREDICTED = "REFUTED AS PREDICTED"
+    NOT_CONFIRMED = "NOT CONFIRMED"
+    CHECKED = "CHECKED"
+    VIOLATED = "VIOLATED"
+    BY_SYMMETRY = "BY SYMMETRY"
     INCONCLUSIVE = "INCONCLUSIVE"
 
 
-@dataclass(frozen=True)
-class Case:
-    """One criterion on the networks of one experiment and depth.
-
-    Attributes:
-        networks: how many the criterion speaks of.
-        excluded: how many did not meet the condition of the criterion.
-        diverged: how many of the experiment's runs diverged.
-        share: fraction of `networks` within the range in every layer; None if there are none.
-        median, low, high: median, 5 % and 95 % quantiles over networks of the worst layer's value; None if not finite.
-        holds: share >= required; None if there are no networks.
-    """
-
-    experiment: str
-    depth: int
-    networks: int
-    excluded: int
-    diverged: int
-    share: float | None
-    required: float
-    median: float | None
-    low: float | None
-    high: float | None
-    holds: bool | None
+REFUTATIONS = {None: Verdict.REFUTED, "false": Verdict.REFUTED_AS_PREDICTED, "true": Verdict.NOT_CONFIRMED}
+"""What a counterexample makes of a claim, by what was predicted of it."""
 
 
 def judge(ledger: Ledger, measures: pd.DataFrame) -> list[dict[str, Any]]:
@@ -60,63 +43,146 @@ def judge(ledger: Ledger, measures: pd.DataFrame) -> list[dict[str, Any]]:
         measures: the tidy table of one study.
 
     Returns:
-        One JSON-ready mapping per claim: its text, criteria with cases, control and verdict.
+        One JSON-ready mapping per claim: its text, verdict, criteria with their controls, cases, and the size and power
+        of its predicate.
     """
-    final = measures[measures["final"]].fillna({"step_fraction": 0.0})
-    values = final.set_index([*NETWORK, "statistic", "layer"])["value"]
-    shapes = {shape: rows.unstack(["statistic", "layer"]) for shape, rows in values.groupby(SHAPE)}  # noqa: PD010
-    present = {experiment for experiment, _ in shapes}
-    spoken = [(claim, [c for c in claim.criteria if present & set(c.experiments)]) for claim in ledger.claims]
-    return [_judge(claim, criteria, shapes) for claim, criteria in spoken if criteria]
+    shapes = shapes_of(measures)
+    judged = [_judge(claim, shapes) for claim in ledger.claims]
+    return [claim for claim in judged if claim is not None]
 
 
-def _judge(claim: Claim, spoken: list[Criterion], shapes: Shapes) -> dict[str, Any]:
-    present = {experiment for experiment, _ in shapes}
-    criteria = [(c, _cases(c, present & set(c.experiments), shapes)) for c in spoken]
-    controls = []
-    for criterion in spoken:
-        names = {name for e in criterion.experiments if e in present for name in claim.control.experiments.get(e, [])}
-        bare = criterion.model_copy(update={"where": []})
-        controls.append((bare, _cases(bare, names & present, shapes)))
-    caught = _caught([case for _, cases in controls for case in cases])
-    verdict, reason = _verdict([case for _, cases in criteria for case in cases], caught)
+def _judge(claim: Claim, shapes: Shapes) -> dict[str, Any] | None:
+    cases = cases_of(claim, shapes)
+    if not cases:
+        return None
+    spoken = sorted({finding.criterion for case in cases for finding in case.findings})
+    controls = {number: controls_of(number, claim, shapes) for number in spoken}
+    broken = {number: _broken(claim.criteria[number], cases, controls[number], number) for number in spoken}
+    counted = [case for case in cases if case.counted and case.class_ in COUNTED]
+    planted = characteristics(claim, counted)
+    verdict, reason = _verdict(claim, cases, broken, planted)
     return {
-        **claim.model_dump(include={"id", "paper", "title", "statement", "scope", "figures"}),
+        **claim.model_dump(include={"id", "paper", "title", "statement", "scope", "caveat", "figures"}),
+        "class": str(claim.class_),
         "verdict": str(verdict),
         "reason": reason,
-        "criteria": [_describe(c, cases) for c, cases in criteria],
-        "control": {
-            "description": claim.control.description,
-            "criteria": [_describe(c, cases) for c, cases in controls],
-            "fails": caught,
-        },
+        "criteria": [
+            {
+                **criterion_record(claim, claim.criteria[number]),
+                "control": control_record(claim.criteria[number], controls[number], broken[number]),
+            }
+            for number in spoken
+        ],
+        "cases": [case_record(case, spoken) for case in cases],
+        "decisive": decisive_record(claim, cases, spoken),
+        "characteristics": asdict(planted) | {"sound": planted.sound} if planted else None,
     }
 
 
-def _caught(cases: list[Case]) -> bool:
-    """Whether at every experiment and depth of the control at least one criterion does not hold."""
-    failing = {(case.experiment, case.depth) for case in cases if case.holds is False}
-    return bool(cases) and failing == {(case.experiment, case.depth) for case in cases}
+def _broken(criterion: Criterion, cases: Sequence[Case], controls: Sequence[Case], number: int) -> str | None:
+    """Why a criterion's control proves nothing; None if it fails as it must."""
+    if criterion.control is None:
+        return None
+    found = [finding for case in controls for finding in case.findings]
+    values = _values(found)
+    if not len(values):
+        left_out = sum(finding.excluded for finding in found)
+        return "its condition leaves out every control network" if left_out else "no control network was measured"
+    own = _values([finding for case in cases for finding in case.findings if finding.criterion == number])
+    yes_or_no = np.isin(np.concatenate([own, values]), (0, 1)).all()
+    if len(values) > 1 and (values == values[0]).all() and not yes_or_no:
+        return f"the control is {values[0]:.6g} in every network, by its definition"
+    if not any(finding.holds is False for finding in found):
+        return "the control is not decided anywhere" if not any(f.holds for f in found) else "the control holds too"
+    return "the control holds too, in some cases" if any(finding.holds for finding in found) else None
 
 
-def _verdict(cases: list[Case], caught: bool) -> tuple[Verdict, str]:
+def _values(findings: Sequence[Finding]) -> Array:
+    return np.concatenate([finding.units for finding in findings]) if findings else np.empty(0)
+
+
+def _verdict(
+    claim: Claim, cases: Sequence[Case], broken: dict[int, str | None], planted: Characteristics | None
+) -> tuple[Verdict, str]:
+    counted = [case for case in cases if case.counted and case.class_ in COUNTED]
+    checks = [case for case in cases if case.class_ is Class.THEOREM]
+    deciding = counted or checks
+    if not deciding:
+        return Verdict.BY_SYMMETRY, f"{_count(cases)} shown: on these data they hold by construction, whatever is run"
+    numbers = {finding.criterion for case in deciding for finding in case.findings}
+    unproven = [(number, why) for number, why in broken.items() if number in numbers and why]
+    if unproven:
+        why = "; ".join(f"“{claim.criteria[number].name}” proves nothing: {why}" for number, why in unproven)
+        return Verdict.INCONCLUSIVE, why
+    if any(case.holds is False for case in checks):
+        return Verdict.VIOLATED, f"a theorem's check fails: {_places([c for c in checks if c.holds is False])}"
+    return _measured(claim, counted, planted) if counted else _checked(checks)
+
+
+def _checked(checks: Sequence[Case]) -> tuple[Verdict, str]:
+    if any(case.holds is None for case in checks):
+        return Verdict.INCONCLUSIVE, f"{_count(checks)}, not all with a network to check"
+    units = sum(max(len(finding.units) for finding in case.findings) for case in checks)
+    return Verdict.CHECKED, f"the theorem holds in all of {units:,} instances, in {_count(checks)}"
+
+
+def _measured(claim: Claim, cases: Sequence[Case], planted: Characteristics | None) -> tuple[Verdict, str]:
     decided = [case for case in cases if case.holds is not None]
-    holding = sum(bool(case.holds) for case in decided)
-    failing = _places([case for case in decided if not case.holds])
-    counts = f"{holding} of {len(decided)} cases hold" + (f", not {failing}" if failing else "")
-    if not caught:
-        return Verdict.INCONCLUSIVE, f"{counts}, but the predicate does not fail on every control, so it proves nothing"
-    if not decided:
-        return Verdict.INCONCLUSIVE, "no network met the conditions in any case"
-    undecided = len(cases) - len(decided)
-    if undecided:
-        counts += f"; in {undecided} no network met the conditions"
-    if holding == len(decided):
-        return (Verdict.PARTIAL if undecided else Verdict.REPRODUCED), counts
-    return (Verdict.PARTIAL if holding else Verdict.NOT_REPRODUCED), counts
+    holding = [case for case in decided if case.holds]
+    predicted = claim.predicted
+    if claim.universal and (against := [case for case in decided if case.refutes]):
+        return REFUTATIONS[predicted], f"{len(against)} of {_count(decided)} refute it: {_places(against)}"
+    reason = f"{len(holding)} of {_count(decided)} hold{_failing(claim, decided)}"
+    if untested := len(cases) - len(decided):
+        reason += f"; {_count(untested)} could not be tested ({_why_untested(cases)})"
+    if 2 * len(decided) <= len(cases) or planted is None:
+        return Verdict.INCONCLUSIVE, reason
+    if not planted.sound:
+        size, power = planted.size.value, planted.power.value
+        return Verdict.INCONCLUSIVE, f"{reason}; but the predicate has size {size:.1%} and power {power:.0%}"
+    if predicted is not None:
+        came_true = predicted == "true" and len(holding) == len(decided)
+        return (Verdict.CONFIRMED if came_true else Verdict.NOT_CONFIRMED), reason
+    if len(holding) == len(decided):
+        return Verdict.REPRODUCED, reason
+    partial = bool(beyond_chance(len(holding), len(decided)))
+    return (Verdict.PARTIAL if partial else Verdict.NOT_REPRODUCED), reason
 
 
-def _places(cases: list[Case]) -> str:
+def _failing(claim: Claim, decided: Sequence[Case]) -> str:
+    """`, not linear at depths 2, 3`, and how many cases each criterion holds in where there are several."""
+    failing = [case for case in decided if not case.holds]
+    if not failing:
+        return ""
+    by_criterion: dict[int, list[bool]] = {}
+    for case in decided:
+        for finding in case.findings:
+            by_criterion.setdefault(finding.criterion, []).append(finding.holds is True)
+    each = "; ".join(f"{claim.criteria[k].name}: {sum(held)} of {len(held)}" for k, held in by_criterion.items())
+    return f", not {_places(failing)}" + (f" ({each})" if len(by_criterion) > 1 else "")
+
+
+def _why_untested(cases: Sequence[Case]) -> str:
+    reasons = set()
+    for case in cases:
+        if case.holds is None:
+            for finding in case.findings:
+                units = len(finding.units)
+                if finding.holds is None:
+                    reasons.add(f"{units} of {FEWEST} seeds or instances" if units else _without_units(finding))
+    return ", ".join(sorted(reasons))
+
+
+def _without_units(finding: Finding) -> str:
+    return "all diverged" if finding.diverged and not finding.excluded else "no network met the conditions"
+
+
+def _count(cases: Sequence[Case] | int) -> str:
+    count = cases if isinstance(cases, int) else len(cases)
+    return f"{count} case{'s' * (count != 1)}"
+
+
+def _places(cases: Sequence[Case]) -> str:
     """`linear at depth 2 and relu at depths 2, 3`."""
     depths: dict[str, set[int]] = {}
     for case in cases:
@@ -125,67 +191,3 @@ def _places(cases: list[Case]) -> str:
         f"{experiment} at depth{'s' * (len(found) > 1)} {', '.join(map(str, sorted(found)))}"
         for experiment, found in sorted(depths.items())
     )
-
-
-def _cases(criterion: Criterion, experiments: set[str], shapes: Shapes) -> list[Case]:
-    return [
-        _case(criterion, experiment, depth, networks)
-        for (experiment, depth), networks in shapes.items()
-        if experiment in experiments
-        and (criterion.statistic in networks.columns.unique("statistic") or (networks["diverged", 0] > 0).all())
-    ]
-
-
-def _case(criterion: Criterion, experiment: str, depth: int, networks: pd.DataFrame) -> Case:
-    diverged = networks["diverged", 0] > 0
-    eligible = ~diverged
-    for condition in criterion.where:
-        eligible &= networks.get((condition.statistic, 0), np.nan) <= condition.at_most
-    counted = int(eligible.sum())
-    worst, within = _worst_layer(criterion, networks[eligible]) if counted else (pd.Series(), pd.Series())
-    share = float(within.mean()) if counted else None
-    low, median, high = (_finite(float(worst.quantile(q))) if counted else None for q in SPREAD)
-    return Case(
-        experiment=experiment,
-        depth=depth,
-        networks=counted,
-        excluded=int((~eligible & ~diverged).sum()),
-        diverged=int(diverged.sum()),
-        share=share,
-        required=criterion.share,
-        median=median,
-        low=low,
-        high=high,
-        holds=share >= criterion.share if share is not None else None,
-    )
-
-
-def _finite(value: float) -> float | None:
-    """A number that JSON can hold, or None."""
-    return value if np.isfinite(value) else None
-
-
-def _worst_layer(criterion: Criterion, networks: pd.DataFrame) -> tuple[pd.Series, pd.Series]:
-    """Per network: the layer's value farthest out of the range, and whether all layers are within it."""
-    values = networks[criterion.statistic]
-    if criterion.relative_to is not None:
-        values = values / networks[criterion.relative_to]
-    low = -np.inf if criterion.at_least is None else criterion.at_least
-    high = np.inf if criterion.at_most is None else criterion.at_most
-    excess = np.maximum(low - values.to_numpy(), values.to_numpy() - high)
-    worst = np.take_along_axis(values.to_numpy(), excess.argmax(axis=1)[:, None], axis=1)[:, 0]
-    return pd.Series(worst), pd.Series((excess <= 0).all(axis=1))
-
-
-def _describe(criterion: Criterion, cases: list[Case]) -> dict[str, Any]:
-    name = criterion.statistic if criterion.relative_to is None else f"{criterion.statistic} / {criterion.relative_to}"
-    bounds = [f"at least {criterion.at_least:.12g}"] if criterion.at_least is not None else []
-    bounds += [f"at most {criterion.at_most:.12g}"] if criterion.at_most is not None else []
-    conditions = " and ".join(f"{where.statistic} at most {where.at_most:.12g}" for where in criterion.where)
-    condition = f"; networks with {conditions}" if conditions else ""
-    return {
-        "statistic": name,
-        "predicate": f"{' and '.join(bounds)} in every layer, for at least {criterion.share:.0%} of the networks",
-        "selection": f"experiments {', '.join(sorted({c.experiment for c in cases})) or 'none'}{condition}",
-        "cases": [asdict(case) for case in cases],
-    }

@@ -1,0 +1,125 @@
+"""How often a predicate is wrong: its size and power, on populations planted with and without the property.
+
+A population has the cases, seeds and spread of the run. Its units are residuals of the run's own units from their
+means, drawn anew from all cases of a criterion together, around a planted effect: the bound of the criterion, where
+the property is just absent, or the smallest effect worth naming beyond it.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from numpy.random import Generator
+from scipy.stats import binom
+
+from flatminima.claims.cases import Case, Finding
+from flatminima.claims.intervals import Array, Interval, mean_intervals, share_interval
+from flatminima.claims.ledger import Claim, Criterion
+
+POPULATIONS = 1000
+LARGEST_SIZE, LEAST_POWER = 0.05, 0.80
+CASE_SIZE = 0.025
+"""How often a case without the property holds: one end of an interval of 95 %."""
+SEED = 2020
+
+Holds = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Characteristics:
+    """Shares of planted populations that a predicate accepts, each with its exact interval.
+
+    Attributes:
+        populations: how many there are of each kind.
+        size: share, low, high where the property is absent by the criterion that is then accepted most often.
+        power: the same where all criteria have the smallest effect worth naming.
+        criterion: name of the criterion that gives the size.
+    """
+
+    populations: int
+    size: Interval
+    power: Interval
+    criterion: str
+
+    @property
+    def sound(self) -> bool:
+        """Whether the predicate accepts few populations without the property, and most with it."""
+        return self.size.value <= LARGEST_SIZE and self.power.value >= LEAST_POWER
+
+
+def beyond_chance(holding: int | npt.NDArray[np.int_], cases: int) -> npt.NDArray[np.bool_]:
+    """Whether so many cases hold together less often than once in twenty where none has the property."""
+    result: npt.NDArray[np.bool_] = np.asarray(binom.sf(np.asarray(holding) - 1, cases, CASE_SIZE) < LARGEST_SIZE)
+    return result
+
+
+def characteristics(claim: Claim, cases: Sequence[Case]) -> Characteristics | None:
+    """Size and power of a claim's predicate on its counted cases; None where none of them was decided."""
+    decided = [case for case in cases if case.holds is not None]
+    numbers = sorted({finding.criterion for case in decided for finding in case.findings})
+    if not numbers:
+        return None
+    random = np.random.default_rng(SEED)
+    pools = {number: _pool(_findings(decided, number)) for number in numbers}
+    sizes = {}
+    for number in numbers:
+        criterion = claim.criteria[number]
+        planted = [_holds(criterion, f, pools[number], False, random) for f in _findings(decided, number)]
+        sizes[number] = int(_accepted(planted).sum())
+    worst = max(sizes, key=lambda number: sizes[number])
+    present = [
+        np.logical_and.reduce(
+            [_holds(claim.criteria[f.criterion], f, pools[f.criterion], True, random) for f in case.findings]
+        )
+        for case in decided
+    ]
+    power = share_interval(int(_accepted(present).sum()), POPULATIONS)
+    return Characteristics(POPULATIONS, share_interval(sizes[worst], POPULATIONS), power, claim.criteria[worst].name)
+
+
+def _findings(cases: Sequence[Case], number: int) -> list[Finding]:
+    return [finding for case in cases for finding in case.findings if finding.criterion == number]
+
+
+def _pool(findings: Sequence[Finding]) -> Array:
+    """Residuals of all units from the mean of their case, on the scale of its standard deviation."""
+    residuals = []
+    for found in findings:
+        units = len(found.units)
+        spread = found.units.std(ddof=1) if units > 1 else 0.0
+        if spread > 0:
+            residuals.append((found.units - found.units.mean()) / spread * np.sqrt(units / (units - 1)))
+    return np.concatenate(residuals) if residuals else np.array([-1.0, 1.0])
+
+
+def _accepted(holds: Sequence[Holds]) -> Holds:
+    """Which populations come out REPRODUCED or PARTIAL."""
+    holding = np.sum(holds, axis=0)
+    result: Holds = (holding == len(holds)) | beyond_chance(holding, len(holds))
+    return result
+
+
+def _holds(criterion: Criterion, found: Finding, pool: Array, present: bool, random: Generator) -> Holds:
+    """Whether the criterion holds in one case of every population."""
+    smallest = criterion.smallest or 0.0
+    if criterion.share is not None:
+        return _share_holds(criterion.share, smallest, len(found.units), present, random)
+    bound = criterion.at_least if criterion.at_most is None else criterion.at_most
+    inwards = smallest if criterion.at_most is None else -smallest
+    spread = max(float(found.units.std(ddof=1)), np.finfo(float).tiny)
+    units = random.choice(pool, (POPULATIONS, len(found.units))) * spread
+    _, low, high = mean_intervals(units + (bound or 0.0) + present * inwards)
+    at_least = -np.inf if criterion.at_least is None else criterion.at_least
+    at_most = np.inf if criterion.at_most is None else criterion.at_most
+    result: Holds = (low >= at_least) & (high <= at_most)
+    return result
+
+
+def _share_holds(asked: float, smallest: float, units: int, present: bool, random: Generator) -> Holds:
+    """Shares short of what is asked by the smallest effect, or beyond it by as much."""
+    share = min(asked + smallest, 1.0) if present else asked - smallest
+    counts = random.binomial(units, share, POPULATIONS)
+    if asked == 1:
+        return np.asarray(counts == units)
+    return np.array([share_interval(int(count), units).low >= asked for count in counts])
