@@ -169,8 +169,10 @@ def test_rows_pair_with_the_trained_networks(rectified):
     stack = fitted(samples, [4, 8, 7, 3], replicas=4, rectified=rectified)
     networks = networks_of(stack, final=[True, True, True, False], diverged=[False, True, False, False])
     rows = nulls(networks, samples)
-    assert set(rows["experiment"]) == {"run-spectra", "run-permuted", "run-untrained"}
-    assert set(rows["statistic"]) == {"own_cosine", "own_gain"}
+    assert set(rows["experiment"]) == {f"run-{null}{draw}" for null in NULLS for draw in ("", "_again")}
+    assert set(rows["statistic"]) == {"diverged", "own_cosine", "own_gain"}
+    flags, rows = rows[rows["statistic"] == "diverged"], rows[rows["statistic"] != "diverged"]
+    assert (flags["value"] == (flags["seed"] == 1)).all()
     trained = run(networks, samples)[0]
     same = ["seed", "step_size", "step_fraction", "depth", "step", "family", "task", "study"]
     expected = trained[trained["statistic"].isin(["own_cosine"]) & trained["final"]]
@@ -206,8 +208,16 @@ def test_every_network_has_a_draw_of_its_own_whatever_its_mates():
     rows = nulls(networks, samples)
     pd.testing.assert_frame_equal(rows, nulls(networks, samples))
     fewer = nulls(replace(networks, replicas=networks.replicas.assign(diverged=[True, False, False])), samples)
-    kept = rows["seed"] > 0
-    pd.testing.assert_frame_equal(rows[kept], fewer[fewer["seed"] > 0])
+    pd.testing.assert_frame_equal(rows[rows["seed"] > 0], fewer[fewer["seed"] > 0])
+
+
+@pytest.mark.parametrize("name", NULLS)
+def test_a_second_draw_is_of_the_same_kind_but_another_one(name):
+    networks = networks_of(Stack(*layers(1, 2, [12, 12, 12]), True))
+    first, second = (NULLS[name](networks, [0, 1], draw) for draw in ("", "_again"))
+    assert not any(torch.equal(a, b) for a, b in zip(first.weights[1:], second.weights[1:], strict=True))
+    for one, other in zip(first.weights, second.weights, strict=True):
+        assert one.std().item() == pytest.approx(other.std().item(), rel=0.15)
 
 
 @pytest.mark.parametrize("case", ["residual", "one layer", "all diverged"])

@@ -1,10 +1,12 @@
 """Networks without the coupling of a trained one, all else as equal as can be: what coupling is compared with.
 
 Each null is a pseudo-experiment `<experiment>-<null>` with one network for each trained one, of the same seed and step
-size. Draws are seeded by the names of the study and the null, and by the network's number.
+size, and `<experiment>-<null>_again` is a second draw of it: networks without coupling, to be compared with the null as
+if they were trained. Draws are seeded by the names of the study and the null, and by the network's number.
 """
 
 from collections.abc import Callable, Sequence
+from itertools import product
 
 import numpy as np
 import pandas as pd
@@ -14,14 +16,15 @@ from torch import Generator, Tensor
 from flatminima.data.tasks import Samples
 from flatminima.minima.measure import CPU, MEMORY, replica_labels
 from flatminima.minima.own_path import own_path
-from flatminima.minima.tidy import cpu, scatter, tidy
+from flatminima.minima.tidy import Statistic, cpu, scatter, tidy
 from flatminima.networks.fully_convolutional import ConvolutionalStack
 from flatminima.networks.initialisations import generators, initialise, initialise_filters, orthonormal
 from flatminima.networks.stack import Stack
 from flatminima.networks.storage import Networks
 from flatminima.settings.training import Measure
 
-Null = Callable[[Networks, Sequence[int]], Stack]
+Null = Callable[[Networks, Sequence[int], str], Stack]
+DRAWS = ("", "_again")
 
 
 def measure_nulls(
@@ -37,8 +40,9 @@ def measure_nulls(
         device: where to compute.
 
     Returns:
-        Rows of the tidy table with the statistics of `own_path`, NaN for networks that diverged; no rows for residual
-        networks, whose layers are near the identity, and for single layers, which have no interface.
+        Rows of the tidy table with the statistics of `own_path`, and `diverged` as for the trained network: NaN where
+        it did. No rows for residual networks, whose layers are near the identity, and for single layers, which have no
+        interface.
     """
     final = networks.replicas["final"].to_numpy()
     if networks.labels["family"] == "residual_linear" or networks.stack.depth == 1:
@@ -52,36 +56,40 @@ def measure_nulls(
     numbers = [networks.first + int(place) for place in sound]
     inputs = torch.from_numpy(samples.inputs[: settings.jacobian_samples.value]).double().to(device)
     tables = []
-    for name, null in NULLS.items():
-        stack = null(trained, numbers).double().to(device)
-        labels = replica_labels(networks)[final].assign(experiment=f"{networks.labels['experiment']}-{name}")
+    for draw, (name, null) in product(DRAWS, NULLS.items()):
+        stack = null(trained, numbers, draw).double().to(device)
+        labels = replica_labels(networks)[final].assign(experiment=f"{networks.labels['experiment']}-{name}{draw}")
         found = cpu(own_path(stack, inputs, MEMORY))
-        tables.append(tidy(labels, {key: scatter(s, torch.from_numpy(sound), len(labels)) for key, s in found.items()}))
+        statistics = {key: scatter(value, torch.from_numpy(sound), len(labels)) for key, value in found.items()}
+        tables.append(tidy(labels, {"diverged": Statistic(torch.from_numpy(failed.astype(float))), **statistics}))
     return pd.concat(tables, ignore_index=True)
 
 
-def spectra(networks: Networks, numbers: Sequence[int]) -> Stack:
+def spectra(networks: Networks, numbers: Sequence[int], draw: str = "") -> Stack:
     """Every layer keeps its singular values; its singular vectors are drawn anew, uniformly.
 
     A filter's are those of its matrix of shape (channels after, channels before * 9).
     """
-    return _redrawn(networks, numbers, "spectra", 0, _turned)
+    return _redrawn(networks, numbers, f"spectra{draw}", 0, _turned)
 
 
-def permuted(networks: Networks, numbers: Sequence[int]) -> Stack:
+def permuted(networks: Networks, numbers: Sequence[int], draw: str = "") -> Stack:
     """Every layer but the first takes the units, or channels, of the layer before in a random order.
 
     All layers keep their singular values and vectors; which vectors meet at an interface is left to chance.
     """
-    return _redrawn(networks, numbers, "permuted", 1, _shuffled)
+    return _redrawn(networks, numbers, f"permuted{draw}", 1, _shuffled)
 
 
-def untrained(networks: Networks, _: Sequence[int]) -> Stack:
-    """The start of every network, drawn again from its seed, in the precision in which it was trained."""
+def untrained(networks: Networks, _: Sequence[int], draw: str = "") -> Stack:
+    """The start of every network, drawn again from its seed, in the precision in which it was trained.
+
+    The second draw is another start of the same kind for every seed.
+    """
     stack, labels, replicas = networks.stack, networks.labels, networks.replicas
     seeds, places = np.unique(replicas["seed"], return_inverse=True)
-    names = str(labels["study"]), str(labels["experiment"]), stack.depth
-    streams = generators(*names, seeds.tolist(), "weights")
+    experiment = str(labels["experiment"]) + (f"-untrained{draw}" if draw else "")
+    streams = generators(str(labels["study"]), experiment, stack.depth, seeds.tolist(), "weights")
     widths = [weight.shape[2] for weight in stack.weights[:1]] + [weight.shape[1] for weight in stack.weights]
     scale = float(replicas["start_scale"].iloc[0]) if "start_scale" in replicas else 1.0
     bias = bool(stack.biases)
