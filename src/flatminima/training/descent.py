@@ -126,7 +126,7 @@ def gradient_descent(
     A replica stops when its gradient norm has fallen below `tolerance` times its first value, or when it has
     diverged: a thousand times the loss of its start, or of the zero map if that is higher. The others go on. The
     finishing steps, of those that have not stopped before, take FINISHING times the step size. After a warm-up, whose
-    small steps may rest at a minimum too sharp for the step size, as many steps pass before a replica counts as at rest.
+    small steps may rest at minima too sharp for the step size, as many steps pass before a replica can stop at rest.
 
     Args:
         weights: m tensors, W_k of shape (replicas, d_k, d_{k-1}), float64.
