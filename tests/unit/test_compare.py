@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from report_pages import claim
 
 from flatminima.audit.compare import ROW, compare, compare_tables, comparison_table, of_interest
 from flatminima.errors import UserError
@@ -88,10 +89,8 @@ def test_rows_of_interest_are_those_of_the_other_s_experiments_depths_seeds_and_
 @pytest.fixture
 def folders(tmp_path):
     """Two folders of results with the same measures and other verdicts."""
-    texts = dict.fromkeys(("title", "paper", "statement", "scope", "reason"), "text")
-    empty = {"figures": [], "criteria": [], "control": {"description": "text", "criteria": [], "fails": True}}
     for name, verdicts in {"a": {"M1": "PARTIAL", "M2": "PARTIAL"}, "b": {"M1": "REPRODUCED", "M3": "PARTIAL"}}.items():
-        claims = [{"id": claim, "verdict": verdict} | texts | empty for claim, verdict in verdicts.items()]
+        claims = [claim(identity, verdict) for identity, verdict in verdicts.items()]
         (tmp_path / name).mkdir()
         (tmp_path / name / "claims.json").write_text(json.dumps({"study": "toy", "claims": claims}))
         table([1.0, 2.0]).to_parquet(tmp_path / name / "measures.parquet")

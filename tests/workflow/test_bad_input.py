@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
-from project import TINY, different, temporaries
+from project import ROOT, TINY, different, temporaries
 from torchvision.datasets import MNIST
 
 LINEAR = ("studies", "digits", "experiments", "linear")
@@ -300,7 +300,8 @@ def table_arguments(folder: Path, results: Path) -> list[str]:
 def report_arguments(folder: Path, results: Path) -> list[str]:
     settings = json.dumps(yaml.safe_load(TINY.read_text())["studies"]["patches"])
     shown = [f"--figure={results}/figures/gains.svg", f"--table={results}/tables/balance.html"]
-    files = [f"--claims={results}/claims.json", f"--output={folder}/new/index.html"]
+    files = [f"--claims={results}/claims.json", f"--changes={ROOT}/workflow/predicates.yaml"]
+    files += [f"--output={folder}/new/index.html"]
     return ["report", "--study=patches", f"--settings={settings}", *shown, *files]
 
 

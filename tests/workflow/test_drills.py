@@ -122,7 +122,7 @@ def test_edited_measures_do_not_follow_from_their_parts(study):
 
 def test_an_edited_tolerance_of_a_claim(study, copied):
     """The ledger is not the one that was read, and the verdicts do not follow from it."""
-    copied.edit("workflow/claims.yaml", "at_most: 2.0\n", "at_most: 2.1\n")
+    copied.edit("workflow/claims.yaml", "smallest: 0.05\n", "smallest: 0.06\n")
     assert any(
         finding.startswith("workflow/claims.yaml: was read with another") for finding in findings(study, INTEGRITY)
     )
@@ -136,7 +136,7 @@ def test_an_edited_setting_is_found_by_code(study, copied):
 
 
 def test_edited_code_is_found_by_code_and_names_what_it_made(study, copied):
-    copied.edit("src/flatminima/claims/verdicts.py", "0.05", "0.06")
+    copied.edit("src/flatminima/claims/verdicts.py", "2 * len(decided)", "3 * len(decided)")
     audited = copied.run("flatminima", "audit", "--level=code", "results/patches")
     assert audited.returncode == 1
     assert "results/patches/claims.json: made by other code of" in audited.stdout.replace("\n      ", " ")
