@@ -181,6 +181,11 @@ def _entries(axes: Sequence[Axes], last: Sequence[str]) -> dict[str, list[Any]]:
     return {"handles": [handles[label] for label in ordered], "labels": ordered}
 
 
+def span(counts: pd.Series) -> str:
+    """Whole numbers in words: the one that all are, or the least to the largest."""
+    return " to ".join(dict.fromkeys(f"{count:.0f}" for count in (counts.min(), counts.max())))
+
+
 def scientific(value: float) -> str:
     """A number with one significant digit and a power of ten: 8×10⁻⁵, 10⁸, or 0."""
     if value == 0:

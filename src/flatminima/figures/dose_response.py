@@ -1,0 +1,130 @@
+"""How far linear networks stray from what the paper says of flattest minima, against their sharpness (M2, M3, M4)."""
+
+import itertools
+import textwrap
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from flatminima.claims.intervals import mean_interval
+from flatminima.figures import selection, style
+from flatminima.figures.deviations import CASE, worst_deviations
+from flatminima.figures.envelope import cosine_envelope, gain_envelope
+
+STATISTICS = {
+    "path_gain": "gain along the path, |log|",
+    "product_norm": "largest gain, |log|",
+    "path_cosine": "1 − path cosine",
+    "left_residual": "left residual",
+    "right_residual": "right residual",
+}
+NAMES = {name: name.replace("_", " ") for name in STATISTICS} | {"product_norm": "largest gain"}
+ENVELOPES = {"path_gain": gain_envelope, "path_cosine": cosine_envelope}
+COLUMNS = 3
+COLOURS = (style.BLUE, style.ORANGE, style.GREEN, style.VERMILION, style.PINK, style.BROWN)
+MARKERS = "os^vDP"
+LINES = ("-", style.DASHED, style.DASHDOT, style.DOTTED)
+EXCESS = r"$\lambda_{\max}$ / minimum − 1"
+LEAST = 1e-3
+"""Left and lower edge: what lies beyond is drawn there."""
+ROUNDING = 1e-9
+
+
+@style.styled
+def dose_response(measures: pd.DataFrame, _overlaps: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
+    """Deviations in the worst layer against relative sharpness less one, of all linear networks at a minimum.
+
+    Where theory says how far a global minimum of that sharpness can stray, it is drawn: a line per depth.
+
+    Returns:
+        The figure, and its points: one row per network.
+
+    Raises:
+        EmptyFigureError: if no linear network that sweeps the step size is at a minimum.
+    """
+    plotted = points(measures)
+    shown = [name for name in STATISTICS if plotted[name].notna().any()]
+    page = style.figure(1.1 + 2.3 * -(-len(shown) // COLUMNS), message(plotted))
+    axes = page.subplots(-(-len(shown) // COLUMNS), COLUMNS, squeeze=False, sharex=True).flat
+    looks = _looks(plotted)
+    for name, panel in zip(shown, axes, strict=False):
+        _draw(panel, plotted, name, looks)
+        panel.set(title=STATISTICS[name], xlabel=EXCESS)
+    for panel in axes:
+        panel.axis("off")
+    style.legend_below(page, page.axes, columns=2)
+    return page, plotted
+
+
+def points(measures: pd.DataFrame) -> pd.DataFrame:
+    """Linear networks at a minimum, of experiments that sweep the step size, with their worst layers' deviations.
+
+    Returns:
+        One row per network: CASE, seed, excess (sharpness ratio less one), STATISTICS, and for each of ENVELOPES a
+        column `<statistic>_envelope`: how far a global minimum of that sharpness can stray at most.
+
+    Raises:
+        EmptyFigureError: if there is none.
+    """
+    rows = selection.trained(selection.final(selection.networks(measures)))
+    rows = rows[rows["family"].eq("linear") & rows.groupby("experiment")["step_fraction"].transform("nunique").gt(1)]
+    rows = rows[rows["at_minimum"]].assign(excess=rows["sharpness_ratio"] - 1)[[*CASE, "seed", "excess"]]
+    rows = rows.merge(worst_deviations(measures, list(STATISTICS)), on=[*CASE, "seed"], validate="one_to_one")
+    selection.present(rows, "dose-response", "linear network of two layers or more at a minimum", "take more steps")
+    for statistic, envelope in ENVELOPES.items():
+        for depth, group in rows.groupby("depth"):
+            allowed = envelope(group["excess"].clip(lower=0).to_numpy(), depth)
+            rows.loc[group.index, f"{statistic}_envelope"] = allowed
+    return rows.sort_values([*CASE, "seed"], ignore_index=True)
+
+
+def message(plotted: pd.DataFrame) -> str:
+    """The figure's one message: in how many cases each deviation falls with sharpness, and who is outside the envelope."""
+    falls = []
+    for statistic, name in NAMES.items():
+        cases = [mean_interval(change) for change in changes(plotted, statistic) if len(change) > 1]
+        if cases:
+            falls.append(f"{name} in {sum(case.low > 0 for case in cases)} of {len(cases)}")
+    outside = sum((plotted[name] > plotted[f"{name}_envelope"] + ROUNDING).astype(int) for name in ENVELOPES)
+    return textwrap.fill(
+        f"From each seed's sharpest minimum to its flattest the deviation falls (95 % interval over seeds): "
+        f"{', '.join(falls)} cases. Outside theory's envelope: {int((outside > 0).sum())} of {len(plotted)} networks",
+        88,
+    )
+
+
+def changes(plotted: pd.DataFrame, statistic: str) -> list[np.ndarray]:
+    """By experiment and depth: of each seed, the deviation at its sharpest minimum less that at its flattest."""
+    found = []
+    for _, case in plotted.dropna(subset=[statistic]).groupby(["experiment", "depth"]):
+        seeds = [seed.sort_values("excess")[statistic] for _, seed in case.groupby("seed") if len(seed) > 1]
+        found.append(np.array([seed.iloc[-1] - seed.iloc[0] for seed in seeds]))
+    return found
+
+
+def _draw(panel: Axes, plotted: pd.DataFrame, statistic: str, looks: dict[int, dict[str, Any]]) -> None:
+    excess = np.geomspace(plotted["excess"].clip(lower=LEAST).min() / 1.3, plotted["excess"].max() * 1.3, 100)
+    for depth, rows in plotted.groupby("depth"):
+        look = looks[int(depth)]
+        edged = rows.sort_values("excess")[["experiment", "seed"]].join(rows[["excess", statistic]].clip(lower=LEAST))
+        for _, seed in edged.groupby(["experiment", "seed"]):
+            panel.plot(seed["excess"], seed[statistic], color=look["color"], lw=0.4, alpha=0.4, zorder=1)
+        panel.plot(edged["excess"], edged[statistic], **look | {"ls": ""}, ms=3, alpha=0.6, mew=0)
+        if statistic in ENVELOPES:
+            panel.plot(excess, ENVELOPES[statistic](excess, depth), **look | {"marker": ""}, lw=1.2)
+        panel.plot([], [], **look, lw=1.2, label=f"depth {depth}; line: theory's limit")
+    panel.set(xscale="log", yscale="log")
+    for axis in (panel.xaxis, panel.yaxis):
+        style.plain_log(axis, (1.0,))
+
+
+def _looks(plotted: pd.DataFrame) -> dict[int, dict[str, Any]]:
+    looks = zip(itertools.cycle(COLOURS), itertools.cycle(MARKERS), itertools.cycle(LINES), strict=False)
+    depths = np.sort(plotted["depth"].unique())
+    return {
+        int(depth): {"color": colour, "marker": marker, "ls": line}
+        for depth, (colour, marker, line) in zip(depths, looks, strict=False)
+    }
