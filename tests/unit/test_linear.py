@@ -4,9 +4,13 @@ import numpy as np
 import pytest
 import torch
 from measured import along
-from references import DTYPE, layers, path_by_search
+from references import DTYPE, KINK, layers, path_by_search
 
+from flatminima.minima.coupling import follow
 from flatminima.minima.linear import LinearProblems, path_statistics
+from flatminima.minima.problems import draw_problems
+from flatminima.minima.sampling import flattest
+from flatminima.settings.theory import Condition
 
 WIDTHS = [4, 6, 5, 3]
 
@@ -79,6 +83,7 @@ def test_path_statistics_by_definition(widths):
     statistics = path_statistics(weights, problems)
     names = {"path_gain", "end_to_end_gain", "path_gain_fraction"}
     inner = {"path_cosine", "path_residual", "product_norm", "band_upper", "balance_defect"}
+    inner |= {"left_residual", "right_residual"}
     assert set(statistics) == (names | inner if depth > 1 else names)
     for k in range(3):
         end_to_end, moment = problems.end_to_end[k].numpy(), problems.input_moment[k].numpy()
@@ -100,6 +105,12 @@ def test_path_statistics_by_definition(widths):
             before, after = matrices[layer - 1], matrices[layer]
             defect = np.linalg.norm(after.T @ after - before @ before.T)
             assert statistics["balance_defect"].value[k, layer - 1].item() == pytest.approx(defect, rel=1e-12)
+            signal, share = np.linalg.multi_dot([*reversed(matrices[:layer]), image]), gain ** (2 / depth)
+            signal /= np.linalg.norm(signal)
+            for side, square in (("left", before @ before.T), ("right", after.T @ after)):
+                residual = np.linalg.norm(square @ signal - share * signal) / share
+                found = statistics[f"{side}_residual"].value[k, layer - 1].item()
+                assert found == pytest.approx(residual, rel=1e-4), (side, layer)
             upper = np.sqrt(depth - np.linalg.eigvalsh(moment)[0] / amplitude**2)
             assert statistics["band_upper"].value[k, layer - 1].item() == pytest.approx(upper, rel=1e-5)
 
@@ -113,8 +124,47 @@ def test_path_statistics_of_the_lopsided_flat_minimum():
     assert statistics["path_gain"][0] == pytest.approx([1, 1, 1], rel=1e-12)
     assert statistics["path_cosine"][0] == pytest.approx([1, 1], rel=1e-12)
     assert statistics["path_residual"][0] == pytest.approx([0, 0], abs=1e-12)
+    assert statistics["left_residual"][0] == pytest.approx([0, 0], abs=1e-12)
+    assert statistics["right_residual"][0] == pytest.approx([0, 0], abs=1e-12)
     assert statistics["end_to_end_gain"] == pytest.approx([2], rel=1e-12)
     assert statistics["path_gain_fraction"] == pytest.approx([1], rel=1e-12)
     assert statistics["product_norm"][0] == pytest.approx([1, 1], rel=1e-12)
     assert statistics["band_upper"][0] == pytest.approx([2**0.5, 2**0.5], rel=1e-12)
     assert statistics["balance_defect"][0] == pytest.approx([c**2 - 1, 1 - 1 / c**2], rel=1e-12)
+
+
+def test_m3_fails_at_the_first_layer_of_a_mixture():
+    """theory.md I3's example: W_1' p_1 is 1.87 away from rho^{1/2} q, at a cosine of .563, though p_1 fits W_2."""
+    problem = LinearProblems.of(*(matrix[None] for matrix in KINK), 2)
+    weights = flattest(problem, 3)
+    path = follow(weights, problem.direction, problem.image, problem.gain)
+    assert (path.residual[0, 0] * problem.gain[0] ** 0.5).item() == pytest.approx(1.87, abs=5e-3)
+    assert cosine_at_the_first_layer(weights, problem).item() == pytest.approx(0.563, abs=5e-4)
+    statistics = path_statistics(weights, problem)
+    assert statistics["left_residual"].value.item() > 1
+    assert statistics["right_residual"].value.item() < 1e-12
+
+
+def cosine_at_the_first_layer(weights, problems):
+    """cos(W_1' p_1, q)."""
+    start = problems.direction
+    back = torch.einsum("rij,rik,rk->rj", weights[0], weights[0], start)
+    return (back * start).sum(1) / back.norm(dim=1)
+
+
+@pytest.mark.parametrize("depth", [2, 3, 5])
+@pytest.mark.parametrize("ill", [1.0, 10.0])
+def test_m3_at_flattest_minima(ill, depth):
+    """All residuals vanish but, where inputs are not white, the first layer's, whose median cosine is .83 to .91."""
+    condition = Condition(inputs=5, outputs=5, hidden=5, rank=5, spread=5.0, ill=ill)
+    problems = draw_problems(condition, depth, 100, np.random.default_rng(depth))
+    weights = flattest(problems, 5)
+    statistics = path_statistics(weights, problems)
+    left, right = (statistics[f"{side}_residual"].value for side in ("left", "right"))
+    assert right.max() < 1e-9
+    assert left[:, 1:].abs().sum() < 1e-9
+    if ill == 1:
+        assert left.max() < 1e-9
+    else:
+        assert 0.3 < left[:, 0].median() < 0.8
+        assert 0.83 < cosine_at_the_first_layer(weights, problems).median() < 0.91

@@ -20,8 +20,8 @@ class PathStatistics:
     Attributes:
         gain: ||W_k...W_1 q|| / s^{k/m}, shape (..., m); all ones at a flattest minimum (theory.md I4).
         cosine: cos(W_k...W_1 q, (W_m...W_{k+1})' u), shape (..., m-1); one at a flattest minimum (I8).
-        residual: ||W_k' p_k - s^{1/m} p_{k-1}|| / s^{1/m}, shape (..., m); zero at a flattest minimum (I4), except
-            in layer 1 where T and Sx do not commute.
+        residual: ||W_k' p_k - s^{1/m} p_{k-1}|| / s^{1/m}, shape (..., m); zero at a flattest minimum (I4) in layers
+            2 to m, and in layer 1 if and only if q is a right singular vector of T, as for white inputs.
     """
 
     gain: Tensor
@@ -90,6 +90,30 @@ def follow_maps(layers: Sequence[LinearMaps], direction: Tensor, image: Tensor, 
         cosine=torch.stack(cosines, -1) if cosines else gains[..., :0],
         residual=torch.stack(residuals, -1) / layer_gain,
     )
+
+
+def coupling_residuals(matrices: Sequence[Tensor], direction: Tensor, gain: Tensor) -> tuple[Tensor, Tensor]:
+    """How far the signal between two layers is from a singular vector of both (claim M3, as its paper states it).
+
+    With p_k the unit vector along W_k...W_1 q and r = s^{2/m}, these are ||W_k W_k' p_k - r p_k|| / r and
+    ||W_{k+1}' W_{k+1} p_k - r p_k|| / r. At a flattest minimum all vanish but the first of the left ones, which
+    vanishes if and only if q is a right singular vector of T (docs/theory.md I4).
+
+    Args:
+        matrices: m layers of shape (..., d_k, d_{k-1}), first to last.
+        direction: unit vector q, shape (..., d_0).
+        gain: end-to-end gain s of the path, shape (...).
+
+    Returns:
+        Left and right residuals, shape (..., m-1) each, one for each interface of two layers; m is at least 2.
+    """
+    layers, share = [Matrices(matrix) for matrix in matrices], (gain ** (2 / len(matrices))).unsqueeze(-1)
+    signal, left, right = direction, [], []
+    for before, after in pairwise(layers):
+        signal = _unit(before.matvec(signal))
+        left.append((before.matvec(before.rmatvec(signal)) - share * signal).norm(dim=-1))
+        right.append((after.rmatvec(after.matvec(signal)) - share * signal).norm(dim=-1))
+    return torch.stack(left, -1) / share, torch.stack(right, -1) / share
 
 
 def overlaps(weights: Sequence[Tensor]) -> Tensor:

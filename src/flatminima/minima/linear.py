@@ -10,7 +10,7 @@ from torch import Tensor
 
 from flatminima.minima.balance import balance_defects, band_upper, product_norms
 from flatminima.minima.bound import minimal_sharpness
-from flatminima.minima.coupling import follow
+from flatminima.minima.coupling import coupling_residuals, follow
 from flatminima.minima.tidy import Statistic, Statistics, inner
 
 Array = NDArray[np.float64]
@@ -122,7 +122,15 @@ def path_statistics(weights: Sequence[Tensor], problems: LinearProblems) -> Stat
         "path_gain_fraction": Statistic(problems.gain / problems.largest_gain),
         **inner("path_cosine", path.cosine),
         **inner("path_residual", path.residual[:, 1:]),
+        **_coupling(weights, problems),
         **inner("product_norm", norms),
         **inner("band_upper", upper.unsqueeze(-1).expand_as(norms)),
         **inner("balance_defect", balance_defects(weights)),
     }
+
+
+def _coupling(weights: Sequence[Tensor], problems: LinearProblems) -> Statistics:
+    if len(weights) < 2:
+        return {}
+    left, right = coupling_residuals(weights, problems.direction, problems.gain)
+    return {"left_residual": Statistic(left), "right_residual": Statistic(right)}
