@@ -101,6 +101,7 @@ def whole_network(samples, networks, index):
         "test_loss": test_loss(flat).item(),
         "excess_loss": np.nan if stack.rectified else (loss(flat).item() - least) / (zero - least),
         "gradient_norm": dense_gradient(loss, flat).norm().item() / row["gradient_scale"],
+        "expected_gradient_norm": dense_gradient(loss, flat).norm().item() / row["gradient_scale"],
         "stability_limit": 2 / row["step_size"],
         "sharpness": top,
         "minimal_sharpness": minimum,
@@ -129,6 +130,12 @@ def along(matrices, direction, image, gain, root, amplitude):
     return result
 
 
+def own(path, depth):
+    """Of the statistics along a path, those that any network has along its own, by interface."""
+    pairs = {"own_cosine": "path_cosine", "own_gain": "path_gain"}
+    return {(name, k): path[source, k] for name, source in pairs.items() for k in range(1, depth)}
+
+
 def singular_overlaps(stack, index):
     """|left vectors of W_k' . right vectors of W_{k+1}| of each interface."""
     result = []
@@ -155,6 +162,8 @@ def linear_expectation(samples, networks, index):
     expected["end_to_end_gain", 0] = gain
     expected["path_gain_fraction", 0] = gain / np.linalg.norm(end_to_end, 2)
     expected |= along(matrices, direction, end_to_end @ direction / gain, gain, root, amplitude)
+    left, values, right = np.linalg.svd(np.linalg.multi_dot(matrices[::-1]) if len(matrices) > 1 else matrices[0])
+    expected |= own(along(matrices, right[0], left[:, 0], values[0], root, amplitude), stack.depth)
     upper = np.sqrt(stack.depth - np.linalg.eigvalsh(moment)[0] / amplitude**2)
     for k, overlap in enumerate(singular_overlaps(stack, index), 1):
         expected["band_upper", k] = upper
@@ -196,6 +205,7 @@ def relu_expectation(samples, networks, index):
         for suffix, quantile in QUANTILES.items():
             values = [sample[name, layer] for sample in per_sample]
             expected[name + suffix, layer] = np.quantile(values, quantile)
+    expected |= own(expected, stack.depth)
     for k, overlap in enumerate(singular_overlaps(stack, index), 1):
         expected["band_upper", k] = np.sqrt(stack.depth - 1)
         expected["singular_overlap", k] = overlap.max()

@@ -222,6 +222,14 @@ def test_several_mistakes_are_counted_and_typos_come_first():
             {"family": "residual_linear", "initialisation": sourced("identity"), "width": sourced(8)},
             "residual_linear layers are square: leave `width` out",
         ),
+        (
+            {"optimiser": sourced("gradient_flow"), "step_unit": None, "step_sizes": None, "finish": sourced(0.1)},
+            "`warmup` and `finish` are for optimisers with steps: leave them out of gradient_flow",
+        ),
+        (
+            {"warmup": sourced(0.7), "finish": sourced(0.4)},
+            "`warmup` and `finish` are more than all steps together: make one smaller",
+        ),
         ({"task": "noizy"}, "experiments.linear.task is 'noizy': did you mean 'noisy'? allowed: noisy"),
     ],
 )

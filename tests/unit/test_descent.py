@@ -8,16 +8,16 @@ from scipy.linalg import expm
 from scipy.optimize import OptimizeResult
 
 from flatminima.training.descent import MomentProblem, gradient_descent, gradient_flow, loss_and_gradient
-from flatminima.training.run import CHECK_EVERY, has_diverged, snapshot_steps
+from flatminima.training.run import CHECK_EVERY, Stages, has_diverged, snapshot_steps
 
 WIDTHS = [4, 6, 5, 3]
 INPUTS, TARGETS = normal(11, 40, 4), normal(12, 40, 3)
 PROBLEM = MomentProblem(*moments_of(INPUTS, TARGETS))
 
 
-def descend(weights, rates, steps=60, tolerance=0.0, snapshots=0):
-    rates = torch.tensor(rates, dtype=DTYPE)
-    return gradient_descent(weights, PROBLEM, rates, steps=steps, tolerance=tolerance, snapshots=snapshots, job="test")
+def descend(weights, rates, steps=60, tolerance=0.0, snapshots=0, stages=Stages(), problem=PROBLEM):  # noqa: B008
+    settings = {"steps": steps, "tolerance": tolerance, "snapshots": snapshots, "stages": stages}
+    return gradient_descent(weights, problem, torch.tensor(rates, dtype=DTYPE), **settings, job="test")
 
 
 def flow(weights, problem, duration, steps=10, snapshots=0):
@@ -136,6 +136,51 @@ def test_a_snapshot_is_the_network_of_a_shorter_run():
     assert_same(trained.snapshots[0].parameters, weights, rtol=0)
     for shot in trained.snapshots[1:]:
         assert_same(shot.parameters, descend(weights, [0.02, 0.05], steps=shot.step).parameters)
+
+
+@pytest.mark.parametrize("stages", [Stages(), Stages(warmup=8), Stages(finish=12), Stages(warmup=8, finish=12)])
+def test_stages_of_one_layer_have_a_closed_form(stages):
+    """W - T shrinks by 1 - 2 eta c_t lambda in every step: c_t = (t + 1) / 8 in warm-up, 1, then 1/2 at the end."""
+    weights, _ = layers(1, 2, [4, 3])
+    moment, cross = PROBLEM.input_moment.numpy(), PROBLEM.cross_moment.numpy()
+    limit = np.linalg.solve(moment, cross.T).T
+    values, vectors = np.linalg.eigh(moment)
+    rates = [0.05, 0.3 / values[-1]]
+    trained = descend(weights, rates, steps=30, stages=stages)
+    paces = np.ones(30)
+    if stages.warmup:
+        paces[:8] = np.arange(1, 9) / 8
+    if stages.finish:
+        paces[-12:] = 0.5
+    for index, rate in enumerate(rates):
+        shrunk = np.prod(1 - 2 * rate * paces[:, None] * values, axis=0)
+        expected = limit + (weights[0][index].numpy() - limit) @ (vectors * shrunk @ vectors.T)
+        np.testing.assert_allclose(trained.parameters[0][index], expected, rtol=1e-10, atol=1e-11)
+
+
+def test_what_oscillates_at_the_edge_of_stability_comes_to_rest():
+    """w^2 - 2 w with a step of 1: w - 1 changes its sign for ever, and vanishes at half the step."""
+    problem = MomentProblem(*(torch.tensor(v, dtype=DTYPE) for v in ([[1.0]], [[1.0]], 1.0)))
+    start = [torch.full((1, 1, 1), 1.7, dtype=DTYPE)]
+    restless, rested = (
+        descend(start, [1.0], steps=40, problem=problem, stages=stages) for stages in (Stages(), Stages(finish=1))
+    )
+    assert restless.parameters[0].item() == pytest.approx(1.7)
+    assert rested.parameters[0].item() == pytest.approx(1.0)
+
+
+def test_warmth_rises_to_one():
+    assert [Stages(warmup=4).warmth(step) for step in (0, 1, 3, 4, 99)] == [0.25, 0.5, 1, 1, 1]
+    assert Stages().warmth(0) == 1
+
+
+def test_a_replica_at_its_tolerance_does_not_finish():
+    weights, _ = layers(1, 2, WIDTHS)
+    plain, finished = (
+        descend(weights, [0.05, 0.08], 4000, tolerance=1e-3, stages=stages) for stages in (Stages(), Stages(finish=100))
+    )
+    assert (plain.steps < 3900).all()
+    assert_same(plain.parameters, finished.parameters, rtol=0)
 
 
 def test_training_twice_gives_the_same_bits():

@@ -13,7 +13,7 @@ from flatminima.errors import UserError
 from flatminima.minima import measure as module
 from flatminima.minima.measure import measure
 from flatminima.networks.device import resolve
-from flatminima.training import sampled
+from flatminima.training import optimisers
 from flatminima.training.job import train
 
 SGD = {"family": "relu", "optimiser": "sgd", "batch_size": 8, "width": 6}
@@ -42,7 +42,7 @@ def measured(networks, data, device):
 def test_networks_trained_elsewhere_are_the_same_and_come_back(name, noise_draw, monkeypatch):
     """Adam in separate operations: the fused one asks for devices that it knows."""
     separate = lambda parameters, **settings: torch.optim.Adam(parameters, **settings | {"fused": False})  # noqa: E731
-    monkeypatch.setattr(sampled, "Adam", separate)
+    monkeypatch.setattr(optimisers, "Adam", separate)
     expected, history = trained(name, torch.device("cpu"), noise_draw)
     with Elsewhere():
         found, other = trained(name, DEVICE, noise_draw)

@@ -70,6 +70,15 @@ def test_pytorch_statistics_of_deeper_networks():
             assert values.mean().abs() < 0.05 * bound
 
 
+@pytest.mark.parametrize("name", ["pytorch", "xavier_normal", "balanced", "unbalanced"])
+def test_a_scale_multiplies_the_weights_alone(name):
+    plain, scaled = (initialise(name, WIDTHS, [generator(7)], bias=True, scale=scale) for scale in (1.0, 2.5))
+    for weight, larger in zip(plain.weights, scaled.weights, strict=True):
+        torch.testing.assert_close(larger, 2.5 * weight, rtol=1e-14, atol=0)
+    if name == "pytorch":
+        assert all(torch.equal(a, b) for a, b in zip(plain.biases, scaled.biases, strict=True))
+
+
 def test_identity_is_a_residual_network_of_zero_residuals():
     stack = initialise("identity", [5, 5, 5, 5], [generator(0), generator(1)])
     assert stack.depth == 3

@@ -196,10 +196,44 @@ def test_diverged_replicas_are_kept_and_marked():
     assert networks.replicas["diverged"].tolist() == [False, True] * 3
 
 
+def test_a_scaled_start_is_the_start_times_its_scale_and_is_recorded():
+    (plain, _), (scaled, _) = (run(experiment(snapshots=2, start_scale=scale)) for scale in (None, 0.4))
+    assert "start_scale" not in plain.replicas
+    assert (scaled.replicas["start_scale"] == 0.4).all()
+    first = np.flatnonzero(~plain.replicas["final"] & (plain.replicas["step"] == 0))
+    for weight, smaller in zip(plain.stack.weights, scaled.stack.weights, strict=True):
+        assert torch.equal(smaller[first], 0.4 * weight[first])
+
+
+@pytest.mark.parametrize("optimiser", ["gradient_descent", "sgd"])
+def test_stages_are_fractions_of_the_steps(optimiser):
+    """On one sample, the number 1, a step multiplies the error by 1 - 2 c rate, c being the pace of its stage."""
+    one = np.ones((1, 1), np.float32)
+    data = Samples(one, 0 * one, one, 0 * one, 0.0, "none", "sum")
+    settings = experiment(
+        optimiser=optimiser,
+        batch_size=1 if optimiser == "sgd" else None,
+        steps=10,
+        step_unit="absolute",
+        step_sizes=[0.1],
+        seeds=1,
+        snapshots=2,
+        warmup=0.2,
+        finish=0.4,
+    )
+    networks, _ = run(settings, data, depth=1)
+    last, first = (networks.stack.weights[0][index].item() for index in (0, 1))
+    ending = [1, 0.75, 0.5, 0.25] if optimiser == "sgd" else [0.5] * 4
+    paces = np.array([0.5, 1, 1, 1, 1, 1, *ending])
+    assert last == pytest.approx(first * np.prod(1 - 2 * 0.1 * paces), rel=1e-5)
+
+
 @pytest.mark.parametrize(
     "changes",
     [
         {"snapshots": 3},
+        {"snapshots": 3, "warmup": 0.1, "finish": 0.3, "start_scale": 0.7},
+        {"optimiser": "adam", "batch_size": 8, "family": "relu", "warmup": 0.1, "finish": 0.3},
         {"optimiser": "adam", "batch_size": 8, "family": "relu"},
         {"optimiser": "gradient_flow", "step_unit": None, "step_sizes": None},
     ],

@@ -105,6 +105,26 @@ def test_fresh_noise_is_averaged_exactly_for_linear_networks():
     assert of_replica(rows, 0)["loss", 0] == pytest.approx(expected, rel=1e-6)
 
 
+def test_the_gradient_of_the_mean_over_fresh_noise_is_told_from_that_over_one_draw():
+    """For one layer and centred targets it is 2 (W (Sy + sigma^2) - Sy), and 0 for the biases."""
+    size, count, noise = 20, 500, 0.8
+    clean = normal(1, count, size).numpy()
+    clean = (clean - clean.mean(0)).astype(np.float32)
+    moment = torch.from_numpy(clean.T.astype(float) @ clean / count)
+    noisy = moment + noise**2 * torch.eye(size, dtype=DTYPE)
+    inputs = clean + noise * normal(2, count, size).numpy().astype(np.float32)
+    samples = Samples(inputs, clean, clean[:5], clean[:5], noise, "fresh", "sum")
+    best = moment @ torch.linalg.inv(noisy)
+    weights = torch.stack([best, best + 0.03 * normal(3, size, size), 0 * best + 0.1])
+    stack = Stack((weights,), (torch.zeros(3, size, dtype=DTYPE),))
+    rows, _ = run(networks_of(stack, final=False, gradient_scale=1.0), samples)
+    exact = (2 * (weights @ noisy - moment)).norm(dim=(1, 2))
+    at_minimum, *others = (of_replica(rows, index) for index in range(3))
+    assert at_minimum["expected_gradient_norm", 0] < 0.5 * at_minimum["gradient_norm", 0]
+    for found, expected in zip(others, exact[1:].tolist(), strict=True):
+        assert found["expected_gradient_norm", 0] == pytest.approx(expected, rel=0.1)
+
+
 def test_tidy_columns_and_layers():
     samples = samples_of()
     rows, _ = run(networks_of(fitted(samples, [4, 5, 6, 3])), samples)
@@ -207,6 +227,15 @@ def test_snapshots_may_be_as_bad_as_a_constant():
     stack = Stack(tuple(1e-3 * weight for weight in layers(5, 2, [4, 5, 3])[0]))
     rows, _ = run(networks_of(stack, final=[False, True]), samples)
     assert rows[rows["statistic"] == "diverged"]["value"].tolist() == [0, 1]
+
+
+def test_the_scale_of_the_start_is_recorded_where_it_was_set():
+    samples = samples_of()
+    stack = fitted(samples, [4, 5, 3])
+    rows, _ = run(networks_of(stack, start_scale=0.3, diverged=[False, True, False]), samples)
+    found = rows[rows["statistic"] == "start_scale"]
+    assert found[["layer", "value"]].to_numpy().tolist() == [[0, 0.3]] * 3
+    assert not run(networks_of(stack), samples)[0]["statistic"].eq("start_scale").any()
 
 
 def test_all_replicas_may_have_diverged():

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 from filtered import SIDE, affine_maps, images, rows_of, sequential, stack_of
-from measured import JACOBIANS, QUANTILES, SETTINGS, along, assert_close, networks_of, of_replica, tensors
+from measured import JACOBIANS, QUANTILES, SETTINGS, along, assert_close, networks_of, of_replica, own, tensors
 from references import DTYPE, dense_gradient, dense_hessian, normal, path_by_search, sample_loss, split
 from torch.func import functional_call
 
@@ -66,6 +66,7 @@ def whole(samples, networks, index):
         "test_loss": test_loss(flat).item(),
         "excess_loss": np.nan,
         "gradient_norm": dense_gradient(loss, flat).norm().item() / row["gradient_scale"],
+        "expected_gradient_norm": dense_gradient(loss, flat).norm().item() / row["gradient_scale"],
         "stability_limit": 2 / row["step_size"],
         "sharpness": top,
         "minimal_sharpness": minimum,
@@ -98,6 +99,7 @@ def expectation(samples, networks, index):
         for suffix, quantile in QUANTILES.items():
             values = [sample[name, layer] for sample in per_sample]
             expected[name + suffix, layer] = np.quantile(values, quantile)
+    expected |= own(expected, networks.stack.depth)
     for k in range(1, networks.stack.depth):
         expected["band_upper", k] = np.sqrt(networks.stack.depth - 1)
     return expected

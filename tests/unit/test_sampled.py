@@ -5,8 +5,9 @@ import torch
 from references import DTYPE, forward, generator, layers, normal, replica
 
 from flatminima.networks.stack import Stack
-from flatminima.training.run import CHECK_EVERY, snapshot_steps
-from flatminima.training.sampled import Batches, PerReplicaOptimiser, Plateau, SampleProblem, stochastic_descent
+from flatminima.training.optimisers import PerReplicaOptimiser
+from flatminima.training.run import CHECK_EVERY, Stages, snapshot_steps
+from flatminima.training.sampled import Batches, Plateau, SampleProblem, stochastic_descent
 
 WIDTHS = [4, 6, 3]
 SAMPLES, BATCH = 24, 8
@@ -22,9 +23,10 @@ def numbered(count, batch, seeds=2, noise=None):
     return Batches(SampleProblem(inputs, 10 * inputs, 1.0, noise), batch, [generator(s) for s in range(seeds)])
 
 
-def train(stack, optimiser, rates, seeds, steps=50, snapshots=0, problem=PROBLEM, plateau=None):
+def train(stack, optimiser, rates, seeds, steps=50, **settings):
     rates, streams = torch.tensor(rates, dtype=DTYPE), [generator(s) for s in seeds]
-    settings = {"batch_size": BATCH, "steps": steps, "plateau": plateau, "snapshots": snapshots}
+    problem = settings.pop("problem", PROBLEM)
+    settings = {"batch_size": BATCH, "steps": steps, "plateau": None, "snapshots": 0} | settings
     return stochastic_descent(stack, problem, optimiser, rates, streams, **settings, job="test")
 
 
@@ -32,10 +34,11 @@ def stack_of(replicas, bias=True, rectified=True):
     return Stack(*layers(3, replicas, WIDTHS, bias), rectified)
 
 
-def reference(stack, index, optimiser, rate, seed, steps):
-    """One network in a plain torch loop, on batches drawn from shuffles of its own."""
+def reference(stack, index, optimiser, rate, seed, steps, pace=lambda step: 1.0):
+    """One network in a plain torch loop, on batches drawn from shuffles of its own, at a pace that torch schedules."""
     parameters = [p[index].clone().requires_grad_() for p in stack.parameters]
     descent = OPTIMISERS[optimiser](parameters, lr=rate)
+    schedule = torch.optim.lr_scheduler.LambdaLR(descent, pace)
     stream, order = generator(seed), []
     for _ in range(steps):
         order = order or list(torch.randperm(SAMPLES, generator=stream).split(BATCH))
@@ -44,6 +47,7 @@ def reference(stack, index, optimiser, rate, seed, steps):
         descent.zero_grad()
         (0.5 * (outputs - TARGETS[rows]).square().sum(1).mean()).backward()
         descent.step()
+        schedule.step()
     return [p.detach() for p in parameters]
 
 
@@ -99,7 +103,7 @@ def test_each_replica_has_its_own_learning_rate(name):
     theirs = [OPTIMISERS[name](parameters, lr=rate.item()) for parameters, rate in zip(single, rates, strict=True)]
     for step in range(25):
         gradients = [normal(10 * step + k, *shape) * 10.0 ** (step % 3) for k, shape in enumerate(shapes)]
-        ours.step(gradients)
+        ours.step(gradients, torch.ones(3))
         for index, optimiser in enumerate(theirs):
             for parameter, gradient in zip(single[index], gradients, strict=True):
                 parameter.grad = gradient[index].clone()
@@ -118,10 +122,10 @@ def test_replicas_that_are_left_out_leave_the_others_as_they_were(name, poison):
     kept = torch.tensor([True, False, True])
     for step in range(6):
         gradient = normal(step, 3, 4)
-        undisturbed.step([gradient])
+        undisturbed.step([gradient], torch.ones(3))
         if step == 2:
             gradient[1] = poison
-        optimiser.step([gradient if step <= 2 else gradient[kept]])
+        optimiser.step([gradient if step <= 2 else gradient[kept]], torch.ones(3 if step <= 2 else 2))
         if step == 2:
             stacked = [stacked[0][kept]]
             optimiser.select(stacked, kept)
@@ -172,6 +176,50 @@ def test_training_is_torchs_own_loop(optimiser, bias, rectified):
         assert_same(replica(trained.parameters, index), expected)
     assert not trained.diverged.any()
     assert trained.steps.tolist() == [50] * 6
+
+
+@pytest.mark.parametrize("optimiser", ["sgd", "adam"])
+@pytest.mark.parametrize(("warmup", "finish"), [(10, 0), (0, 20), (10, 20)])
+def test_the_step_size_rises_at_the_start_and_falls_to_zero_at_the_end(optimiser, warmup, finish):
+    stack, rates = stack_of(3), RATES[optimiser]
+    trained = train(stack, optimiser, rates, seeds=[7], steps=50, stages=Stages(warmup, finish))
+
+    def pace(step):
+        return min(1, (step + 1) / max(warmup, 1), (50 - step) / max(finish, 1))
+
+    for index in range(3):
+        assert_same(replica(trained.parameters, index), reference(stack, index, optimiser, rates[index], 7, 50, pace))
+    assert trained.steps.tolist() == [50] * 3
+
+
+def test_replicas_on_a_plateau_finish_before_they_stop():
+    stack, rates = stack_of(3), [1e-9, 0.03, 0.05]
+    plateau = Plateau(0.05, ceiling=1e3, earliest=3)
+    at_once = train(stack, "sgd", rates, seeds=[7], steps=2000, plateau=plateau).steps.tolist()
+    trained = train(stack, "sgd", rates, seeds=[7], steps=2000, plateau=plateau, stages=Stages(finish=40))
+    assert len(set(at_once)) > 1
+    assert max(at_once) + 40 < 2000
+    assert trained.steps.tolist() == [step + 40 for step in at_once]
+    for index, begin in enumerate(at_once):
+        expected = reference(
+            stack, index, "sgd", rates[index], 7, begin + 40, lambda step, end=begin + 40: min(1, (end - step) / 40)
+        )
+        assert_same(replica(trained.parameters, index), expected)
+
+
+def test_finished_networks_have_smaller_gradients():
+    """Noise of the batches keeps the others moving; the gradient is that of the whole loss."""
+    stack, rates = stack_of(2), [0.1, 0.2]
+    norms = []
+    for stages in (Stages(), Stages(finish=200)):
+        trained = train(stack, "sgd", rates, seeds=[7], steps=1000, stages=stages)
+        for index in range(2):
+            parameters = [p.requires_grad_() for p in replica(trained.parameters, index)]
+            outputs = forward(parameters[: stack.depth], parameters[stack.depth :], INPUTS, stack.rectified)
+            (0.5 * (outputs - TARGETS).square().sum(1).mean()).backward()
+            norms.append(torch.cat([p.grad.flatten() for p in parameters]).norm().item())
+    assert norms[2] < 0.3 * norms[0]
+    assert norms[3] < 0.3 * norms[1]
 
 
 def test_start_is_left_alone_and_its_gradient_norm_recorded():

@@ -1,5 +1,5 @@
 rule measure:
-    """Sharpness, balance and coupling of every replica of one file, and of its unbalanced control."""
+    """Sharpness, balance and coupling of every replica of one file and of its unbalanced control; coupling of nulls."""
     input:
         networks="results/{study}/networks/{experiment}-depth{depth}{part}.safetensors",
         samples=task_file(".safetensors"),
@@ -10,7 +10,7 @@ rule measure:
     params:
         settings=lambda w: settings(study(w).measure),
         unbalance=lambda w: [f"--unbalance={scale.value}" for scale in [experiment(w).unbalance] if scale],
-        code=code_digest("flatminima.minima.measure", "flatminima.networks.storage", "flatminima.data.storage"),
+        code=code_digest("flatminima.minima.nulls", "flatminima.networks.storage", "flatminima.data.storage"),
     log:
         "logs/{study}/measure/{experiment}-depth{depth}{part}.log",
     benchmark:

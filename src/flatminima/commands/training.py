@@ -95,11 +95,12 @@ def measure(
     unbalance: Annotated[float | None, typer.Option(help="Log-scale of the control's rescaling.")] = None,
     device: Device = "auto",
 ) -> None:
-    """Sharpness, balance and coupling of every replica of a file, and of its unbalanced control."""
+    """Sharpness, balance and coupling of every replica of a file and of its control, and coupling of its nulls."""
     import pandas as pd
 
     from flatminima.data.storage import load_moments, load_samples
     from flatminima.minima.measure import measure as measure_networks
+    from flatminima.minima.nulls import measure_nulls
     from flatminima.networks.device import resolve
     from flatminima.networks.storage import load as load_networks
     from flatminima.networks.storage import unbalanced
@@ -110,7 +111,9 @@ def measure(
     results = [measure_networks(trained, *problem, chosen, place)]
     if unbalance is not None:
         results.append(measure_networks(unbalanced(trained, unbalance), *problem, chosen.of_controls(), place))
-    for tables, path in zip(zip(*results, strict=True), (measures, overlaps), strict=True):
+    rows, pairs = ([*tables] for tables in zip(*results, strict=True))
+    rows.append(measure_nulls(trained, rows[0], problem[0], chosen, place))
+    for tables, path in ((rows, measures), (pairs, overlaps)):
         write_table(path, pd.concat(tables, ignore_index=True))
 
 

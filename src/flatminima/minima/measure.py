@@ -1,8 +1,7 @@
 """All statistics of trained networks, as rows of the tidy table."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from functools import lru_cache
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -11,16 +10,15 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from flatminima.curvature.eigensolvers import stacked_eigenpairs
-from flatminima.curvature.losses import losses, moment_loss, sample_losses
-from flatminima.curvature.operators import StackedHessian
-from flatminima.curvature.sample_hessian import SampleHessian
 from flatminima.curvature.subspace import BASIS
 from flatminima.data.moments import Moments
 from flatminima.data.seeding import sequence
 from flatminima.data.tasks import Samples
 from flatminima.minima.coupling import overlaps
+from flatminima.minima.evaluation import Problem, StackHessian, on_samples
 from flatminima.minima.hessian import MomentHessian
-from flatminima.minima.linear import LinearProblems, path_statistics, sharpness_statistics
+from flatminima.minima.linear import path_statistics, sharpness_statistics
+from flatminima.minima.own_path import own_path
 from flatminima.minima.sampled_paths import sampled_paths
 from flatminima.minima.tidy import Statistic, Statistics, cpu, join, scatter, tidy
 from flatminima.networks.fully_convolutional import ConvolutionalStack
@@ -33,79 +31,8 @@ OVERLAP_VECTORS = 12
 COLLAPSED = 0.99
 MEMORY = 2**30
 """Bytes that a group of replicas may take; one alone may need more."""
-GRAPH = 2**28
-"""Bytes that the graph of a chunk of samples may take, where there is one."""
 THINNED = 10_000
 """From so many samples on, eigenvectors are first searched on every tenth of them."""
-
-StackHessian = SampleHessian | StackedHessian | MomentHessian
-
-
-@dataclass(frozen=True)
-class Problem:
-    """What networks of one depth are measured against, on one device."""
-
-    samples: Samples
-    moments: Moments
-    depth: int
-    device: torch.device
-
-    @property
-    def linear(self) -> LinearProblems:
-        """The linear problem of this depth, and its flattest minimum."""
-        return _linear_problem(self.moments, self.depth).to(self.device)
-
-    @property
-    def scale(self) -> float:
-        """Factor of the loss: 1 for the sum over outputs, 1/d_y for the mean."""
-        return self.moments.loss_scale
-
-    @property
-    def scaled_moments(self) -> tuple[Tensor, Tensor]:
-        """Sx and Syx times the factor of the loss."""
-        moments = self.moments.input_moment, self.moments.cross_moment
-        first, second = (torch.from_numpy(self.scale * moment).to(self.device) for moment in moments)
-        return first, second
-
-    def jacobian_inputs(self, settings: Measure) -> Tensor:
-        """Inputs whose Jacobians are taken, shape (samples, d_x)."""
-        return torch.from_numpy(self.samples.inputs[: settings.jacobian_samples.value]).to(self.device)
-
-    def hessian(self, stack: Stack, every: int = 1, memory: int = 0) -> StackHessian:
-        """From second moments where they are enough, else from every so many of the samples."""
-        if not _on_samples(stack):
-            return MomentHessian(stack.weights, *self.scaled_moments)
-        arrays = self.samples.inputs[::every], self.samples.targets[::every]
-        x, y = (torch.from_numpy(array).to(self.device) for array in arrays)
-        if isinstance(stack, ConvolutionalStack):
-            return StackedHessian(sample_losses(stack, x, y, self.scale, GRAPH), stack.parameters)
-        return SampleHessian(stack, x, y, self.scale, memory)
-
-    def training_loss(self, stack: Stack, hessian: StackHessian) -> Tensor:
-        """Losses over what the Hessian is taken over, shape (replicas,)."""
-        if not isinstance(hessian, MomentHessian):
-            return hessian.loss()
-        energy = torch.tensor(self.scale * self.moments.target_energy, dtype=torch.float64).to(self.device)
-        return losses([moment_loss(stack, *self.scaled_moments, energy)], stack)
-
-    def zero_loss(self, stack: Stack) -> float:
-        """Loss of predicting zero over the same."""
-        if not _on_samples(stack):
-            return self.scale * self.moments.target_energy
-        targets = self.samples.targets
-        return self.scale * float(np.einsum("ij,ij->i", targets, targets, dtype=np.float64).mean())
-
-    def test_loss(self, stack: Stack) -> Tensor:
-        """Losses over the test samples, shape (replicas,)."""
-        x, y = (torch.from_numpy(array) for array in (self.samples.test_inputs, self.samples.test_targets))
-        return losses(sample_losses(stack, x, y, self.scale, GRAPH), stack)
-
-
-@lru_cache(maxsize=1)
-def _linear_problem(moments: Moments, depth: int) -> LinearProblems:
-    """The same for networks and their control, since it takes minutes where inputs are large."""
-    moment = moments.loss_scale * moments.input_moment
-    return LinearProblems.of(moments.end_to_end_map()[None], moment[None], depth)
 
 
 def measure(
@@ -143,14 +70,21 @@ def measure(
         pairs = torch.cat([overlap for _, overlap in groups])
         measured = join([group for group, _ in groups])
         statistics |= {name: scatter(value, alive, len(replicas)) for name, value in measured.items()}
-    labels = replicas[["seed", "step_size", "step_fraction", "step", "final"]].assign(**networks.labels)
+    if "start_scale" in replicas:
+        statistics["start_scale"] = Statistic(torch.tensor(replicas["start_scale"].to_numpy()))
+    labels = replica_labels(networks)
     final = labels["final"].to_numpy()
     return tidy(labels, statistics), _overlap_rows(labels[~diverged & final], pairs[torch.from_numpy(final[~diverged])])
 
 
+def replica_labels(networks: Networks) -> pd.DataFrame:
+    """What the tidy table says of every replica, whatever the statistic."""
+    return networks.replicas[["seed", "step_size", "step_fraction", "step", "final"]].assign(**networks.labels)
+
+
 def _bytes(stack: Stack, samples: int) -> int:
     """For one replica: two float64 numbers per sample and unit, where samples matter, and the eigensolver's space."""
-    swept = 16 * stack.units * samples if _on_samples(stack) else 0
+    swept = 16 * stack.units * samples if on_samples(stack) else 0
     return swept + 16 * BASIS * sum(parameter[0].numel() for parameter in stack.parameters)
 
 
@@ -189,11 +123,14 @@ def _measure_group(networks: Networks, group: Tensor, problem: Problem, settings
     pairs = _pairs(stack)
     names = [str(networks.labels[key]) for key in ("study", "experiment", "depth")]
     hessian = problem.hessian(stack)
-    statistics = _curvature(stack, problem, settings, names, hessian) | _whole(stack, replicas, problem, hessian)
+    statistics = _curvature(stack, problem, settings, names, hessian)
+    statistics |= _whole(stack, replicas, problem, hessian) | _gradients(stack, replicas, problem, names, hessian)
+    inputs = problem.jacobian_inputs(settings).double()
     if stack.rectified:
-        statistics |= sampled_paths(stack, problem.jacobian_inputs(settings).double(), MEMORY)
+        statistics |= sampled_paths(stack, inputs, MEMORY)
     else:
         statistics |= path_statistics(stack.weights, problem.linear.expand(stack.replicas))
+        statistics |= own_path(stack, inputs, MEMORY)
     if pairs.numel():
         statistics["singular_overlap"] = Statistic(pairs.amax((2, 3)))
     return cpu(statistics), pairs[..., :OVERLAP_VECTORS, :OVERLAP_VECTORS].cpu()
@@ -208,7 +145,6 @@ def _pairs(stack: Stack) -> Tensor:
 
 def _whole(stack: Stack, replicas: pd.DataFrame, problem: Problem, hessian: StackHessian) -> Statistics:
     loss = problem.training_loss(stack, hessian)
-    gradient = hessian.gradient().norm(dim=1)
     least = problem.scale * problem.moments.minimal_loss()
     zero = problem.scale * problem.moments.target_energy
     excess = torch.full_like(loss, torch.nan) if stack.rectified else (loss - least) / (zero - least)
@@ -216,8 +152,27 @@ def _whole(stack: Stack, replicas: pd.DataFrame, problem: Problem, hessian: Stac
         "loss": Statistic(loss),
         "test_loss": Statistic(problem.test_loss(stack)),
         "excess_loss": Statistic(excess),
-        "gradient_norm": Statistic(gradient / torch.tensor(replicas["gradient_scale"].to_numpy()).to(gradient)),
         "stability_limit": Statistic(2 / torch.tensor(replicas["step_size"].to_numpy())),
+    }
+
+
+def _gradients(
+    stack: Stack, replicas: pd.DataFrame, problem: Problem, names: Sequence[str], hessian: StackHessian
+) -> Statistics:
+    """Gradient norms relative to the start's: of the loss that is measured, and of its mean over the noise.
+
+    Where noise is fresh at every step, training seeks a minimum of the mean loss, and the gradient over one draw does
+    not vanish there. That of the mean has the product of the gradients over two draws as an estimate of its square.
+    """
+    gradient = hessian.gradient()
+    scale = torch.tensor(replicas["gradient_scale"].to_numpy()).to(gradient)
+    expected = gradient.norm(dim=1)
+    if problem.samples.noise_draw == "fresh" and on_samples(stack):
+        again = problem.redrawn(*names).hessian(stack).gradient()
+        expected = (gradient * again).sum(1).clamp_min(0).sqrt()
+    return {
+        "gradient_norm": Statistic(gradient.norm(dim=1) / scale),
+        "expected_gradient_norm": Statistic(expected / scale),
     }
 
 
@@ -241,11 +196,6 @@ def _curvature(
             seed=seed,
         )
     return sharpness_statistics(top.eigenvalues[:, 0], top.residuals[:, 0], problem.linear.expand(stack.replicas))
-
-
-def _on_samples(stack: Stack) -> bool:
-    """Whether the loss needs samples: second moments are enough for linear networks without biases."""
-    return stack.rectified or bool(stack.biases)
 
 
 def _overlap_rows(labels: pd.DataFrame, pairs: Tensor) -> pd.DataFrame:

@@ -27,7 +27,13 @@ FILLS: dict[str, Callable[..., Tensor]] = {
 
 
 def initialise(
-    name: str, widths: Sequence[int], generators: Sequence[Generator], *, rectified: bool = False, bias: bool = False
+    name: str,
+    widths: Sequence[int],
+    generators: Sequence[Generator],
+    *,
+    rectified: bool = False,
+    bias: bool = False,
+    scale: float = 1.0,
 ) -> Stack:
     """Draw one network per generator.
 
@@ -41,6 +47,7 @@ def initialise(
         generators: one per replica.
         rectified: whether the networks are ReLU networks.
         bias: whether the layers have biases.
+        scale: factor of all weights; biases are left as they are.
 
     Raises:
         ValueError: if `identity` is asked for layers that are not square.
@@ -48,12 +55,12 @@ def initialise(
     networks = [_draw(name, widths, generator) for generator in generators]
     weights = tuple(torch.stack(layer) for layer in zip(*networks, strict=True))
     biases = _biases(name, weights, generators) if bias else ()
-    stack = Stack(weights, biases, rectified)
+    stack = Stack(tuple(scale * weight for weight in weights), biases, rectified)
     return rescale_layers(stack, UNBALANCED_LOG_SCALE, generators) if name == "unbalanced" else stack
 
 
 def initialise_filters(
-    channels: Sequence[int], side: int, generators: Sequence[Generator], *, bias: bool = False
+    channels: Sequence[int], side: int, generators: Sequence[Generator], *, bias: bool = False, scale: float = 1.0
 ) -> ConvolutionalStack:
     """Draw one fully convolutional ReLU network per generator, from torch.nn.Conv2d's default.
 
@@ -62,12 +69,14 @@ def initialise_filters(
         side: pixels along an edge of the images.
         generators: one per replica.
         bias: whether the layers have biases.
+        scale: factor of all weights; biases are left as they are.
     """
     shapes = [(after, before, FILTER, FILTER) for before, after in pairwise(channels)]
     networks = [_fill("pytorch", shapes, generator) for generator in generators]
     weights = tuple(torch.stack(layer) for layer in zip(*networks, strict=True))
     biases = _biases("pytorch", weights, generators) if bias else ()
-    return ConvolutionalStack(weights, biases, rectified=True, side=side)
+    scaled = tuple(scale * weight for weight in weights)
+    return ConvolutionalStack(scaled, biases, rectified=True, side=side)
 
 
 def generators(study: str, experiment: str, depth: int, replicas: Iterable[int], purpose: str) -> list[Generator]:
@@ -100,12 +109,13 @@ def _balanced(widths: Sequence[int], generator: Generator) -> list[Tensor]:
     target = init.xavier_normal_(torch.empty(widths[-1], widths[0], dtype=torch.float64), generator=generator)
     left, values, right = torch.linalg.svd(target, full_matrices=False)
     rank = min(widths)
-    bases = [right[:rank].T, *(_orthonormal(d, rank, generator) for d in widths[1:-1]), left[:, :rank]]
+    bases = [right[:rank].T, *(orthonormal(d, rank, generator) for d in widths[1:-1]), left[:, :rank]]
     gains = values[:rank] ** (1 / depth)
     return [bases[k + 1] * gains @ bases[k].T for k in range(depth)]
 
 
-def _orthonormal(rows: int, columns: int, generator: Generator) -> Tensor:
+def orthonormal(rows: int, columns: int, generator: Generator) -> Tensor:
+    """Columns that are orthonormal and drawn uniformly, float64; rows, where there are fewer rows than columns."""
     return init.orthogonal_(torch.empty(rows, columns, dtype=torch.float64), generator=generator)
 
 

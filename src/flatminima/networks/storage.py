@@ -21,7 +21,8 @@ class Networks:
 
     Attributes:
         stack: the replicas.
-        replicas: one row per replica: seed, step_size, step_fraction, step, final, diverged, gradient_scale.
+        replicas: one row per replica: seed, step_size, step_fraction, step, final, diverged, gradient_scale, and
+            start_scale where the experiment sets it.
         labels: study, experiment, family, task, initialisation, optimiser, depth.
     """
 

@@ -9,6 +9,7 @@ T = TypeVar("T")
 PositiveFloat = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NonNegativeFloat = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=1)]
+Fraction = Annotated[float, Field(gt=0, lt=1)]
 Ratio = Annotated[float, Field(ge=1, allow_inf_nan=False)]
 Depths = Annotated[list[Annotated[int, Field(ge=1, le=64)]], Field(min_length=1)]
 DeepDepths = Annotated[list[Annotated[int, Field(ge=2, le=64)]], Field(min_length=1)]

@@ -4,7 +4,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from flatminima.settings.base import Count, Depths, Name, NonNegativeFloat, PositiveFloat, Sourced, Strict
+from flatminima.settings.base import Count, Depths, Fraction, Name, NonNegativeFloat, PositiveFloat, Sourced, Strict
 from flatminima.settings.parsing import nearest
 from flatminima.settings.variations import Variation, vary
 
@@ -39,7 +39,7 @@ class Dataset(Strict):
 
     name: DatasetName
     patches: Patches | None = None
-    holdout: Sourced[Annotated[float, Field(gt=0, lt=1)]] | None = Field(
+    holdout: Sourced[Fraction] | None = Field(
         default=None, description="Fraction kept for testing, for sources without a published split."
     )
 
@@ -97,6 +97,9 @@ class Experiment(Strict):
     )
     bias: Sourced[bool]
     initialisation: Sourced[Initialisation]
+    start_scale: Sourced[PositiveFloat] | None = Field(
+        default=None, description="Factor by which the weights of the start are multiplied; 1 where absent."
+    )
     optimiser: Sourced[Optimiser]
     step_unit: Sourced[Literal["critical", "absolute"]] | None = Field(
         default=None, description="critical: multiples of 2 / (minimal sharpness of the linear network of that depth)."
@@ -115,7 +118,16 @@ class Experiment(Strict):
         default=None,
         description="For sgd and adam: stop when the mean batch loss of the last quarter of training is less than this "
         "fraction below that of the quarter before it, and below the least loss of linear maps, after one epoch at the "
-        "earliest; all steps where absent.",
+        "earliest, or go on to the finishing stage; all steps where absent.",
+    )
+    warmup: Sourced[Fraction] | None = Field(
+        default=None,
+        description="Over this fraction of the steps, the first ones, the step size rises linearly from zero.",
+    )
+    finish: Sourced[Fraction] | None = Field(
+        default=None,
+        description="A finishing stage of this fraction of the steps, the last ones: gradient_descent takes half the "
+        "step size, that of sgd and adam falls linearly to zero. With `plateau`, it begins where that is reached.",
     )
     snapshots: Sourced[Annotated[int, Field(ge=0)]] = Field(description="Networks kept along training, log-spaced.")
     unbalance: Sourced[PositiveFloat] | None = Field(
@@ -140,6 +152,10 @@ class Experiment(Strict):
         flow = self.optimiser.value == "gradient_flow"
         if (self.step_sizes is None) != flow or (self.step_unit is None) != flow:
             raise ValueError("`step_sizes` and `step_unit` are required for all optimisers but gradient_flow")
+        if flow and (self.warmup is not None or self.finish is not None):
+            raise ValueError("`warmup` and `finish` are for optimisers with steps: leave them out of gradient_flow")
+        if self.warmup is not None and self.finish is not None and self.warmup.value + self.finish.value > 1:
+            raise ValueError("`warmup` and `finish` are more than all steps together: make one smaller")
         if (self.family == "residual_linear") != (self.initialisation.value == "identity"):
             raise ValueError("initialisation identity (zero residuals) belongs to the family residual_linear")
         if self.family == "residual_linear" and self.width is not None:

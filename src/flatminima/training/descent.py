@@ -14,9 +14,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from flatminima.training.progress import Progress, state
-from flatminima.training.run import CHECK_EVERY, Snapshot, Trained, has_diverged, snapshot_steps
+from flatminima.training.run import CHECK_EVERY, Snapshot, Stages, Trained, has_diverged, snapshot_steps
 
 FLOW_TOLERANCE = 1e-9
+FINISHING = 0.5
+"""Fraction of the step size that finishing steps take: what oscillates at the edge of stability then comes to rest."""
+NO_STAGES = Stages()
 
 
 class _Problem:
@@ -116,11 +119,13 @@ def gradient_descent(
     tolerance: float,
     snapshots: int,
     job: str,
+    stages: Stages = NO_STAGES,
 ) -> Trained:
     """Full-batch gradient descent, all replicas together, each with its own step size.
 
     A replica stops when its gradient norm has fallen below `tolerance` times its first value, or when it has
-    diverged: a thousand times the loss of its start, or of the zero map if that is higher. The others go on.
+    diverged: a thousand times the loss of its start, or of the zero map if that is higher. The others go on. The
+    finishing steps, of those that have not stopped before, take FINISHING times the step size.
 
     Args:
         weights: m tensors, W_k of shape (replicas, d_k, d_{k-1}), float64.
@@ -130,6 +135,7 @@ def gradient_descent(
         tolerance: relative gradient norm to reach.
         snapshots: how many networks to keep along training.
         job: name for the progress line.
+        stages: how many of the steps are warm-up and finishing ones.
     """
     replicas = len(step_sizes)
     whole_problem = diagonal = DiagonalProblem.of(problem)
@@ -147,8 +153,9 @@ def gradient_descent(
     progress = Progress(job, steps)
     step = 0
     while step < steps and len(active):
+        pace = stages.warmth(step) * (FINISHING if step >= steps - stages.finish else 1.0)
         for weight, slope in zip(current, gradient, strict=True):
-            weight.addcmul_(rate, slope)
+            weight.addcmul_(pace * rate, slope)
         step += 1
         loss, gradient = loss_and_gradient(current, diagonal)
         check = step % CHECK_EVERY == 0 or step == steps

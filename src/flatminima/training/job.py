@@ -14,7 +14,7 @@ from flatminima.networks.stack import Stack
 from flatminima.networks.storage import Networks
 from flatminima.settings.training import MOMENT_OPTIMISERS, Experiment
 from flatminima.training.descent import MomentProblem, gradient_descent, gradient_flow
-from flatminima.training.run import Trained
+from flatminima.training.run import Stages, Trained
 from flatminima.training.sampled import (
     Plateau,
     SampleProblem,
@@ -84,6 +84,8 @@ def train(
             "step_fraction": np.tile(fractions, len(seeds)),
         }
     )
+    if experiment.start_scale is not None:
+        replicas["start_scale"] = experiment.start_scale.value
     labels: dict[str, str | int] = {
         "study": study,
         "experiment": name,
@@ -97,14 +99,14 @@ def train(
 
 
 def _start(name: str, experiment: Experiment, depth: int, samples: Samples, streams: list[Generator]) -> Stack:
-    bias = experiment.bias.value
+    bias, scale = experiment.bias.value, experiment.start_scale.value if experiment.start_scale else 1.0
     if experiment.family == "convolutional" and experiment.width is not None:
         side, colours = _images(name, experiment, samples)
         channels = [colours, *[experiment.width.value] * (depth - 1), colours]
-        return initialise_filters(channels, side, streams, bias=bias)
+        return initialise_filters(channels, side, streams, bias=bias, scale=scale)
     widths = _widths(name, experiment, depth, samples)
     rectified = experiment.family == "relu"
-    return initialise(experiment.initialisation.value, widths, streams, rectified=rectified, bias=bias)
+    return initialise(experiment.initialisation.value, widths, streams, rectified=rectified, bias=bias, scale=scale)
 
 
 def _images(name: str, experiment: Experiment, samples: Samples) -> tuple[int, int]:
@@ -142,7 +144,14 @@ def _on_moments(
         return gradient_flow(stack.weights, problem, duration, steps=steps, snapshots=snapshots, job=job)
     tolerance = experiment.tolerance.value
     return gradient_descent(
-        stack.weights, problem, rates, steps=steps, tolerance=tolerance, snapshots=snapshots, job=job
+        stack.weights,
+        problem,
+        rates,
+        steps=steps,
+        tolerance=tolerance,
+        snapshots=snapshots,
+        job=job,
+        stages=_stages(experiment),
     )
 
 
@@ -177,7 +186,14 @@ def _on_samples(
         snapshots=experiment.snapshots.value,
         job=job,
         gradient=loss_and_gradient_by_autograd if experiment.family == "convolutional" else loss_and_gradient,
+        stages=_stages(experiment),
     )
+
+
+def _stages(experiment: Experiment) -> Stages:
+    steps = experiment.steps.value
+    warmup, finish = (round(part.value * steps) if part else 0 for part in (experiment.warmup, experiment.finish))
+    return Stages(warmup, finish)
 
 
 def _plateau(experiment: Experiment, problem: SampleProblem, moments: Moments) -> Plateau | None:

@@ -11,6 +11,23 @@ CHECK_EVERY = 20
 
 
 @dataclass(frozen=True)
+class Stages:
+    """How many steps a run spends on coming up to its step size, and on coming to rest.
+
+    Attributes:
+        warmup: first steps, over which the step size rises linearly from zero.
+        finish: last steps, at smaller step sizes: an optimiser says which.
+    """
+
+    warmup: int = 0
+    finish: int = 0
+
+    def warmth(self, step: int) -> float:
+        """Fraction of the step size that step number `step`, from 0, takes: 1 after the warm-up."""
+        return min(1.0, (step + 1) / self.warmup) if self.warmup else 1.0
+
+
+@dataclass(frozen=True)
 class Snapshot:
     """The parameters of all replicas at one step."""
 

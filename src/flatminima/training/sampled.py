@@ -5,13 +5,14 @@ from dataclasses import dataclass
 
 import torch
 from torch import Generator, Tensor
-from torch.optim import Adam
 
 from flatminima.networks.stack import Stack
+from flatminima.training.optimisers import PerReplicaOptimiser
 from flatminima.training.progress import Progress, state
-from flatminima.training.run import CHECK_EVERY, Snapshot, Trained, has_diverged, snapshot_steps
+from flatminima.training.run import CHECK_EVERY, Snapshot, Stages, Trained, has_diverged, snapshot_steps
 
 LossAndGradient = Callable[[Stack, Tensor, Tensor, float], tuple[Tensor, list[Tensor]]]
+NO_STAGES = Stages()
 
 
 @dataclass(frozen=True)
@@ -97,46 +98,6 @@ def loss_and_gradient_by_autograd(
     return loss.detach(), list(torch.autograd.grad(loss.sum(), parameters))
 
 
-class PerReplicaOptimiser:
-    """SGD or Adam with a learning rate for each stacked replica, where torch keeps one per tensor.
-
-    Adam's updates are read off torch's optimiser: it moves displacements from zero, uphill and at rate one.
-    """
-
-    def __init__(self, name: str, parameters: Sequence[Tensor], step_sizes: Tensor) -> None:
-        """Set up for parameters of shape (replicas, ...) and step sizes of shape (replicas,)."""
-        self._parameters = parameters
-        self._rates = [step_sizes.view(-1, *[1] * (p.dim() - 1)).to(p.dtype) for p in parameters]
-        self._displacements = [torch.zeros_like(p) for p in parameters] if name == "adam" else []
-        self._adam = Adam(self._displacements, lr=1.0, maximize=True, fused=True) if name == "adam" else None
-
-    @torch.no_grad()
-    def step(self, gradients: Sequence[Tensor]) -> None:
-        """Move every parameter along its gradient."""
-        updates = gradients if self._adam is None else self._adam_updates(self._adam, gradients)
-        for parameter, rate, update in zip(self._parameters, self._rates, updates, strict=True):
-            parameter.addcmul_(rate, update, value=-1)
-
-    def select(self, parameters: Sequence[Tensor], index: Tensor) -> None:
-        """Go on with some replicas, whose parameters are given."""
-        self._parameters = parameters
-        self._rates = [rate[index] for rate in self._rates]
-        if self._adam is not None:
-            state = self._adam.state_dict()
-            for values in state["state"].values():
-                values.update({name: value[index] for name, value in values.items() if value.dim() > 0})
-            self._displacements = [torch.zeros_like(p) for p in parameters]
-            self._adam = Adam(self._displacements, lr=1.0, maximize=True, fused=True)
-            self._adam.load_state_dict(state)
-
-    def _adam_updates(self, adam: Adam, gradients: Sequence[Tensor]) -> list[Tensor]:
-        for displacement, gradient in zip(self._displacements, gradients, strict=True):
-            displacement.zero_()
-            displacement.grad = gradient.contiguous()  # fused steps take the memory of both in its own order
-        adam.step()
-        return self._displacements
-
-
 @dataclass(frozen=True)
 class Plateau:
     """When training counts as converged: its loss is low, and has come to fall slowly for the time that it took.
@@ -181,10 +142,12 @@ def stochastic_descent(
     snapshots: int,
     job: str,
     gradient: LossAndGradient = loss_and_gradient,
+    stages: Stages = NO_STAGES,
 ) -> Trained:
     """Minibatch training of all replicas together; replicas of one seed see the same batches.
 
-    A replica stops when it has converged or diverged; the others go on.
+    A replica stops when it has diverged, or when its finishing steps are over, in which its step size falls linearly to
+    zero: these begin when it has converged, or so that they end with the last step. The others go on.
 
     Args:
         stack: the networks, ordered by seed, then step size.
@@ -198,6 +161,7 @@ def stochastic_descent(
         snapshots: how many networks to keep along training.
         job: name for the progress line.
         gradient: how losses and gradients are computed: written out for fully connected networks.
+        stages: how many of the steps are warm-up and finishing ones.
     """
     replicas = stack.replicas
     current, result = stack.with_parameters(_copy(stack.parameters)), _copy(stack.parameters)
@@ -206,7 +170,7 @@ def stochastic_descent(
     place = step_sizes.device
     seeds = torch.arange(replicas, device=place) // (replicas // len(generators))
     diverged, active = torch.zeros(replicas, dtype=torch.bool, device=place), torch.arange(replicas, device=place)
-    stopped_at = torch.full_like(active, steps)
+    ends, stopped_at = torch.full_like(active, steps), torch.full_like(active, steps)
     losses = torch.full((replicas,), torch.nan, dtype=torch.float64, device=place)
     sums = torch.zeros(steps + 1, replicas, dtype=torch.float64, device=place)
     first_loss = first_norm = torch.empty(0)
@@ -222,7 +186,7 @@ def stochastic_descent(
         loss, gradients = gradient(current, inputs, targets, problem.scale)
         if step == 0:
             first_loss, first_norm = loss, _norm(gradients)
-        descent.step(gradients)
+        descent.step(gradients, _pace(stages, step, ends[active]))
         losses[active] = loss.double()
         sums[step + 1] = sums[step] + losses
         if step % CHECK_EVERY == 0 or step == steps - 1:
@@ -231,7 +195,10 @@ def stochastic_descent(
             losses[diverged] = torch.nan
             history.append((step, losses.clone()))
             progress.report(step, state(losses.nanmedian().item(), int(diverged.sum())))
-            done = failed | plateau.reached(sums[: step + 2])[active] if plateau else failed
+            if plateau:
+                converged = active[plateau.reached(sums[: step + 2])[active]]
+                ends[converged] = ends[converged].clamp(max=step + stages.finish)
+            done = failed | (ends[active] <= step)
             if done.any():
                 stopped_at[active[done]] = step
                 _stored(result, current.parameters, active)
@@ -244,6 +211,12 @@ def stochastic_descent(
         kept.append(Snapshot(steps, _copy(result)))
     progress.finish(step, state(losses.nanmedian().item(), int(diverged.sum())))
     return Trained(result, stopped_at, diverged, first_norm.double(), kept, history)
+
+
+def _pace(stages: Stages, step: int, ends: Tensor) -> Tensor:
+    """Fraction of its step size that each replica takes, given the step at which it ends, shape (replicas,)."""
+    left = ((ends - step).double() / max(stages.finish, 1)).clamp(0, 1)
+    return stages.warmth(step) * left
 
 
 def _stored(result: Sequence[Tensor], parameters: Sequence[Tensor], active: Tensor) -> tuple[Tensor, ...]:
