@@ -130,7 +130,8 @@ class _Anew:
         render_sensitivity(self.folder / "measures.parquet", self.ledger, self.variations, output)
 
     def figure(self, name: str, pictures: bool) -> None:
-        without = [variation.experiment for variation in self.variations]
+        settings = self.settings
+        without = settings.left_out(name) if isinstance(settings, TrainingStudy) else []
         figure, plotted = drawn(name, self.folder / "measures.parquet", self.details, without)
         output = self.scratch / "figures" / name
         if pictures:

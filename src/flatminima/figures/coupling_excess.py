@@ -8,7 +8,7 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from flatminima.claims.effects import best_step, shapes_of
 from flatminima.claims.intervals import mean_interval
-from flatminima.figures import selection, style
+from flatminima.figures import style
 from flatminima.figures.deviations import CASE
 from flatminima.figures.excess import NULLS, STATISTICS, excess
 
@@ -52,7 +52,7 @@ def coupling_excess(measures: pd.DataFrame, _overlaps: pd.DataFrame) -> tuple[Fi
 
 
 def curves(measures: pd.DataFrame) -> pd.DataFrame:
-    """Mean excess over seeds with Student's interval of 95 %, of all experiments that sweep the step size.
+    """Mean excess over seeds of every experiment, depth and step size, with Student's interval of 95 %.
 
     Returns:
         One row per case and statistic: CASE, statistic, deviation and NULLS (means), nearest (the null of least mean
@@ -63,8 +63,6 @@ def curves(measures: pd.DataFrame) -> pd.DataFrame:
         EmptyFigureError: if no network has nulls.
     """
     rows = excess(measures, "coupling-excess")
-    rows = rows[rows.groupby("experiment")["step_fraction"].transform("nunique") > 1]
-    selection.present(rows, "coupling-excess", "experiment with several step sizes", "add step_sizes")
     groups = rows.groupby([*CASE, "statistic"])
     table = groups[["deviation", *NULLS]].mean()
     table["nearest"] = table[list(NULLS)].dropna().idxmin(axis=1)

@@ -1,8 +1,6 @@
 """How far linear networks stray from what the paper says of flattest minima, against their sharpness (M2, M3, M4)."""
 
-import itertools
 import textwrap
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -24,9 +22,6 @@ STATISTICS = {
 NAMES = {name: name.replace("_", " ") for name in STATISTICS} | {"product_norm": "largest gain"}
 ENVELOPES = {"path_gain": gain_envelope, "path_cosine": cosine_envelope}
 COLUMNS = 3
-COLOURS = (style.BLUE, style.ORANGE, style.GREEN, style.VERMILION, style.PINK, style.BROWN)
-MARKERS = "os^vDP"
-LINES = ("-", style.DASHED, style.DASHDOT, style.DOTTED)
 EXCESS = r"$\lambda_{\max}$ / minimum − 1"
 LEAST = 1e-3
 """Left and lower edge: what lies beyond is drawn there."""
@@ -43,15 +38,14 @@ def dose_response(measures: pd.DataFrame, _overlaps: pd.DataFrame) -> tuple[Figu
         The figure, and its points: one row per network.
 
     Raises:
-        EmptyFigureError: if no linear network that sweeps the step size is at a minimum.
+        EmptyFigureError: if no linear network is at a minimum.
     """
     plotted = points(measures)
     shown = [name for name in STATISTICS if plotted[name].notna().any()]
     page = style.figure(1.1 + 2.3 * -(-len(shown) // COLUMNS), message(plotted))
     axes = page.subplots(-(-len(shown) // COLUMNS), COLUMNS, squeeze=False, sharex=True).flat
-    looks = _looks(plotted)
     for name, panel in zip(shown, axes, strict=False):
-        _draw(panel, plotted, name, looks)
+        _draw(panel, plotted, name)
         panel.set(title=STATISTICS[name], xlabel=EXCESS)
     for panel in axes:
         panel.axis("off")
@@ -60,7 +54,7 @@ def dose_response(measures: pd.DataFrame, _overlaps: pd.DataFrame) -> tuple[Figu
 
 
 def points(measures: pd.DataFrame) -> pd.DataFrame:
-    """Linear networks at a minimum, of experiments that sweep the step size, with their worst layers' deviations.
+    """Linear networks at a minimum, with their worst layers' deviations; not those measured along training.
 
     Returns:
         One row per network: CASE, seed, excess (sharpness ratio less one), STATISTICS, and for each of ENVELOPES a
@@ -69,15 +63,16 @@ def points(measures: pd.DataFrame) -> pd.DataFrame:
     Raises:
         EmptyFigureError: if there is none.
     """
-    rows = selection.trained(selection.final(selection.networks(measures)))
-    rows = rows[rows["family"].eq("linear") & rows.groupby("experiment")["step_fraction"].transform("nunique").gt(1)]
-    rows = rows[rows["at_minimum"]].assign(excess=rows["sharpness_ratio"] - 1)[[*CASE, "seed", "excess"]]
+    rows = selection.judged(selection.networks(measures))
+    rows = rows[rows["family"].eq("linear") & rows["at_minimum"]]
+    rows = rows.assign(excess=rows["sharpness_ratio"] - 1)[[*CASE, "seed", "excess"]]
     rows = rows.merge(worst_deviations(measures, list(STATISTICS)), on=[*CASE, "seed"], validate="one_to_one")
     selection.present(rows, "dose-response", "linear network of two layers or more at a minimum", "take more steps")
     for statistic, envelope in ENVELOPES.items():
-        for depth, group in rows.groupby("depth"):
-            allowed = envelope(group["excess"].clip(lower=0).to_numpy(), depth)
-            rows.loc[group.index, f"{statistic}_envelope"] = allowed
+        for depth in rows["depth"].unique():
+            here = rows["depth"] == depth
+            allowed = envelope(rows.loc[here, "excess"].clip(lower=0).to_numpy(), int(depth))
+            rows.loc[here, f"{statistic}_envelope"] = allowed
     return rows.sort_values([*CASE, "seed"], ignore_index=True)
 
 
@@ -88,10 +83,10 @@ def message(plotted: pd.DataFrame) -> str:
         cases = [mean_interval(change) for change in changes(plotted, statistic) if len(change) > 1]
         if cases:
             falls.append(f"{name} in {sum(case.low > 0 for case in cases)} of {len(cases)}")
-    outside = sum((plotted[name] > plotted[f"{name}_envelope"] + ROUNDING).astype(int) for name in ENVELOPES)
+    outside = np.any([plotted[name] > plotted[f"{name}_envelope"] + ROUNDING for name in ENVELOPES], axis=0).sum()
     return textwrap.fill(
         f"From each seed's sharpest minimum to its flattest the deviation falls (95 % interval over seeds): "
-        f"{', '.join(falls)} cases. Outside theory's envelope: {int((outside > 0).sum())} of {len(plotted)} networks",
+        f"{', '.join(falls)} cases. Outside theory's envelope: {outside} of {len(plotted)} networks",
         88,
     )
 
@@ -105,26 +100,17 @@ def changes(plotted: pd.DataFrame, statistic: str) -> list[np.ndarray]:
     return found
 
 
-def _draw(panel: Axes, plotted: pd.DataFrame, statistic: str, looks: dict[int, dict[str, Any]]) -> None:
+def _draw(panel: Axes, plotted: pd.DataFrame, statistic: str) -> None:
     excess = np.geomspace(plotted["excess"].clip(lower=LEAST).min() / 1.3, plotted["excess"].max() * 1.3, 100)
-    for depth, rows in plotted.groupby("depth"):
-        look = looks[int(depth)]
-        edged = rows.sort_values("excess")[["experiment", "seed"]].join(rows[["excess", statistic]].clip(lower=LEAST))
+    for depth, look in style.looks(plotted["depth"]).items():
+        rows = plotted[plotted["depth"] == depth].sort_values("excess")
+        edged = rows[["experiment", "seed"]].join(rows[["excess", statistic]].clip(lower=LEAST))
         for _, seed in edged.groupby(["experiment", "seed"]):
             panel.plot(seed["excess"], seed[statistic], color=look["color"], lw=0.4, alpha=0.4, zorder=1)
         panel.plot(edged["excess"], edged[statistic], **look | {"ls": ""}, ms=3, alpha=0.6, mew=0)
         if statistic in ENVELOPES:
-            panel.plot(excess, ENVELOPES[statistic](excess, depth), **look | {"marker": ""}, lw=1.2)
-        panel.plot([], [], **look, lw=1.2, label=f"depth {depth}; line: theory's limit")
+            panel.plot(excess, ENVELOPES[statistic](excess, int(depth)), **look | {"marker": ""}, lw=1.2)
+        panel.plot([], [], **look, lw=1.2, label=f"depth {depth:.0f}; line: theory's limit")
     panel.set(xscale="log", yscale="log")
     for axis in (panel.xaxis, panel.yaxis):
         style.plain_log(axis, (1.0,))
-
-
-def _looks(plotted: pd.DataFrame) -> dict[int, dict[str, Any]]:
-    looks = zip(itertools.cycle(COLOURS), itertools.cycle(MARKERS), itertools.cycle(LINES), strict=False)
-    depths = np.sort(plotted["depth"].unique())
-    return {
-        int(depth): {"color": colour, "marker": marker, "ls": line}
-        for depth, (colour, marker, line) in zip(depths, looks, strict=False)
-    }

@@ -15,7 +15,7 @@ STATISTICS = {"own_cosine": "path cosine", "own_gain": "path gain"}
 
 
 def excess(measures: pd.DataFrame, figure: str) -> pd.DataFrame:
-    """Excess of every final network that has nulls, for both statistics of its own path.
+    """Excess of every final network that has nulls, for both statistics of its own path; not along training.
 
     Args:
         measures: the long table measures.parquet.
@@ -40,6 +40,8 @@ def excess(measures: pd.DataFrame, figure: str) -> pd.DataFrame:
         found = found.merge(own, on=key, how="left", validate="one_to_one")
     found["excess"] = found[list(NULLS)].min(axis=1, skipna=False) - found["deviation"]
     compared = worst.loc[worst["kind"].isin(NULLS), "experiment"].unique()
-    networks = selection.final(selection.networks(measures))[[*CASE, "seed", "diverged", "sharpness_ratio"]]
+    networks = selection.judged(selection.networks(measures))[[*CASE, "seed", "diverged", "sharpness_ratio"]]
     rows = networks.merge(found[found["experiment"].isin(compared)], on=[*CASE, "seed"], validate="one_to_many")
-    return selection.present(rows, figure, "network with nulls of coupling", "measure experiments of two layers or more")
+    return selection.present(
+        rows, figure, "network with nulls of coupling", "measure experiments of two layers or more"
+    )

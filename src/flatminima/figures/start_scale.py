@@ -1,7 +1,5 @@
 """Does coupling beyond chance follow sharpness, or the scale of the start (M5)?"""
 
-from typing import Any
-
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -14,9 +12,7 @@ from flatminima.figures.excess import excess
 
 CHANCE = "chance: the nearest of three nulls"
 AXES = {"sharpness_ratio": style.RATIO, "start_scale": "scale of the start"}
-COLOURS = (style.BLUE, style.ORANGE, style.GREEN, style.VERMILION, style.PINK, style.BROWN)
-MARKERS = "os^vDP"
-LINES = ("-", style.DASHED, style.DASHDOT, style.DOTTED)
+NAMES = {"start_scale": "start × {:g}", "step_fraction": "step size {:g}"}
 
 
 @style.styled
@@ -54,7 +50,7 @@ def points(measures: pd.DataFrame) -> pd.DataFrame:
     scales = measures[measures["final"] & (measures["statistic"] == "start_scale")]
     selection.present(scales, "start-scale", "network whose start has a scale", "set `start_scale` of experiments")
     scales = scales[[*CASE, "seed", "value"]].rename(columns={"value": "start_scale"})
-    rows = excess(measures[measures["experiment"].str.partition("-")[0].isin(scales["experiment"])], "start-scale")
+    rows = excess(measures[selection.base(measures).isin(scales["experiment"])], "start-scale")
     rows = rows[rows["statistic"].eq("own_cosine") & rows["depth"].eq(rows["depth"].mode().iloc[0])]
     rows = rows.merge(scales, on=[*CASE, "seed"], validate="one_to_one").dropna(subset=["excess"])
     return rows.drop(columns=["statistic", "diverged"]).sort_values([*CASE, "seed"], ignore_index=True)
@@ -67,7 +63,9 @@ def slopes(plotted: pd.DataFrame) -> dict[str, Interval]:
     scale's own effect has; the slope on log scale is that of what is left. Means over seeds, Student's intervals.
     """
     logs = np.log2(plotted[list(AXES)])
-    rows = plotted[["seed", "start_scale", "excess"]].assign(sharpness=logs["sharpness_ratio"], scale=logs["start_scale"])
+    rows = plotted[["seed", "start_scale", "excess"]].assign(
+        sharpness=logs["sharpness_ratio"], scale=logs["start_scale"]
+    )
     fits = []
     for _, seed in rows.groupby("seed"):
         within = seed[["sharpness", "excess"]] - seed.groupby("start_scale")[["sharpness", "excess"]].transform("mean")
@@ -93,11 +91,10 @@ def _draw(panel: Axes, plotted: pd.DataFrame, x: str, joined: str) -> None:
     """Networks as dots, their means over seeds joined."""
     panel.axhline(0, color="0.3", lw=1, ls=style.DASHDOT, zorder=0, label=CHANCE)
     other = "step_fraction" if joined == "start_scale" else "start_scale"
-    names = {"start_scale": "start × {:g}", "step_fraction": "step size {:g}"}
-    for place, (value, rows) in enumerate(plotted.groupby(joined)):
-        look: dict[str, Any] = {"color": COLOURS[place % 6], "marker": MARKERS[place % 6]}
-        panel.plot(rows[x], rows["excess"], **look, ls="", ms=2.5, mew=0, alpha=0.4)
+    for value, look in style.looks(plotted[joined]).items():
+        rows = plotted[plotted[joined] == value]
+        panel.plot(rows[x], rows["excess"], **look | {"ls": ""}, ms=2.5, mew=0, alpha=0.4)
         means = rows.groupby(other)[[x, "excess"]].mean()
-        panel.plot(means[x], means["excess"], **look, ls=LINES[place % 4], ms=4, label=names[joined].format(value))
+        panel.plot(means[x], means["excess"], **look, ms=4, label=NAMES[joined].format(value))
     panel.set_xscale("log")
     style.plain_log(panel.xaxis)

@@ -223,7 +223,7 @@ def table_caption(name: str) -> Caption:
 
 
 def _find(captions: dict[str, Caption], name: str) -> Caption:
-    prefix = next((key for key in captions if name == key or name.startswith(f"{key}-")), None)
+    prefix = max((key for key in captions if f"{name}-".startswith(f"{key}-")), key=len, default=None)
     if prefix is None:
         title = name.replace("-", " ").replace("_", " ").capitalize()
         return Caption(title, "", f"{title}; the numbers are in the files linked below.")
