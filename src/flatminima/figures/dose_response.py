@@ -77,18 +77,16 @@ def points(measures: pd.DataFrame) -> pd.DataFrame:
 
 
 def message(plotted: pd.DataFrame) -> str:
-    """The figure's one message: in how many cases each deviation falls with sharpness, and who is outside the envelope."""
+    """The figure's one message: in how many cases each deviation falls, and how many networks break the envelope."""
     falls = []
     for statistic, name in NAMES.items():
         cases = [mean_interval(change) for change in changes(plotted, statistic) if len(change) > 1]
         if cases:
             falls.append(f"{name} in {sum(case.low > 0 for case in cases)} of {len(cases)}")
     outside = np.any([plotted[name] > plotted[f"{name}_envelope"] + ROUNDING for name in ENVELOPES], axis=0).sum()
-    return textwrap.fill(
-        f"From each seed's sharpest minimum to its flattest the deviation falls (95 % interval over seeds): "
-        f"{', '.join(falls)} cases. Outside theory's envelope: {outside} of {len(plotted)} networks",
-        88,
-    )
+    fall = "From each seed's sharpest minimum to its flattest the deviation falls (95 % intervals)"
+    found = textwrap.fill(f"{fall}: {', '.join(falls)} cases", 84)
+    return f"{found}\nBeyond theory's limit: {outside} of {len(plotted)} networks"
 
 
 def changes(plotted: pd.DataFrame, statistic: str) -> list[np.ndarray]:
@@ -113,4 +111,4 @@ def _draw(panel: Axes, plotted: pd.DataFrame, statistic: str) -> None:
         panel.plot([], [], **look, lw=1.2, label=f"depth {depth:.0f}; line: theory's limit")
     panel.set(xscale="log", yscale="log")
     for axis in (panel.xaxis, panel.yaxis):
-        style.plain_log(axis, (1.0,))
+        style.plain_log(axis)

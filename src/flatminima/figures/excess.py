@@ -31,10 +31,10 @@ def excess(measures: pd.DataFrame, figure: str) -> pd.DataFrame:
     """
     worst = worst_deviations(measures, list(STATISTICS))
     worst = worst.melt([*CASE, "seed"], var_name="statistic", value_name="deviation")
-    name = worst["experiment"].str.partition("-")
-    worst = worst.assign(experiment=name[0], kind=name[2])
+    kind = worst["experiment"].str.split("-", n=1).str[1]
+    worst = worst.assign(experiment=selection.base(worst), kind=kind)
     key = [*CASE, "seed", "statistic"]
-    found = worst[worst["kind"] == ""].drop(columns="kind")
+    found = worst[worst["kind"].isna()].drop(columns="kind")
     for null in NULLS:
         own = worst.loc[worst["kind"] == null, [*key, "deviation"]].rename(columns={"deviation": null})
         found = found.merge(own, on=key, how="left", validate="one_to_one")

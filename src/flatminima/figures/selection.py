@@ -106,7 +106,7 @@ def is_control(rows: pd.DataFrame) -> pd.Series:
 
 def base(rows: pd.DataFrame) -> pd.Series:
     """The experiment a row belongs to, be it of trained networks, their control or their nulls: up to the dash."""
-    return rows["experiment"].str.partition("-")[0]
+    return rows["experiment"].str.split("-", n=1).str[0]
 
 
 def without_nulls(rows: pd.DataFrame) -> pd.DataFrame:

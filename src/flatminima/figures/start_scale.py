@@ -42,7 +42,8 @@ def points(measures: pd.DataFrame) -> pd.DataFrame:
     """Final networks of experiments that set the scale of their start, those of the depth that most of them have.
 
     Returns:
-        One row per network that did not diverge: CASE, seed, start_scale, sharpness_ratio, deviation, its nulls', excess.
+        One row per network that did not diverge: CASE, seed, start_scale, sharpness_ratio, and as `excess` has them
+        deviation, those of the nulls, and excess.
 
     Raises:
         EmptyFigureError: if there are none.

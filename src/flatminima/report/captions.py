@@ -5,7 +5,7 @@ The workflow's own report shows the same texts (workflow/report/figure.rst and t
 
 from dataclasses import replace
 
-from flatminima.report import perceptron_captions, rescaling_captions
+from flatminima.report import coupling_captions, perceptron_captions, rescaling_captions
 from flatminima.report.caption import Caption
 
 FIGURES = {
@@ -138,6 +138,7 @@ FIGURES = {
         "Plots of relative sharpness against step size, a panel per depth: constant at first, then falling along the "
         "limit of stability down to the theoretical minimum.",
     ),
+    **coupling_captions.FIGURES,
     **rescaling_captions.FIGURES,
     **perceptron_captions.FIGURES,
 }
