@@ -46,7 +46,7 @@ def coupling_excess(measures: pd.DataFrame, _overlaps: pd.DataFrame) -> tuple[Fi
         panel.set_title(f"{panel.get_title(loc='left')}\nm = {depth}".strip(), loc="left")
     for panel in axes[-1]:
         panel.set_xlabel("step size")
-    page.supylabel("deviation of the nearest null less the network's own", size=style.RC["axes.labelsize"])
+    page.supylabel("excess over the nearest null", size=style.RC["axes.labelsize"])
     style.legend_below(page, list(axes.flat), columns=2, last=(CHANCE, BEST))
     return page, plotted
 

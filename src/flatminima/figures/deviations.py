@@ -20,10 +20,12 @@ def worst_deviations(measures: pd.DataFrame, statistics: Sequence[str]) -> pd.Da
         Columns CASE, seed, and a column per statistic: |log| of gains, 1 - cosine, residuals as they are; NaN where it
         was not measured. Networks without a step size are left out.
     """
-    rows = measures[measures["final"] & (measures["layer"] > 0) & measures["statistic"].isin(statistics)]
-    value = rows["value"].where(~rows["statistic"].isin(statistics))
-    for statistic, own in rows.groupby("statistic"):
-        value[own.index] = DEVIATIONS[str(statistic)](own["value"].to_numpy())
-    rows = rows.assign(value=value)
-    worst = rows.groupby([*CASE, "seed", "statistic"])["value"].max().unstack("statistic")  # noqa: PD010
-    return worst.reindex(columns=pd.Index(statistics)).reset_index().rename_axis(columns=None)
+    rows = measures[measures["final"] & (measures["layer"] > 0)]
+    tables = {
+        statistic: own.assign(value=DEVIATIONS[statistic](own["value"].to_numpy()))
+        .groupby([*CASE, "seed"])["value"]
+        .max()
+        for statistic in statistics
+        for own in [rows[rows["statistic"] == statistic]]
+    }
+    return pd.DataFrame(tables).reset_index()

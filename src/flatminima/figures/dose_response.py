@@ -84,9 +84,11 @@ def message(plotted: pd.DataFrame) -> str:
         if cases:
             falls.append(f"{name} in {sum(case.low > 0 for case in cases)} of {len(cases)}")
     outside = np.any([plotted[name] > plotted[f"{name}_envelope"] + ROUNDING for name in ENVELOPES], axis=0).sum()
-    fall = "From each seed's sharpest minimum to its flattest the deviation falls (95 % intervals)"
-    found = textwrap.fill(f"{fall}: {', '.join(falls)} cases", 84)
-    return f"{found}\nBeyond theory's limit: {outside} of {len(plotted)} networks"
+    found = (
+        f"From each seed's sharpest minimum to its flattest the deviation falls (95 % intervals): {', '.join(falls)}"
+    )
+    start = textwrap.fill(f"{found} cases" if falls else "Linear networks of one seed", 84)
+    return f"{start}\nBeyond theory's limit: {outside} of {len(plotted)} networks"
 
 
 def changes(plotted: pd.DataFrame, statistic: str) -> list[np.ndarray]:

@@ -46,7 +46,7 @@ def points(measures: pd.DataFrame) -> pd.DataFrame:
         deviation, those of the nulls, and excess.
 
     Raises:
-        EmptyFigureError: if there are none.
+        EmptyFigureError: if there are none, or of one seed alone.
     """
     scales = measures[measures["final"] & (measures["statistic"] == "start_scale")]
     selection.present(scales, "start-scale", "network whose start has a scale", "set `start_scale` of experiments")
@@ -54,6 +54,9 @@ def points(measures: pd.DataFrame) -> pd.DataFrame:
     rows = excess(measures[selection.base(measures).isin(scales["experiment"])], "start-scale")
     rows = rows[rows["statistic"].eq("own_cosine") & rows["depth"].eq(rows["depth"].mode().iloc[0])]
     rows = rows.merge(scales, on=[*CASE, "seed"], validate="one_to_one").dropna(subset=["excess"])
+    selection.present(
+        rows[rows["seed"] > rows["seed"].min()], "start-scale", "network of a second seed", "raise `seeds`"
+    )
     return rows.drop(columns=["statistic", "diverged"]).sort_values([*CASE, "seed"], ignore_index=True)
 
 
