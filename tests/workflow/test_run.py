@@ -13,7 +13,9 @@ from project import TINY, Project, different, temporaries
 
 from flatminima.config import Config, load
 
-FIGURES = ["sharpness-noisy", "gains", "coupling", "training", "path-cosine", "overview"]
+FIGURES = [
+    "sharpness-noisy", "dose-response", "coupling-excess", "gains", "coupling", "training", "path-cosine", "overview"
+]  # fmt: skip
 TABLES = ["summary", "sharpness", "balance", "coupling", "crosscheck"]
 STUDIES = {"digits": ["noisy", "labels"], "patches": ["noisy"]}
 STAGES = ["data", "train", "measure", "figures", "tables", "claims", "report", "manifest"]

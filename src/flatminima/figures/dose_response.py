@@ -47,6 +47,7 @@ def dose_response(measures: pd.DataFrame, _overlaps: pd.DataFrame) -> tuple[Figu
     for name, panel in zip(shown, axes, strict=False):
         _draw(panel, plotted, name)
         panel.set(title=STATISTICS[name], xlabel=EXCESS)
+        panel.tick_params(labelbottom=True)
     for panel in axes:
         panel.axis("off")
     style.legend_below(page, page.axes, columns=2)
@@ -82,13 +83,11 @@ def message(plotted: pd.DataFrame) -> str:
     for statistic, name in NAMES.items():
         cases = [mean_interval(change) for change in changes(plotted, statistic) if len(change) > 1]
         if cases:
-            falls.append(f"{name} in {sum(case.low > 0 for case in cases)} of {len(cases)}")
+            falls.append(f"{name}\u00a0{sum(case.low > 0 for case in cases)}/{len(cases)}")
     outside = np.any([plotted[name] > plotted[f"{name}_envelope"] + ROUNDING for name in ENVELOPES], axis=0).sum()
-    found = (
-        f"From each seed's sharpest minimum to its flattest the deviation falls (95 % intervals): {', '.join(falls)}"
-    )
-    start = textwrap.fill(f"{found} cases" if falls else "Linear networks of one seed", 84)
-    return f"{start}\nBeyond theory's limit: {outside} of {len(plotted)} networks"
+    fall = "Cases where the deviation falls from each seed's sharpest minimum to its flattest (95\u00a0% intervals)"
+    first = textwrap.fill(f"{fall}: {', '.join(falls)}" if falls else "Linear networks of one seed", 84)
+    return f"{first}\nBeyond theory's limit: {outside} of {len(plotted)} networks"
 
 
 def changes(plotted: pd.DataFrame, statistic: str) -> list[np.ndarray]:
