@@ -26,6 +26,8 @@ COMMANDS = (
     theory.attack,
     theory.construct,
     theory.converge,
+    theory.price,
+    theory.scaled_residual,
     rescaling.convolve,
     rescaling.orbit,
     rescaling.linear_orbit,

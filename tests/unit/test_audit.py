@@ -7,7 +7,7 @@ import pytest
 import yaml
 from audited import PREFIX, manifest
 
-from flatminima.audit.audit import Audit, for_machines, for_people
+from flatminima.audit.audit import Audit, for_machines, for_people, tally
 from flatminima.audit.code import check_code
 from flatminima.audit.level import Level, same_machine
 from flatminima.config import Config
@@ -91,7 +91,20 @@ def test_a_level_that_could_not_run_is_not_called_passed(outcome):
     alone = Audit("results/toy", (level,), (0.0,))
     assert for_people(alone).splitlines()[1].split()[:3] == ["recomputation", "NOT", "RUN"]
     (result,) = json.loads(for_machines([alone]))
-    assert not result["levels"][0]["ran"]
+    assert (result["levels"][0]["ran"], result["levels"][0]["outcome"]) == (False, "NOT RUN")
+
+
+def test_what_is_older_is_printed_and_counted_apart_and_is_no_failure(outcome):
+    older = Level("code", "Ours?", "1 digests", (), older=("made at commit a",))
+    alone = Audit("results/toy", (older,), (0.0,))
+    lines = for_people(alone).splitlines()
+    assert lines[1].split()[:2] == ["code", "OLDER"]
+    assert lines[2] == "  code: OLDER: made at commit a"
+    (result,) = json.loads(for_machines([alone]))
+    assert (result["passed"], result["levels"][0]["outcome"]) == (True, "OLDER")
+    assert tally([outcome, alone, alone]) == "in all: 1 PASSED, 1 FAILED, 2 OLDER"
+    both = Audit("results/toy", (Level("code", "Ours?", "1 digests", ("wrong",), older=("made at a",)),), (0.0,))
+    assert tally([both]) == "in all: 1 FAILED"
 
 
 def test_machines_read_all_findings(outcome):

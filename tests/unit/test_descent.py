@@ -169,6 +169,13 @@ def test_what_oscillates_at_the_edge_of_stability_comes_to_rest():
     assert rested.parameters[0].item() == pytest.approx(1.0)
 
 
+def test_nothing_rests_before_its_step_size_has_shown_whether_it_is_stable():
+    weights, _ = layers(1, 1, WIDTHS)
+    plain = descend(weights, [0.05], 4000, tolerance=0.1)
+    warmed = descend(weights, [0.05], 4000, tolerance=0.1, stages=Stages(warmup=1000))
+    assert plain.steps < 2000 == warmed.steps
+
+
 def test_warmth_rises_to_one():
     assert [Stages(warmup=4).warmth(step) for step in (0, 1, 3, 4, 99)] == [0.25, 0.5, 1, 1, 1]
     assert Stages().warmth(0) == 1

@@ -3,16 +3,17 @@
 import base64
 import hashlib
 import json
-import subprocess
 from pathlib import Path, PurePosixPath
 
 import pytest
 from audited import PREFIX, edited, manifest, results
 from hypothesis import given
 from hypothesis import strategies as st
+from planted import committed
 
 from flatminima.errors import UserError
-from flatminima.provenance.environment import checkout, graphics, packages
+from flatminima.provenance.environment import graphics, packages
+from flatminima.provenance.git import checkout
 from flatminima.provenance.manifest import Manifest, inside, make_manifest, of_record, read_manifest
 from flatminima.provenance.records import METADATA, code_stamp, read_jobs
 
@@ -132,19 +133,12 @@ def test_a_stamp_holds_the_digest_of_its_modules():
 
 
 def test_the_commit_is_that_of_git(tmp_path):
-    def git(*arguments):
-        who = ["-c", "user.name=a", "-c", "user.email=a@b"]
-        run = subprocess.run(["git", "-C", tmp_path, *who, *arguments], check=True, capture_output=True, text=True)
-        return run.stdout.strip()
-
     assert checkout(tmp_path) == (None, None)
-    git("init")
     (tmp_path / "a").write_text("a")
-    git("add", "a")
-    git("commit", "--message", "a")
-    assert checkout(tmp_path) == (git("rev-parse", "HEAD"), False)
+    commit = committed(tmp_path)
+    assert checkout(tmp_path) == (commit, False)
     (tmp_path / "a").write_text("b")
-    assert checkout(tmp_path) == (git("rev-parse", "HEAD"), True)
+    assert checkout(tmp_path) == (commit, True)
 
 
 def test_packages_are_those_that_the_project_requires():
@@ -188,6 +182,13 @@ def test_a_malformed_manifest_is_an_error_that_names_the_file(tmp_path, change):
         edited(folder, change)
     with pytest.raises(UserError, match=r"manifest\.json: not a manifest: .*make reproduce"):
         read_manifest(folder)
+
+
+def test_only_verdicts_of_record_are_taken_again():
+    again = {"original": "0" * 64, "finished": 0.0, "environment": {}}
+    assert manifest(kept="of record", rejudged=again).rejudged.original == "0" * 64
+    with pytest.raises(ValueError, match="only verdicts of record are taken again"):
+        manifest(rejudged=again)
 
 
 def test_a_missing_manifest_names_the_cure(tmp_path):

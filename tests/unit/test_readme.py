@@ -5,8 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from flatminima.audit.older import older_references
+from flatminima.config import load
 from flatminima.errors import UserError
-from flatminima.report.scoreboard import update_readme
+from flatminima.report.scoreboard import update_between, update_readme
 
 ROOT = Path(__file__).resolve().parents[2]
 README = ROOT / "README.md"
@@ -16,6 +18,11 @@ CLAIMS = sorted((ROOT / "results" / "reference").glob("*/claims.json"))
 def test_the_scoreboard_follows_from_the_results_of_record():
     assert CLAIMS
     update_readme(README, CLAIMS, check=True)
+
+
+def test_the_readme_names_the_commit_of_every_study_whose_results_are_older():
+    older = older_references(ROOT / "results" / "reference", load(ROOT / "config.yaml"), ROOT)
+    update_between(README, "older", older, check=True)
 
 
 def test_an_edited_verdict_is_noticed(tmp_path):

@@ -5,8 +5,16 @@ import json
 import pytest
 
 from flatminima.errors import UserError
-from flatminima.report.scoreboard import BEGIN, END, scoreboard, terminal_table, update_readme, update_tables
+from flatminima.report.scoreboard import (
+    markers,
+    scoreboard,
+    terminal_table,
+    update_between,
+    update_readme,
+    update_tables,
+)
 
+BEGIN, END = markers("scoreboard")
 TITLE = "Residual networks that start at zero end at a flattest minimum"
 
 
@@ -88,6 +96,16 @@ def test_readme_without_both_markers_is_an_error(studies, tmp_path, text, check)
     with pytest.raises(UserError, match="no place for the scoreboard"):
         update_readme(readme, studies(digits={"M1": "REPRODUCED"}), check=check)
     assert readme.read_text() == text
+
+
+def test_nothing_may_stand_between_two_markers(tmp_path):
+    page = tmp_path / "page.md"
+    begin, end = markers("older")
+    page.write_text(f"{BEGIN}\nkept\n{END}\n{begin}\nold\n{end}\n")
+    update_between(page, "older", "")
+    assert page.read_text() == f"{BEGIN}\nkept\n{END}\n{begin}\n{end}\n"
+    with pytest.raises(UserError, match=r"page\.md: no place for the rest; add the lines <!-- rest:begin --> and"):
+        update_between(page, "rest", "")
 
 
 def test_missing_readme_is_named(studies, tmp_path):

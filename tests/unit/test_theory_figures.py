@@ -132,9 +132,47 @@ def searches() -> list[dict]:
     return rows
 
 
+def prices() -> list[dict]:
+    """Searches at the square root of the condition, under a ceiling of twice that; random problems at 1, 1.1 and so on.
+
+    The first restart finds half as much, and so do all in three dimensions.
+    """
+    rows = []
+    for depth in DEPTHS:
+        for condition in (10.0, 1000.0):
+            known = [row("condition", condition), row("price_ceiling", 2 * condition**0.5)]
+            for seed in range(SEEDS):
+                where = f"condition_{condition:g}", depth, seed
+                for size in (2, 3):
+                    found = row("balance_price", condition**0.5 / (1 if seed and size == 2 else 2))
+                    rows += network([*known, found], f"size{size}", *where, experiment="price_search")
+                drawn = row("balance_price", 1 + seed / 10)
+                rows += network([*known, drawn], "size5", *where, experiment="price_random")
+    return rows
+
+
+def sweep() -> list[dict]:
+    """Minima at 1.5 + scale times theory's minimum, which is 1.02 times the published bound; step 1.5 diverges.
+
+    At step 0.5 the odd problems do not arrive, though they do not diverge.
+    """
+    rows = []
+    for seed in range(SEEDS):
+        for scale in (0.0, 1.0):
+            for step in STEPS:
+                known = [row("minimal_sharpness", MINIMUM), row("published_bound", MINIMUM / 1.02)]
+                known += [row("start_scale", scale), row("diverged", float(step > 1))]
+                arrived = np.nan if step > 1 else float(step < 0.5 or seed % 2 == 0)
+                ratio = {1.0: 1.5 + scale, 0.0: 0.1}.get(arrived, np.nan)
+                cells = [*known, row("arrived", arrived), row("sharpness_ratio", ratio)]
+                where = {"experiment": "scaled_residual", "step_size": step}
+                rows += network(cells, f"scale{scale:g}", "regression", 10, seed, **where)
+    return rows
+
+
 def synthetic_theory() -> pd.DataFrame:
     """A theory study whose statistics are known in closed form."""
-    return pd.DataFrame([*minima(), *prescribed(), *training(), *growing(), *searches()])
+    return pd.DataFrame([*minima(), *prescribed(), *training(), *growing(), *searches(), *prices(), *sweep()])
 
 
 @pytest.fixture(scope="module")
@@ -261,6 +299,45 @@ def test_catapult_follows_the_limit(drawn):
     assert "0.900 times the limit" in figure.get_suptitle()
 
 
+def test_balance_price_states_the_growth_of_the_dearest(drawn):
+    figure, plotted = drawn["balance-price"]
+    assert len(plotted) == 3 * len(DEPTHS) * 2 * SEEDS
+    titles = [panel.get_title() for panel in figure.axes]
+    assert titles == ["depth 2: power 0.50, limit 0.50", "depth 3: power 0.50, limit 0.67"]
+    assert "0 of 16 random problems and 32 searches exceed" in figure.get_suptitle()
+    for panel in figure.axes:
+        found = next(line for line in panel.get_lines() if line.get_label() == "dearest found, 2 dimensions")
+        assert list(found.get_ydata()) == pytest.approx([10**0.5, 1000**0.5])
+
+
+def test_balance_price_counts_what_exceeds_the_ceiling(study):
+    above = with_value(study, "balance_price", 64.0, experiment="price_random", task="condition_1000", depth=3, seed=2)
+    figure, _ = draw("balance-price", above, NO_DETAILS)
+    assert "1 of 16 random problems and 32 searches exceed" in figure.get_suptitle()
+
+
+def test_scaled_residual_keeps_the_sharpness_of_minima_alone(drawn):
+    figure, plotted = drawn["scaled-residual"]
+    assert len(plotted) == SEEDS * 2 * len(STEPS)
+    assert plotted["reached"].sum() == 2 * (SEEDS + SEEDS // 2)
+    assert plotted.groupby("start_scale")["sharpness_ratio"].agg(["min", "max"]).to_numpy() == pytest.approx(
+        np.array([[1.5, 1.5], [2.5, 2.5]])
+    )
+    title = figure.get_suptitle()
+    assert title.startswith("0 of 12 minima are flatter than theory's minimum, 0 than the published bound")
+    assert "(24 runs on 4 problems)" in title
+    assert "median 1.020, largest 1.020" in title
+    assert title.endswith("1.50 times theory's minimum (median of 4)")
+
+
+@pytest.mark.parametrize(("ratio", "found"), [(1 - 1e-6, "1 of 12 minima are flatter"), (0.97, "minimum, 1 than")])
+def test_scaled_residual_counts_minima_below_a_bound(study, ratio, found):
+    """Between the two bounds a minimum is below theory's alone."""
+    where = {"experiment": "scaled_residual", "seed": 0, "step_size": 0.1, "initialisation": "scale1"}
+    figure, _ = draw("scaled-residual", with_value(study, "sharpness_ratio", ratio, **where), NO_DETAILS)
+    assert found in figure.get_suptitle()
+
+
 def test_overview_repeats_the_other_figures(drawn):
     figure, plotted = drawn["theory-overview"]
     panels = {
@@ -322,6 +399,8 @@ def test_a_theory_study_has_no_training(study, name):
         ("witnesses", {"initialisation": ["prescribed"]}),
         ("step-size", {"initialisation": ["residual", "default"]}),
         ("catapult", {"initialisation": ["catapult"]}),
+        ("balance-price", {"experiment": ["price_search", "price_random"]}),
+        ("scaled-residual", {"experiment": ["scaled_residual"]}),
     ],
 )
 def test_a_figure_without_its_data_says_so(study, name, lost):

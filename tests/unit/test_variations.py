@@ -3,9 +3,9 @@
 import copy
 
 import pytest
-from test_config import example, sourced
+from test_config import ROOT, example, sourced
 
-from flatminima.config import Config
+from flatminima.config import Config, load
 from flatminima.errors import UserError
 from flatminima.settings.parsing import parse
 

@@ -5,7 +5,9 @@ import pandas as pd
 from flatminima.minima.construction import construct
 from flatminima.minima.convergence import converge
 from flatminima.minima.falsification import STATEMENTS, attack
-from flatminima.settings.theory import Attack, Convergence, Minima
+from flatminima.minima.price import prices
+from flatminima.minima.scaled_residual import sweep
+from flatminima.settings.theory import Attack, Convergence, Minima, Price, ScaledResidual
 
 STARTS = ["residual", "flow", "default", "catapult"]
 
@@ -26,4 +28,9 @@ def small_theory(depths):
     tables = [attack("theory", name, attacks) for name in STATEMENTS]
     tables.append(construct("theory", Minima.model_validate(minima)))
     tables += [converge("theory", start, convergence) for start in STARTS]
+    price = {"ill": [10.0, 100.0], "depths": depths, "searched": [2], "restarts": 1, "evaluations": 40}
+    tables.append(prices("theory", Price.model_validate(sourced(**price, drawn=2, spread=3.0, instances=2))))
+    residual = {"samples": 12, "inputs": 2, "noise": 1.0, "depth": 3, "scales": 2, "largest_scale": 1.0}
+    residual |= {"step_sizes": [0.02, 5.0], "steps": 1000, "repeats": 2, "tolerance": 1e-9}
+    tables.append(sweep("theory", ScaledResidual.model_validate(sourced(**residual))))
     return pd.concat(tables, ignore_index=True)

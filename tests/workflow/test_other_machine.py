@@ -88,7 +88,7 @@ def test_half_of_the_values_trained_on_samples_may_end_elsewhere(study):
 
 
 def derivation(study: Path) -> tuple[str, ...]:
-    return check_derivation(study, read_manifest(study), study.parents[1] / "workflow/claims.yaml").findings
+    return check_derivation(study, read_manifest(study), study.parents[1]).findings
 
 
 def test_tables_that_differ_by_rounding_pass_and_pictures_are_not_compared(study):

@@ -22,7 +22,8 @@ STAGES = ["data", "train", "measure", "figures", "tables", "claims", "report", "
 CLAIMS = {"digits": ["M1", "M2", "M3", "M4", "M5"], "patches": ["M5"]}
 CLAIMS["theory"] = ["M1", "M2", "M3", "M4", "I2", "I3", "I6", "I7"]
 THEORY_FIGURES = [
-    "theory-overview", "least-sharpness", "random-minima", "any-inputs", "attacks", "witnesses", "step-size", "catapult"
+    "theory-overview", "least-sharpness", "random-minima", "any-inputs", "attacks", "witnesses", "step-size",
+    "catapult", "balance-price", "scaled-residual",
 ]  # fmt: skip
 RESCALING_FIGURES = [
     "rescaling-overview", "alpha", "volume", "spectrum", "balls", "coordinates", "landscape", "orbits"
@@ -62,7 +63,9 @@ THEOREMS = ["theorems-depth2", "theorems-depth3", "theorems-convolutional", "vol
 ORBITS = ["orbit-depth2", "orbit-depth3", "orbit-convolutional", "orbit-linear"]
 PERCEPTRON = ["typical", "surroundings", "transitions", "enumeration", "solver-reinforced-bp", "solver-sgd"]
 OTHER_STAGES = {
-    "theory": {"measure": parts({"measures": ["attack_bound", "minima", "residual", "catapult"]})},
+    "theory": {
+        "measure": parts({"measures": ["attack_bound", "minima", "residual", "catapult", "price", "scaled_residual"]})
+    },
     "rescaling": {
         "train": ["networks/convolutional.safetensors"],
         "measure": parts({"measures": THEOREMS + ORBITS, "curves": THEOREMS}),

@@ -21,6 +21,8 @@ THEORY_FIGURES = [
     "witnesses",
     "step-size",
     "catapult",
+    "balance-price",
+    "scaled-residual",
 ]
 RESCALING_FIGURES = {
     "alpha": "two_layers",
@@ -196,7 +198,7 @@ def parts(name, table):
     """The parts of a table of a study, which are measured apart."""
     values = CONFIG.studies[name]
     if values.kind == "theory":
-        return [*values.statements.value, "minima", *values.starts.value]
+        return [*values.statements.value, "minima", *values.starts.value, "price", "scaled_residual"]
     if values.kind == "perceptron":
         return ["typical", "surroundings", "transitions", "enumeration"] + [
             f"solver-{name}" for name in values.solvers.value

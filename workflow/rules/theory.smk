@@ -78,3 +78,55 @@ rule converge:
             --output {output:q} \
             {wildcards.start:q} 2>&1 | tee {log:q} >&2
         """
+
+
+rule price:
+    """The price of balance: how much sharper than necessary balanced minima are."""
+    output:
+        "results/{study}/measures/price.parquet",
+    params:
+        settings=lambda w: settings(study(w).price),
+        code=code_digest("flatminima.minima.price"),
+    log:
+        "logs/{study}/measure/price.log",
+    benchmark:
+        "logs/{study}/measure/price.tsv"
+    wildcard_constraints:
+        study=named(studies("theory")),
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=60,
+    shell:
+        r"""
+        flatminima price \
+            --study {wildcards.study:q} \
+            --settings {params.settings:q} \
+            --output {output:q} 2>&1 | tee {log:q} >&2
+        """
+
+
+rule scaled_residual:
+    """Linear residual networks with a fixed last projection, from starts of several scales."""
+    output:
+        "results/{study}/measures/scaled_residual.parquet",
+    params:
+        settings=lambda w: settings(study(w).scaled_residual),
+        code=code_digest("flatminima.minima.scaled_residual"),
+    log:
+        "logs/{study}/measure/scaled_residual.log",
+    benchmark:
+        "logs/{study}/measure/scaled_residual.tsv"
+    wildcard_constraints:
+        study=named(studies("theory")),
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=60,
+    shell:
+        r"""
+        flatminima scaled-residual \
+            --study {wildcards.study:q} \
+            --settings {params.settings:q} \
+            --output {output:q} 2>&1 | tee {log:q} >&2
+        """

@@ -3,6 +3,7 @@
 import json
 import textwrap
 import time
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any
 from flatminima.audit.code import check_code
 from flatminima.audit.derivation import check_derivation
 from flatminima.audit.integrity import check_integrity
-from flatminima.audit.level import Level
+from flatminima.audit.level import Level, Outcome
 from flatminima.audit.names import LevelName
 from flatminima.audit.recomputation import check_recomputation
 from flatminima.config import load
@@ -52,7 +53,7 @@ def audit(folder: Path, levels: Sequence[LevelName], root: Path, sample: int, se
     config = load(root / "config.yaml")
     checks = {
         LevelName.INTEGRITY: lambda: check_integrity(folder, manifest, root),
-        LevelName.DERIVATION: lambda: check_derivation(folder, manifest, root / "workflow" / "claims.yaml"),
+        LevelName.DERIVATION: lambda: check_derivation(folder, manifest, root),
         LevelName.CODE: lambda: check_code(manifest, config, root),
         LevelName.RECOMPUTATION: lambda: check_recomputation(folder, manifest, root, sample, seed),
     }
@@ -68,14 +69,20 @@ def for_people(result: Audit) -> str:
     """An audit as text: a line for each level, then what was found."""
     lines = [result.folder]
     for level, seconds in zip(result.levels, result.seconds, strict=True):
-        verdict = ("PASSED" if level.ran else "NOT RUN") if level.passed else "FAILED"
-        lines.append(f"  {level.name:<14} {verdict:<7} {level.checked:>12}  {seconds:6.1f} s  {level.question}")
+        lines.append(f"  {level.name:<14} {level.outcome:<7} {level.checked:>12}  {seconds:6.1f} s  {level.question}")
     for level in result.levels:
         lines += _indented(f"{level.name}: note: ", level.notes)
+        lines += _indented(f"{level.name}: OLDER: ", level.older)
         lines += _indented(f"{level.name}: FAILED: ", level.findings[:SHOWN])
         if (more := len(level.findings) - SHOWN) > 0:
             lines += _indented(f"{level.name}: ", [f"{more} more findings; --json FILE has them all"])
     return "\n".join(lines)
+
+
+def tally(results: Sequence[Audit]) -> str:
+    """How many levels of all audits came to what: `in all: 20 PASSED, 3 OLDER`."""
+    counts = Counter(level.outcome for result in results for level in result.levels)
+    return f"in all: {', '.join(f'{counts[outcome]} {outcome}' for outcome in Outcome if counts[outcome])}"
 
 
 def for_machines(results: Sequence[Audit]) -> str:
@@ -85,7 +92,7 @@ def for_machines(results: Sequence[Audit]) -> str:
 
 def _plain(result: Audit) -> dict[str, Any]:
     levels = [
-        {**asdict(level), "passed": level.passed, "seconds": seconds}
+        {**asdict(level), "outcome": level.outcome, "passed": level.passed, "seconds": seconds}
         for level, seconds in zip(result.levels, result.seconds, strict=True)
     ]
     return {"folder": result.folder, "passed": result.passed, "levels": levels}

@@ -1,6 +1,5 @@
 """Second level: verdicts, tables and figures follow from the measures."""
 
-import json
 import shutil
 import tempfile
 from collections import defaultdict
@@ -11,8 +10,10 @@ from pathlib import Path, PurePosixPath
 
 from flatminima.audit.differences import difference
 from flatminima.audit.level import Level, same_machine
+from flatminima.audit.names import LevelName
+from flatminima.audit.older import CLAIMS, LEDGERS, abridged, commit_of_record, outdated, short
+from flatminima.audit.rejudging import LEDGER, MEASURES, verdicts_of
 from flatminima.claims.ledger import Ledger, load_ledger
-from flatminima.claims.verdicts import judge
 from flatminima.config import AnyStudy, StudySettings
 from flatminima.errors import UserError
 from flatminima.figures import files
@@ -22,7 +23,7 @@ from flatminima.figures.sensitivity import render_sensitivity
 from flatminima.figures.tables import render_table
 from flatminima.provenance.manifest import Manifest
 from flatminima.provenance.parts import numbered
-from flatminima.provenance.tables import join_tables, read_table
+from flatminima.provenance.tables import join_tables
 from flatminima.report.page import write_report
 from flatminima.settings.parsing import parse
 from flatminima.settings.training import TrainingStudy
@@ -35,37 +36,64 @@ QUESTION = "Do verdicts, tables and figures follow from the measures?"
 ROUNDED = "other hardware or software than the manifest's: rounding is allowed, pictures and pages are not compared"
 
 
-def check_derivation(folder: Path, manifest: Manifest, ledger: Path) -> Level:
+def check_derivation(folder: Path, manifest: Manifest, root: Path) -> Level:
     """Make claims, tables, figures, collected tables and the report anew in a scratch folder, and compare.
 
     On the machine of the manifest all bytes must be equal. Elsewhere numbers may differ by rounding, and pictures and
     pages, which depend on the fonts and libraries that made them, are not compared.
 
+    Results of record may be older than this code: a table or figure that other code made, and that this code makes
+    otherwise, is counted as older. Verdicts are not: they must follow from the measures under this ledger.
+
     Args:
         folder: the study's results.
         manifest: its manifest.
-        ledger: workflow/claims.yaml of this checkout.
+        root: the repository, for workflow/claims.yaml.
 
     Raises:
         UserError: if the ledger cannot be read.
     """
     exact = same_machine(manifest)
+    commit = commit_of_record(manifest)
+    earlier = outdated(manifest, root) if commit else set()
     findings: list[str] = []
+    otherwise: list[str] = []
     compared = 0
     with tempfile.TemporaryDirectory() as scratch:
-        anew = _Anew(folder, Path(scratch), manifest, load_ledger(ledger))
+        anew = _Anew(folder, Path(scratch), manifest, load_ledger(root / LEDGERS / LEDGER))
         for names, make in anew.recipes(exact):
             compared += len(names)
-            try:
-                make()
-            except (UserError, KeyError, TypeError, ValueError) as error:
-                findings.append(f"{names[0]}: cannot be made anew: {error}")
-                continue
-            findings += _compare(folder, Path(scratch), names, exact)
-            findings += _unlisted(manifest, Path(scratch), names)
+            found = list(_differences(anew, names, make, exact))
+            if found and str(names[0]) == CLAIMS and manifest.prefix + CLAIMS in earlier:
+                findings += [f"{finding}; `make readme` takes verdicts of record again" for finding in found]
+            elif found and any(manifest.prefix + str(name) in earlier for name in names):
+                otherwise += map(str, names)
+            else:
+                findings += found
     if not compared:
         findings.append("nothing is there to be made anew")
-    return Level("derivation", QUESTION, f"{compared} files", tuple(findings), () if exact else (ROUNDED,))
+    older = (f"made otherwise by code later than commit {short(commit)}: {abridged(otherwise)}",) if commit else ()
+    return Level(
+        LevelName.DERIVATION,
+        QUESTION,
+        f"{compared} files",
+        tuple(findings),
+        () if exact else (ROUNDED,),
+        older=older if otherwise else (),
+    )
+
+
+def _differences(anew: "_Anew", names: Sequence[PurePosixPath], make: Callable[[], None], exact: bool) -> Iterator[str]:
+    """How files that are made together differ when they are made anew."""
+    try:
+        make()
+    except (UserError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+        yield f"{names[0]}: cannot be made anew: {error}"
+        return
+    judged_later = anew.manifest.rejudged if str(names[0]) == CLAIMS else None
+    exact = same_machine(judged_later) if judged_later else exact
+    yield from _compare(anew.folder, anew.scratch, names, exact)
+    yield from _unlisted(anew.manifest, anew.scratch, names)
 
 
 @dataclass(frozen=True)
@@ -91,8 +119,12 @@ class _Anew:
             elif stem.parts[0] == "tables":
                 yield names, partial(self.table, stem.name)
             elif stem.parts[0] == "figures":
-                yield names, partial(self.figure, stem.name, pictures=any(name.suffix not in DATA for name in names))
-            elif names == [PurePosixPath("claims.json")]:
+                without, pictures = (
+                    _values(commands[names[0]], "--without="),
+                    any(name.suffix not in DATA for name in names),
+                )
+                yield names, partial(self.figure, stem.name, without, pictures)
+            elif names == [PurePosixPath(CLAIMS)]:
                 yield names, self.claims
             elif (parts := _parts(stem, manifest, commands[names[0]])) and parts.keys() <= commands.keys():
                 yield names, partial(self.collected, stem.name, list(parts))
@@ -116,23 +148,17 @@ class _Anew:
         return settings.variations() if isinstance(settings, TrainingStudy) else []
 
     def claims(self) -> None:
-        values = {
-            "study": self.manifest.study,
-            "claims": judge(self.ledger, read_table(self.folder / "measures.parquet")),
-        }
-        (self.scratch / "claims.json").write_text(json.dumps(values, indent=1, allow_nan=False) + "\n")
+        (self.scratch / CLAIMS).write_text(verdicts_of(self.folder, self.manifest.study, self.ledger))
 
     def table(self, name: str) -> None:
-        render_table(name, self.folder / "measures.parquet", self.scratch / "tables" / name, self.details)
+        render_table(name, self.folder / MEASURES, self.scratch / "tables" / name, self.details)
 
     def sensitivity(self) -> None:
         output = self.scratch / "tables" / SENSITIVITY
-        render_sensitivity(self.folder / "measures.parquet", self.ledger, self.variations, output)
+        render_sensitivity(self.folder / MEASURES, self.ledger, self.variations, output)
 
-    def figure(self, name: str, pictures: bool) -> None:
-        settings = self.settings
-        without = settings.left_out(name) if isinstance(settings, TrainingStudy) else []
-        figure, plotted = drawn(name, self.folder / "measures.parquet", self.details, without)
+    def figure(self, name: str, without: Sequence[str], pictures: bool) -> None:
+        figure, plotted = drawn(name, self.folder / MEASURES, self.details, without)
         output = self.scratch / "figures" / name
         if pictures:
             files.save(figure, plotted, output)
@@ -146,12 +172,17 @@ class _Anew:
         """The report, from claims, figures and tables that were made anew before, in the order of its command."""
 
         def shown(option: str) -> list[Path]:
-            words = [word.removeprefix(option) for word in command if word.startswith(option)]
+            words = _values(command, option)
             return [self.scratch / PurePosixPath(word).relative_to(self.manifest.prefix) for word in words]
 
-        shutil.copyfile(self.folder / "measures.parquet", self.scratch / "measures.parquet")
-        claims, figures, tables = self.scratch / "claims.json", shown("--figure="), shown("--table=")
+        shutil.copyfile(self.folder / MEASURES, self.scratch / MEASURES)
+        claims, figures, tables = self.scratch / CLAIMS, shown("--figure="), shown("--table=")
         write_report(self.manifest.study, self.settings, claims, figures, tables, self.scratch / PAGE)
+
+
+def _values(command: Sequence[str], option: str) -> list[str]:
+    """What a command gives for an option that it may repeat, `--option=` included in its name."""
+    return [word.removeprefix(option) for word in command if word.startswith(option)]
 
 
 def _parts(stem: PurePosixPath, manifest: Manifest, command: Sequence[str]) -> dict[PurePosixPath, None]:

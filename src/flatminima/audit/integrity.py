@@ -1,10 +1,17 @@
 """First level: every file is the one in the manifest, none is missing, none is there besides."""
 
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 
 from flatminima.audit.level import Level, neighbours, study_of
+from flatminima.audit.names import LevelName
+from flatminima.audit.older import CLAIMS, LEDGERS, changed_inputs, commit_of_record
+from flatminima.provenance.git import is_complete, tree_at
 from flatminima.provenance.manifest import NAME, Manifest, Output, inside, sha256
+
+OTHER = "was read with another SHA-256 than the file that is there or listed now"
+UNKNOWN = "was read, but no manifest lists it and it is no file of this checkout"
 
 
 def check_integrity(folder: Path, manifest: Manifest, root: Path) -> Level:
@@ -13,19 +20,23 @@ def check_integrity(folder: Path, manifest: Manifest, root: Path) -> Level:
     Args:
         folder: the study's results; studies that it reads from lie beside it.
         manifest: its manifest.
-        root: the repository, for inputs such as workflow/claims.yaml.
+        root: the repository, for inputs such as workflow/claims.yaml; results of record may have read them as they
+            were at their commit, if git has it.
     """
     present = manifest.present()
     findings = [
         *([f"{folder}: holds the study {manifest.study!r}"] if folder.resolve().name != manifest.study else []),
         *(finding for output in present for finding in _changed(folder / manifest.relative(output), output)),
         *_extra(folder, {str(manifest.relative(output)) for output in present}),
-        *_broken_links(folder, manifest, root),
+        *_broken_links(folder, manifest),
+        *_changed_checkout(manifest, root),
         *_unlisted_inputs(manifest),
     ]
     absent = len(manifest.outputs) - len(present)
     notes = (f"{absent} files of the run are listed but not kept here",) if absent else ()
-    return Level("integrity", "Are these the files of the manifest?", f"{len(present)} files", tuple(findings), notes)
+    return Level(
+        LevelName.INTEGRITY, "Are these the files of the manifest?", f"{len(present)} files", tuple(findings), notes
+    )
 
 
 def _changed(path: Path, output: Output) -> Iterator[str]:
@@ -44,19 +55,35 @@ def _extra(folder: Path, listed: set[str]) -> Iterator[str]:
             yield f"{name}: not in the manifest; delete it, or find out who put it there"
 
 
-def _broken_links(folder: Path, manifest: Manifest, root: Path) -> Iterator[str]:
-    """Inputs whose recorded hash is not that of the file that they name."""
-    known = {output.path: output.sha256 for output in manifest.outputs}
-    known |= {output.path: output.sha256 for other in neighbours(folder, manifest) for output in other.outputs}
+def _broken_links(folder: Path, manifest: Manifest) -> Iterator[str]:
+    """Inputs whose recorded hash is not that of the file of a study that they name; files of the checkout apart."""
+    known = {output.path: {output.sha256} for output in manifest.outputs}
+    known |= {output.path: {output.sha256} for other in neighbours(folder, manifest) for output in other.outputs}
+    if manifest.rejudged:
+        known.setdefault(manifest.prefix + CLAIMS, set()).add(manifest.rejudged.original)
     for name, recorded in sorted({item for output in manifest.outputs for item in output.inputs.items()}):
-        if study_of(name):
-            found = known.get(name)
-        else:
-            found = sha256(root / name) if inside(name, "workflow/") and (root / name).is_file() else None
-        if found is None:
-            yield f"{name}: was read, but no manifest lists it and it is no file of this checkout"
-        elif found != recorded:
-            yield f"{name}: was read with another SHA-256 than the file that is there or listed now"
+        if inside(name, LEDGERS):
+            continue
+        if not (study_of(name) and name in known):
+            yield f"{name}: {UNKNOWN}"
+        elif recorded not in known[name]:
+            yield f"{name}: {OTHER}"
+
+
+def _changed_checkout(manifest: Manifest, root: Path) -> Iterator[str]:
+    """Files of the checkout that were read as they are neither here nor, for results of record, at their commit."""
+    names = {name for output in manifest.outputs for name in changed_inputs(output, root)}
+    commit = commit_of_record(manifest)
+    if not names:
+        return
+    with tree_at(root, commit) if commit else nullcontext() as tree:
+        if commit and tree is None and not is_complete(root):
+            return
+        for name in sorted(names):
+            kept = {sha256(place / name) for place in (root, tree) if place and (place / name).is_file()}
+            read = {output.inputs[name] for output in manifest.outputs if name in output.inputs}
+            if not read <= kept:
+                yield f"{name}: {OTHER if (root / name).is_file() else UNKNOWN}"
 
 
 def _unlisted_inputs(manifest: Manifest) -> Iterator[str]:

@@ -67,6 +67,24 @@ def is_evidence(job: Job, prefix: str) -> bool:
     return _writes(job, prefix, "networks") or (measures and not trained)
 
 
+def behind(jobs: Sequence[Job], every: Sequence[Job]) -> list[Job]:
+    """Jobs, and those that made what they read, to the first.
+
+    Args:
+        jobs: where to begin.
+        every: all jobs on record.
+    """
+    makers = {path: job for job in every for path in job.outputs}
+    found: list[Job] = []
+    waiting = list(jobs)
+    while waiting:
+        job = waiting.pop()
+        if job not in found:
+            found.append(job)
+            waiting += [makers[path] for path in job.inputs if path in makers]
+    return found
+
+
 def measuring(job: Job, jobs: Sequence[Job], prefix: str) -> list[Job]:
     """The jobs that measure what a job made."""
     return [

@@ -1,11 +1,21 @@
 """One level of an audit: what was looked at, and what was found to be wrong."""
 
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 
 from flatminima.errors import UserError
 from flatminima.provenance.environment import environment
-from flatminima.provenance.manifest import Manifest, read_manifest
+from flatminima.provenance.manifest import Manifest, Rejudged, read_manifest
+
+
+class Outcome(StrEnum):
+    """What a level comes to; OLDER is no failure."""
+
+    PASSED = "PASSED"
+    FAILED = "FAILED"
+    OLDER = "OLDER"
+    NOT_RUN = "NOT RUN"
 
 
 @dataclass(frozen=True)
@@ -19,6 +29,8 @@ class Level:
         findings: one line for each thing that is wrong; none if the level is passed.
         notes: what an auditor should know besides.
         ran: whether anything could be looked at.
+        older: one line for each thing that an earlier commit made, as results of record may be, and that this
+            checkout would make otherwise.
     """
 
     name: str
@@ -27,16 +39,26 @@ class Level:
     findings: tuple[str, ...]
     notes: tuple[str, ...] = ()
     ran: bool = True
+    older: tuple[str, ...] = ()
 
     @property
     def passed(self) -> bool:
         """Whether nothing is wrong."""
         return not self.findings
 
+    @property
+    def outcome(self) -> Outcome:
+        """The level in a word."""
+        if self.findings:
+            return Outcome.FAILED
+        if self.older:
+            return Outcome.OLDER
+        return Outcome.PASSED if self.ran else Outcome.NOT_RUN
 
-def same_machine(manifest: Manifest) -> bool:
+
+def same_machine(made: Manifest | Rejudged) -> bool:
     """Whether this is the software and hardware of the manifest, so that bytes must be equal."""
-    return manifest.environment == environment()
+    return made.environment == environment()
 
 
 def study_of(path: str) -> str:

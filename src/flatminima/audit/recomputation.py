@@ -13,9 +13,10 @@ import numpy as np
 
 import flatminima
 from flatminima.audit.compare import COUNTS, compare_tables, of_interest
-from flatminima.audit.jobs import Job, is_evidence, measuring, recorded_jobs
+from flatminima.audit.jobs import Job, behind, is_evidence, measuring, recorded_jobs
 from flatminima.audit.level import Level, neighbours, same_machine
-from flatminima.audit.names import TOLERANCE
+from flatminima.audit.names import TOLERANCE, LevelName
+from flatminima.audit.older import commit_of_record, outdated, short
 from flatminima.data import torchvision_files
 from flatminima.data.seeding import sequence
 from flatminima.errors import UserError
@@ -43,6 +44,8 @@ def check_recomputation(folder: Path, manifest: Manifest, root: Path, sample: in
     measures must agree within TOLERANCE: all of them, or where training ran ON_SAMPLES at least half of the values of
     each statistic.
 
+    Results of record are not made again where code later than theirs would make, or measure, networks otherwise.
+
     Args:
         folder: the study's results; studies that it reads from lie beside it.
         manifest: its manifest.
@@ -60,6 +63,9 @@ def check_recomputation(folder: Path, manifest: Manifest, root: Path, sample: in
     every = [job for known in manifests for job in recorded_jobs(known)]
     recorded = {output.path: output.sha256 for known in manifests for output in known.outputs}
     candidates = [job for job in jobs if is_evidence(job, manifest.prefix)]
+    if (commit := commit_of_record(manifest)) and _made_earlier(candidates, jobs, every, manifests, root):
+        older = f"not run: made by code of commit {short(commit)} that has changed since"
+        return Level(LevelName.RECOMPUTATION, QUESTION, "0 files", (), ran=False, older=(older,))
     order = np.random.default_rng(sequence("audit", manifest.study, str(seed))).permutation(len(candidates))
     drawn = [candidates[k] for k in order[:sample]]
     findings: list[str] = []
@@ -79,7 +85,17 @@ def check_recomputation(folder: Path, manifest: Manifest, root: Path, sample: in
         checked = len(workshop.made)
     if not drawn:
         findings.append("no job is on record that trains, constructs or measures")
-    return Level("recomputation", QUESTION, f"{checked} files", tuple(findings), tuple(notes), ran=checked > 0)
+    return Level(LevelName.RECOMPUTATION, QUESTION, f"{checked} files", tuple(findings), tuple(notes), ran=checked > 0)
+
+
+def _made_earlier(
+    candidates: Sequence[Job], jobs: Sequence[Job], every: Sequence[Job], manifests: Sequence[Manifest], root: Path
+) -> bool:
+    """Whether other code than this made networks or their measures, or anything that they were made from."""
+    prefix = manifests[0].prefix
+    measures = [again for job in candidates for again in measuring(job, jobs, prefix)]
+    earlier = {path for manifest in manifests for path in outdated(manifest, root)}
+    return any(earlier.intersection(job.outputs) for job in behind([*candidates, *measures], every))
 
 
 @dataclass

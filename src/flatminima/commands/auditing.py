@@ -20,13 +20,14 @@ def audit(
 ) -> None:
     """Check results against their manifest, their measures, this code, and a run of some jobs."""
     from flatminima.audit.audit import audit as audit_study
-    from flatminima.audit.audit import for_machines, for_people
+    from flatminima.audit.audit import for_machines, for_people, tally
 
     seed = secrets.randbelow(10**6) if seed is None else seed
     results = []
     for folder in folders:
         results.append(audit_study(folder, level or list(LevelName), Path(), sample, seed))
         print(for_people(results[-1]))
+    print(tally(results))
     if json_file:
         with atomic_path(json_file) as temporary:
             temporary.write_text(for_machines(results))

@@ -9,6 +9,8 @@ import typer
 from flatminima.config import Config, load
 from flatminima.errors import UserError
 
+CLAIMS = "*/claims.json"
+
 
 def verdicts(results: Annotated[Path, typer.Argument(help="Folder of results.")]) -> None:
     """Print the verdict of every claim in every study, and where the reports are."""
@@ -26,14 +28,24 @@ def readme(
         bool, typer.Option(help="Write nothing; fail if README.md or docs/results.md is not up to date.")
     ] = False,
 ) -> None:
-    """Record the evidence of every study in results/reference, and write the tables of README.md and docs anew."""
-    from flatminima.provenance.reference import record
-    from flatminima.report.scoreboard import update_readme, update_tables
+    """Record the evidence of studies that ran in results/reference, and write the tables of README.md and docs anew.
 
+    Verdicts of record that an earlier ledger or code took are taken again, from the measures of record.
+    """
+    from flatminima.audit.older import older_references
+    from flatminima.audit.rejudging import rejudge
+    from flatminima.provenance.reference import record
+    from flatminima.report.scoreboard import update_between, update_readme, update_tables
+
+    root, page = Path(), Path("README.md")
     reference = results / "reference"
-    for path in [] if check else _claims(results):
-        record(path.parent, reference / path.parent.name)
-    update_readme(Path("README.md"), _claims(reference), check)
+    if not check:
+        for path in sorted(results.glob(CLAIMS)):
+            record(path.parent, reference / path.parent.name)
+        for path in _claims(reference):
+            rejudge(path.parent, root)
+    update_readme(page, _claims(reference), check)
+    update_between(page, "older", older_references(reference, load(root / "config.yaml"), root), check)
     update_tables(Path("docs/results.md"), reference, check)
 
 
@@ -51,7 +63,7 @@ def validate(path: Annotated[Path, typer.Argument(help="Configuration to check."
 
 
 def _claims(results: Path) -> list[Path]:
-    found = sorted(results.glob("*/claims.json"))
+    found = sorted(results.glob(CLAIMS))
     if not found:
         raise UserError(f"{results}: no claims.json in any study; run `make reproduce` first")
     return found

@@ -3,7 +3,7 @@
 from flatminima.commands.files import flush_denormals, parse_json, write_table
 from flatminima.commands.options import Output, Settings, StudyName
 from flatminima.settings.parsing import parse
-from flatminima.settings.theory import Attack, Convergence, Minima
+from flatminima.settings.theory import Attack, Convergence, Minima, Price, ScaledResidual
 
 
 def attack(study: StudyName, name: str, settings: Settings, output: Output) -> None:
@@ -27,3 +27,18 @@ def converge(study: StudyName, start: str, settings: Settings, output: Output) -
 
     flush_denormals()
     write_table(output, train_from(study, start, parse(Convergence, parse_json(settings), "convergence")))
+
+
+def price(study: StudyName, settings: Settings, output: Output) -> None:
+    """Measure how much sharper than necessary balanced minima are, on random problems and on the dearest found."""
+    from flatminima.minima.price import prices
+
+    write_table(output, prices(study, parse(Price, parse_json(settings), "price")))
+
+
+def scaled_residual(study: StudyName, settings: Settings, output: Output) -> None:
+    """Train linear residual networks with a fixed last projection from starts of several scales."""
+    from flatminima.minima.scaled_residual import sweep
+
+    flush_denormals()
+    write_table(output, sweep(study, parse(ScaledResidual, parse_json(settings), "scaled_residual")))

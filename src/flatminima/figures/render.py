@@ -12,6 +12,7 @@ from flatminima.figures import selection, style
 from flatminima.figures.alpha import alpha
 from flatminima.figures.any_inputs import any_inputs
 from flatminima.figures.attacks import attacks
+from flatminima.figures.balance_price import balance_price
 from flatminima.figures.balls import balls
 from flatminima.figures.capacity import capacity
 from flatminima.figures.catapult import catapult
@@ -32,6 +33,7 @@ from flatminima.figures.path_cosine import path_cosine
 from flatminima.figures.perceptron_overview import perceptron_overview
 from flatminima.figures.random_minima import random_minima
 from flatminima.figures.rescaling_overview import rescaling_overview
+from flatminima.figures.scaled_residual import scaled_residual
 from flatminima.figures.sharpness import sharpness
 from flatminima.figures.solvers import solvers
 from flatminima.figures.spectrum import spectrum
@@ -72,6 +74,8 @@ THEORY: dict[str, Drawing] = {
     "witnesses": witnesses,
     "step-size": step_size,
     "catapult": catapult,
+    "balance-price": balance_price,
+    "scaled-residual": scaled_residual,
 }
 RESCALING: dict[str, Drawing] = {
     "rescaling-overview": rescaling_overview,

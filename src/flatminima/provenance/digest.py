@@ -45,9 +45,27 @@ def code_digest(*modules: str, data: Sequence[str] = (), package: Path = PACKAGE
     Raises:
         ValueError: if a module is not in the package, cannot be parsed, or a pattern matches no file.
     """
-    code = [f"{name} {source.sha256}" for name, source in sorted(_closure(modules, package).items())]
-    files = [f"{path.relative_to(package).as_posix()} {_sha256(path.read_bytes())}" for path in _files(data, package)]
-    return _sha256("\n".join(code + files).encode())
+    parts = digested(*modules, data=data, package=package)
+    return _sha256("\n".join(f"{name} {sha256}" for name, sha256 in parts.items()).encode())
+
+
+def digested(*modules: str, data: Sequence[str] = (), package: Path = PACKAGE) -> dict[str, str]:
+    """SHA-256 of everything that `code_digest` covers, modules before files: what changed, where a digest did.
+
+    Args:
+        modules: as `code_digest` takes them.
+        data: as it takes them.
+        package: as it takes it.
+
+    Returns:
+        64 hexadecimal digits each, by a module's dotted name, or a file's path relative to the package's folder.
+
+    Raises:
+        ValueError: as `code_digest`.
+    """
+    code = {name: source.sha256 for name, source in sorted(_closure(modules, package).items())}
+    files = {path.relative_to(package).as_posix(): _sha256(path.read_bytes()) for path in _files(data, package)}
+    return code | files
 
 
 def _closure(modules: Sequence[str], package: Path) -> dict[str, Source]:

@@ -3,7 +3,6 @@
 import os
 import platform
 import re
-import subprocess
 from importlib.metadata import requires, version
 from pathlib import Path
 
@@ -27,21 +26,6 @@ def packages() -> dict[str, str]:
     direct = [line for line in requires("flatminima") or [] if "extra ==" not in line]
     names = sorted(re.split(r"[^\w.-]", line, maxsplit=1)[0] for line in direct)
     return {name: version(name) for name in names}
-
-
-def checkout(folder: Path) -> tuple[str | None, bool | None]:
-    """The commit of a git checkout, and whether tracked files differ from it; (None, None) where git knows neither."""
-    commit = _git(folder, "rev-parse", "HEAD")
-    status = _git(folder, "status", "--porcelain", "--untracked-files=no")
-    return commit, None if status is None else bool(status)
-
-
-def _git(folder: Path, *arguments: str) -> str | None:
-    try:
-        run = subprocess.run(["git", "-C", str(folder), *arguments], capture_output=True, text=True, check=False)  # noqa: S603, S607
-    except OSError:
-        return None
-    return run.stdout.strip() if run.returncode == 0 else None
 
 
 def _operating_system() -> str:

@@ -11,8 +11,9 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from flatminima.errors import UserError
-from flatminima.provenance.environment import checkout, environment, packages
+from flatminima.provenance.environment import environment, packages
 from flatminima.provenance.files import atomic_path
+from flatminima.provenance.git import checkout
 from flatminima.provenance.records import CODE, Cost, Job, read_cost, read_jobs
 
 NAME = "manifest.json"
@@ -67,9 +68,22 @@ class Expense(_Record):
 class Circumstances(_Record):
     """What two runs of the same code on the same machine need not share."""
 
-    commit: str | None = Field(description="Git commit that was checked out when the manifest was written.")
+    commit: Annotated[str, Field(pattern="^[0-9a-f]{40,64}$")] | None = Field(
+        description="Git commit that was checked out when the manifest was written."
+    )
     dirty: bool | None = Field(description="Whether tracked files differed from that commit.")
     outputs: dict[str, Expense]
+
+
+class Rejudged(_Record):
+    """Verdicts of record that were taken again from the same measures, by a later ledger or later code.
+
+    The entry of claims.json then names that ledger and that code; what the run itself made had another SHA-256.
+    """
+
+    original: Sha256 = Field(description="SHA-256 of the claims.json that the run made.")
+    finished: float = Field(description="When the verdicts were taken again, in seconds since 1970.")
+    environment: dict[str, str] = Field(description="Software and hardware that took them.")
 
 
 class Manifest(_Record):
@@ -85,6 +99,9 @@ class Manifest(_Record):
     packages: dict[str, str] = Field(description="Versions of all packages that flatminima requires.")
     outputs: list[Output] = Field(min_length=1)
     circumstances: Circumstances
+    rejudged: Rejudged | None = Field(
+        default=None, description="Null where verdicts are those that the run itself made."
+    )
 
     @model_validator(mode="after")
     def _paths_are_inside(self) -> Self:
@@ -94,6 +111,12 @@ class Manifest(_Record):
                 raise ValueError(f"path {path!r} is not below {self.prefix}")
         if len(set(paths)) < len(paths):
             raise ValueError("a path is listed twice")
+        return self
+
+    @model_validator(mode="after")
+    def _verdicts_of_a_run_are_its_own(self) -> Self:
+        if self.rejudged and self.kept == "all":
+            raise ValueError("rejudged: only verdicts of record are taken again")
         return self
 
     @property

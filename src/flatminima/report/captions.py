@@ -138,6 +138,26 @@ FIGURES = {
         "Plots of relative sharpness against step size, a panel per depth: constant at first, then falling along the "
         "limit of stability down to the theoretical minimum.",
     ),
+    "balance-price": Caption(
+        "The price of balance",
+        "Sharpness of the balanced minimum, at which gradient flow from zero residuals ends if it reaches a minimum, "
+        "over the least sharpness of any minimum, against the condition of the input covariance (its largest over "
+        "smallest eigenvalue). The dash-dotted line is a bound proved for all maps, inputs and dimensions; at two "
+        "layers it is attained. Circles and triangles are the dearest problem that searches found, of all restarts; "
+        "the power is their growth with the condition. Squares are random problems.",
+        "Plots on logarithmic scales, a panel per depth: the dearest problems lie on a straight line close below the "
+        "bound and rise with the condition, more steeply for deeper networks; random problems stay near 1.",
+    ),
+    "scaled-residual": Caption(
+        "Linear residual networks from starts of several scales",
+        "The sweep of Marion & Chizat (2024): linear residual networks whose last projection is fixed, trained by "
+        "gradient descent on regression problems from residuals of several scales; here every repeat has data of its "
+        "own. Left: sharpness over the least sharpness of any minimum, of the runs that reached a minimum; markers are "
+        "medians, bars hold 5–95 %, hollow markers stand for fewer than half of the runs. The dotted line is the "
+        "published lower bound. Right: the share of runs that reached a minimum.",
+        "Two plots against the scale of the start, a line per step size: relative sharpness, which rises with the "
+        "scale, less so for large steps, and never falls below 1; and the share of runs at a minimum, which falls.",
+    ),
     **coupling_captions.FIGURES,
     **rescaling_captions.FIGURES,
     **perceptron_captions.FIGURES,

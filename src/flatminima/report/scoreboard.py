@@ -12,7 +12,6 @@ from flatminima.figures.table_files import readable
 from flatminima.provenance.files import atomic_path
 from flatminima.report.evidence import SYMBOLS, Ledger, read_ledger
 
-BEGIN, END = "<!-- scoreboard:begin -->", "<!-- scoreboard:end -->"
 TABLE = re.compile(
     r"(?P<begin><!-- (?P<study>\w+)/(?P<name>\w+):begin -->).*?(?P<end><!-- (?P=study)/(?P=name):end -->)", re.DOTALL
 )
@@ -37,21 +36,42 @@ def scoreboard(claims_paths: Sequence[Path]) -> str:
 
 
 def update_readme(readme: Path, claims_paths: list[Path], check: bool = False) -> None:
-    """Replace the scoreboard between the two markers of README.md.
+    """Replace the scoreboard of README.md, as `update_between` does.
 
     Args:
-        readme: the file; it must hold both markers once, begin before end.
+        readme: the file.
         claims_paths: one claims.json per study.
         check: write nothing, and only say whether the file is up to date.
 
     Raises:
         UserError: if the markers or an input are missing, or with `check` if the file is not up to date.
     """
-    before, begin, rest = _read(readme).partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not (begin and end):
-        raise UserError(f"{readme}: no place for the scoreboard; add the lines {BEGIN} and {END}")
-    _update(readme, f"{before}{BEGIN}\n{scoreboard(claims_paths)}{END}{after}", check)
+    update_between(readme, "scoreboard", scoreboard(claims_paths), check)
+
+
+def update_between(page: Path, name: str, text: str, check: bool = False) -> None:
+    """Replace what stands between the markers `<!-- <name>:begin -->` and `<!-- <name>:end -->` of a page.
+
+    Args:
+        page: the file; it must hold both markers once, begin before end.
+        name: the name in the markers.
+        text: lines, each with its end; or nothing.
+        check: write nothing, and only say whether the file is up to date.
+
+    Raises:
+        UserError: if the markers are missing, or with `check` if the file is not up to date.
+    """
+    begin, end = markers(name)
+    before, found_begin, rest = _read(page).partition(begin)
+    _, found_end, after = rest.partition(end)
+    if not (found_begin and found_end):
+        raise UserError(f"{page}: no place for the {name}; add the lines {begin} and {end}")
+    _update(page, f"{before}{begin}\n{text}{end}{after}", check)
+
+
+def markers(name: str) -> tuple[str, str]:
+    """The lines of a page between which a text that is generated stands."""
+    return f"<!-- {name}:begin -->", f"<!-- {name}:end -->"
 
 
 def update_tables(page: Path, reference: Path, check: bool = False) -> None:

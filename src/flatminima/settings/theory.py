@@ -75,6 +75,40 @@ class Convergence(Strict):
     kick: Sourced[PositiveFloat] = Field(description="Distance from them, relative to the weights.")
 
 
+class Price(Strict):
+    """How much sharper than necessary the balanced minimum of a problem is, against the condition of its inputs."""
+
+    ill: Sourced[Annotated[list[Annotated[float, Field(gt=1, allow_inf_nan=False)]], Field(min_length=1)]] = Field(
+        description="Largest over smallest eigenvalue of Sx."
+    )
+    depths: Sourced[DeepDepths]
+    searched: Sourced[Annotated[list[Annotated[int, Field(ge=2, le=5)]], Field(min_length=1)]] = Field(
+        description="Dimensions d_x = d_y in which the dearest problem is searched."
+    )
+    restarts: Sourced[Count] = Field(description="Searches for every condition, depth and dimension.")
+    evaluations: Sourced[Count] = Field(description="Largest number of problems that a search tries.")
+    drawn: Sourced[Count] = Field(description="Dimension d_x = d_y of random problems.")
+    spread: Sourced[Ratio] = Field(description="Largest over smallest singular value of their maps.")
+    instances: Sourced[Count] = Field(description="Random problems for every condition and depth.")
+
+
+class ScaledResidual(Strict):
+    """Linear residual networks with a fixed last projection: the sweep of Marion & Chizat 2024, of public code."""
+
+    samples: Sourced[Count]
+    inputs: Sourced[Annotated[int, Field(ge=2)]]
+    noise: Sourced[PositiveFloat] = Field(description="Standard deviation of the labels' noise.")
+    depth: Sourced[Annotated[int, Field(ge=2, le=64)]] = Field(description="Trained layers.")
+    scales: Sourced[Annotated[int, Field(ge=2)]] = Field(description="Scales of the start, evenly from 0.")
+    largest_scale: Sourced[PositiveFloat]
+    step_sizes: Sourced[Annotated[list[PositiveFloat], Field(min_length=1)]]
+    steps: Sourced[Count]
+    repeats: Sourced[Count] = Field(description="Problems; each is trained once from each scale, with each step size.")
+    tolerance: Sourced[PositiveFloat] = Field(
+        description="Stop when the gradient norm has fallen below this multiple of its first value."
+    )
+
+
 class TheoryStudy(Strict):
     """Random linear problems on which theory is checked and attacked; needs no data."""
 
@@ -87,3 +121,5 @@ class TheoryStudy(Strict):
     minima: Minima
     starts: Sourced[Annotated[list[Start], Field(min_length=1)]] = Field(description="Where training starts.")
     convergence: Convergence
+    price: Price
+    scaled_residual: ScaledResidual

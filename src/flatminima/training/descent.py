@@ -125,7 +125,8 @@ def gradient_descent(
 
     A replica stops when its gradient norm has fallen below `tolerance` times its first value, or when it has
     diverged: a thousand times the loss of its start, or of the zero map if that is higher. The others go on. The
-    finishing steps, of those that have not stopped before, take FINISHING times the step size.
+    finishing steps, of those that have not stopped before, take FINISHING times the step size. After a warm-up, whose
+    small steps may rest at minima too sharp for the step size, as many steps pass before a replica can stop at rest.
 
     Args:
         weights: m tensors, W_k of shape (replicas, d_k, d_{k-1}), float64.
@@ -168,7 +169,8 @@ def gradient_descent(
         if step in wanted:
             kept.append(Snapshot(step, whole_problem.restored(result)))
         if check:
-            done = failed | (gradient_norm(gradient) <= tolerance * first_norm[active])
+            at_rest = gradient_norm(gradient) <= tolerance * first_norm[active]
+            done = failed | at_rest if step >= 2 * stages.warmup else failed
             stopped_at[active[done]] = step
             history.append((step, torch.where(diverged, torch.nan, losses)))
             progress.report(step, state(history[-1][1].nanmedian().item(), int(diverged.sum())))
