@@ -5,10 +5,10 @@ from project import different
 
 ALL = "study=digits", "study=patches"
 LAST = {(rule, study) for rule in ("report", "manifest") for study in ALL}
-SHARED = ["dose-response", "coupling-excess", "gains", "coupling", "training", "path-cosine", "overview"]
+SHARED = ["coupling-excess", "gains", "coupling", "training", "path-cosine", "overview"]
 FIGURES = {
     "study=patches": ["sharpness-noisy", *SHARED],
-    "study=digits": ["sharpness-noisy", "sharpness-labels", *SHARED],
+    "study=digits": ["sharpness-noisy", "sharpness-labels", "dose-response", *SHARED],
 }
 TABLES = ["summary", "sharpness", "balance", "coupling", "crosscheck"]
 
