@@ -12,7 +12,7 @@ from flatminima.claims.cases import FEWEST, Case, Finding, cases_of, controls_of
 from flatminima.claims.characteristics import Characteristics, beyond_chance, characteristics
 from flatminima.claims.effects import Array, Shapes, shapes_of
 from flatminima.claims.judgement import case_record, control_record, criterion_record, decisive_record
-from flatminima.claims.ledger import COUNTED, Claim, Class, Criterion, Ledger
+from flatminima.claims.ledger import COUNTED, Claim, Class, Ledger
 
 
 class Verdict(StrEnum):
@@ -57,7 +57,7 @@ def _judge(claim: Claim, shapes: Shapes) -> dict[str, Any] | None:
         return None
     spoken = sorted({finding.criterion for case in cases for finding in case.findings})
     controls = {number: controls_of(number, claim, shapes) for number in spoken}
-    broken = {number: _broken(claim.criteria[number], cases, controls[number], number) for number in spoken}
+    broken = {number: _broken(claim, number, cases, controls[number]) for number in spoken}
     counted = [case for case in cases if case.counted and case.class_ in COUNTED]
     planted = characteristics(claim, counted)
     verdict, reason = _verdict(claim, cases, broken, planted)
@@ -79,8 +79,12 @@ def _judge(claim: Claim, shapes: Shapes) -> dict[str, Any] | None:
     }
 
 
-def _broken(criterion: Criterion, cases: Sequence[Case], controls: Sequence[Case], number: int) -> str | None:
-    """Why a criterion's control proves nothing; None if it fails as it must."""
+def _broken(claim: Claim, number: int, cases: Sequence[Case], controls: Sequence[Case]) -> str | None:
+    """Why a criterion's control proves nothing; None if it fails as it must.
+
+    Of what can fail, as many control cases may hold as would by chance; of a theorem's, none.
+    """
+    criterion = claim.criteria[number]
     if criterion.control is None:
         return None
     found = [finding for case in controls for finding in case.findings]
@@ -92,9 +96,13 @@ def _broken(criterion: Criterion, cases: Sequence[Case], controls: Sequence[Case
     yes_or_no = np.isin(np.concatenate([own, values]), (0, 1)).all()
     if len(values) > 1 and (values == values[0]).all() and not yes_or_no:
         return f"the control is {values[0]:.6g} in every network, by its definition"
-    if not any(finding.holds is False for finding in found):
-        return "the control is not decided anywhere" if not any(f.holds for f in found) else "the control holds too"
-    return "the control holds too, in some cases" if any(finding.holds for finding in found) else None
+    decided = [finding.holds for finding in found if finding.holds is not None]
+    if not decided:
+        return "the control is not decided anywhere"
+    holding, one_is_many = sum(decided), claim.class_of(criterion) not in COUNTED
+    if holding and (one_is_many or holding == len(decided) or beyond_chance(holding, len(decided))):
+        return f"the control holds too, in {holding} of {_count(len(decided))}"
+    return None
 
 
 def _values(findings: Sequence[Finding]) -> Array:
