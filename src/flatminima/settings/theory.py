@@ -34,9 +34,7 @@ class Attack(Strict):
     depths: Sourced[DeepDepths]
     attempts: Sourced[Count] = Field(description="For every condition, depth and statement.")
     steps: Sourced[Count] = Field(description="Subgradient steps of every attempt.")
-    planted: Sourced[Annotated[float, Field(gt=0, lt=1)]] = Field(
-        description="Control: the same searches against statements stronger than the true ones by this factor."
-    )
+    controls: Sourced[Count] = Field(description="Attempts of the same kind to break a false statement near each.")
 
 
 class Minima(Strict):
