@@ -99,10 +99,10 @@ def _tidied(frame: pd.DataFrame, found: Approach) -> list[pd.DataFrame]:
         "sharpness_ratio": Statistic(found.ratio),
         "product_defect": Statistic(found.defect),
     }
-    far = (frame["initialisation"] == "far").to_numpy()
+    far = np.flatnonzero(frame["initialisation"] == "far")
     reached = (found.inequality[torch.from_numpy(far)] <= CLOSE).double()
     every = tidy(frame, undiverged(len(frame)) | statistics)
-    return [every, tidy(frame[far].reset_index(drop=True), {"reached": Statistic(reached)})]
+    return [every, tidy(frame.iloc[far].reset_index(drop=True), {"reached": Statistic(reached)})]
 
 
 def search(inequality: Inequality, chart: Chart, problems: LinearProblems, start: Tensor, steps: int) -> Approach:
