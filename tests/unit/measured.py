@@ -170,6 +170,10 @@ def linear_expectation(samples, networks, index):
         expected["singular_overlap", k] = overlap.max()
         before, after = matrices[k - 1], matrices[k]
         expected["balance_defect", k] = np.linalg.norm(after.T @ after - before @ before.T)
+        direction = before @ direction / np.linalg.norm(before @ direction)
+        for side, square in (("left", before @ before.T), ("right", after.T @ after)):
+            share = gain ** (2 / stack.depth)
+            expected[f"{side}_residual", k] = np.linalg.norm(square @ direction / share - direction)
     return expected
 
 

@@ -3,8 +3,12 @@
 import numpy as np
 import pytest
 from references import path_by_search
+from sklearn.datasets import load_digits
+from sklearn.decomposition import PCA
+from sklearn.linear_model import LinearRegression
 
-from flatminima.minima.problems import MAPS, draw_problems, log_uniform, positive, rotations, square_maps
+from flatminima.minima.problems import draw_problems, evenly, label_tasks, log_uniform, positive, rotations, square_maps
+from flatminima.minima.runs import MAPS
 from flatminima.settings.theory import Condition
 
 
@@ -109,3 +113,39 @@ def test_a_stream_fixes_the_problems():
         assert not getattr(one, name).equal(getattr(other, name))
     for kind in MAPS:
         assert np.array_equal(square_maps(kind, 2, 3, 2.0, rng()), square_maps(kind, 2, 3, 2.0, rng()))
+
+
+@pytest.mark.parametrize("count", [2, 20])
+def test_label_tasks_against_scikit_learn(count):
+    """T is the regression of contrasts between classes on nine principal components, up to signs and scales."""
+    maps, moments = label_tasks(count)
+    assert maps.shape == moments.shape == (count, 9, 9)
+    images, classes = load_digits(return_X_y=True)
+    for k in range(count):
+        components = PCA(9, svd_solver="full").fit(images[k::count])
+        inputs = components.transform(images[k::count])
+        variances = inputs.var(0)
+        np.testing.assert_allclose(np.diag(moments[k]), variances / variances[0], rtol=1e-9)
+        assert np.count_nonzero(moments[k]) == 9
+        one_hot = (classes[k::count, None] == np.arange(10)).astype(float)
+        fitted = LinearRegression().fit(inputs / np.sqrt(variances[0]), one_hot)
+        ours, theirs = (np.linalg.svd(matrix, compute_uv=False)[:9] for matrix in (maps[k], fitted.coef_))
+        np.testing.assert_allclose(ours / ours[0], theirs / theirs[0], rtol=1e-7)
+        gram, expected = maps[k].T @ maps[k], fitted.coef_.T @ fitted.coef_
+        np.testing.assert_allclose(np.abs(gram / gram[0, 0]), np.abs(expected / expected[0, 0]), rtol=1e-6, atol=1e-9)
+    assert (np.linalg.det(maps) > 0).all()
+    values = singular_values(maps)
+    np.testing.assert_allclose(values[:, 0] * values[:, -1], 1, rtol=1e-9)
+
+
+def test_label_tasks_share_no_image():
+    """The tasks of a finer deal are other tasks, and every one has all ten classes."""
+    _, classes = load_digits(return_X_y=True)
+    assert all(len(set(classes[k::20])) == 10 for k in range(20))
+    maps, _ = label_tasks(20)
+    assert len({round(float(value), 9) for value in maps[:, 0, 0]}) == 20
+
+
+def test_maps_are_scaled_evenly_about_one():
+    values = singular_values(evenly(rng().standard_normal((5, 4, 4)) * 37))
+    np.testing.assert_allclose(values[:, 0] * values[:, -1], 1, rtol=1e-12)

@@ -249,7 +249,7 @@ def test_attacks_count_violations_of_true_statements_apart_from_controls(drawn):
     assert (plotted.loc[plotted["planted"], "violations"] == attempts).all()
     title = figure.get_suptitle()
     assert title.startswith(f"0 of {4 * len(CONDITIONS) * attempts} attempts break")
-    assert "misapplied in 1 of 2 conditions, strengthened statements in 10 of 10" in title
+    assert "misapplied in 1 of 2 conditions, false statements nearby in 10 of 10" in title
 
 
 def test_attacks_report_a_violation(study):

@@ -20,7 +20,7 @@ def small_theory(depths):
     """The tidy table of all parts, with the keys of config.yaml's section `theory`."""
     condition = {"inputs": 2, "outputs": 2, "hidden": 2, "rank": 2, "spread": 3.0, "ill": 3.0}
     conditions = {"square": condition}
-    attacks = Attack.model_validate(sourced(conditions=conditions, depths=depths, attempts=4, steps=10, planted=0.9))
+    attacks = Attack.model_validate(sourced(conditions=conditions, depths=depths, attempts=4, steps=10, controls=2))
     minima = sourced(condition=condition, depths=depths, instances=2, draws=2, scale=0.3, ratios=[1.0001, 2.0])
     training = {"size": 2, "spread": 2.0, "ill": 2.0, "depths": depths, "instances": 2, "step_sizes": [0.5, 0.9]}
     training |= {"steps": 400, "flow_time": 60, "tolerance": 1e-6, "start_ratio": 4.0, "kick": 0.01}

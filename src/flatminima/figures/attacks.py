@@ -13,7 +13,7 @@ from flatminima.figures.theory_selection import CONTROL, STATEMENTS
 COLUMNS = 3
 LOOKS: dict[bool, tuple[str, dict[str, Any]]] = {
     False: ("closest approach", {"marker": "o", "color": style.BLUE}),
-    True: ("control: strengthened statement", {"marker": "^", "color": style.VERMILION, "mfc": "white"}),
+    True: ("control: false statement near it", {"marker": "^", "color": style.VERMILION, "mfc": "white"}),
 }
 BROKEN = "shaded: a violation"
 TICKS = {-1: "−1", -1e-5: "−10⁻⁵", 0: "0", 1e-5: "10⁻⁵"}
@@ -61,10 +61,10 @@ def message(plotted: pd.DataFrame) -> str:
     """The figure's one message: how many attempts broke true statements, and how many of the false ones broke."""
     true = plotted[~plotted["planted"] & (plotted["statement"] != CONTROL)]
     false, planted = plotted[~plotted["planted"] & (plotted["statement"] == CONTROL)], plotted[plotted["planted"]]
-    broken, strengthened = (f"{(rows['violations'] > 0).sum()} of {len(rows)}" for rows in (false, planted))
+    broken, nearby = (f"{(rows['violations'] > 0).sum()} of {len(rows)}" for rows in (false, planted))
     return (
         f"{true['violations'].sum()} of {true['attempts'].sum():,} attempts break a statement of theory\n"
-        f"(controls that break: I2 misapplied in {broken} conditions, strengthened statements in {strengthened})"
+        f"(controls that break: I2 misapplied in {broken} conditions, false statements nearby in {nearby})"
     )
 
 

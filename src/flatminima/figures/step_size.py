@@ -13,6 +13,7 @@ MAPS = {
     "positive": "positive definite maps",
     "turned": "turned maps (det > 0)",
     "reflected": "reflected maps (det < 0)",
+    "labels": "digits' label tasks (det > 0)",
 }
 LOOKS: dict[str, tuple[str, dict[str, Any]]] = {
     "residual": ("zero residuals", {"marker": "o", "color": style.BLUE}),

@@ -66,7 +66,7 @@ def attempts(measures: pd.DataFrame) -> pd.DataFrame:
     """One row per attempt to break a statement.
 
     Returns:
-        Columns statement, planted (whether the statement was strengthened until false), condition, start, depth, seed,
+        Columns statement, planted (whether it is the false statement near it), condition, start, depth, seed,
         and approach: left side / right side - 1 at its least.
     """
     chosen = measures["experiment"].str.startswith("attack_") & (measures["statistic"] == "inequality_ratio")

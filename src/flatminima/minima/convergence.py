@@ -1,17 +1,16 @@
 """Where gradient descent and gradient flow end on random linear problems."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
-import numpy as np
 import pandas as pd
 import torch
 from torch import Generator, Tensor
 
 from flatminima.minima.linear import LinearProblems
-from flatminima.minima.problems import MAPS, log_uniform, positive, square_maps
-from flatminima.minima.sampling import Chart, flattest, of_ratio
-from flatminima.minima.theory import labels, near_minima, stream
+from flatminima.minima.runs import Runs, Tasks, stacks
+from flatminima.minima.sampling import Chart, balanced, flattest, of_ratio, sharpness
+from flatminima.minima.theory import near_minima
 from flatminima.minima.tidy import Statistic, Statistics, scatter, tidy
 from flatminima.networks.initialisations import initialise, named_generator
 from flatminima.networks.stack import Stack
@@ -20,42 +19,18 @@ from flatminima.settings.theory import Convergence
 from flatminima.training.descent import MomentProblem, gradient_descent, gradient_flow, gradient_norm, loss_and_gradient
 from flatminima.training.run import Trained
 
-INPUTS = ("white", "coloured")
 CONTROL = "-unbalanced"
 LOG_SCALE = 1.0
+ARRIVED = {"excess_loss": 1e-6, "gradient_norm": 1e-4}
+"""Largest excess loss and gradient, relative to its start, of a run that counts as at a global minimum."""
+ZERO_RESIDUALS = ("residual", "flow")
+"""The starts W_k = I."""
 
 Weights = Sequence[Tensor]
 
 
-@dataclass(frozen=True)
-class Runs:
-    """Runs of one kind at one depth, stacked over maps, inputs, instances and step sizes.
-
-    Attributes:
-        problems: one for each run.
-        labels: one row for each run.
-        rates: step sizes, shape (runs,); NaN for the flow.
-    """
-
-    problems: LinearProblems
-    labels: pd.DataFrame
-    rates: Tensor
-
-    def at(self, fraction: float) -> "Runs":
-        """The same problems with another step size, a multiple of 2 / (minimal sharpness)."""
-        rates = fraction * 2 / self.problems.least
-        return Runs(self.problems, self.labels.assign(step_size=rates.numpy(), step_fraction=fraction), rates)
-
-    @property
-    def target(self) -> MomentProblem:
-        """The moments, with exact labels y = T x: the least loss is zero."""
-        cross = self.problems.end_to_end @ self.problems.input_moment
-        energy = (cross * self.problems.end_to_end).sum((1, 2))
-        return MomentProblem(self.problems.input_moment, cross, energy)
-
-
 def converge(study: str, start: str, settings: Convergence) -> pd.DataFrame:
-    """Train on random square maps of every kind, with white and with other inputs.
+    """Train on random square maps of every kind and on label tasks, with white and with other inputs.
 
     Args:
         study: the study's name, part of every seed.
@@ -65,45 +40,49 @@ def converge(study: str, start: str, settings: Convergence) -> pd.DataFrame:
         settings: sizes, steps and how long to train.
 
     Returns:
-        Tidy rows of all statistics, NaN but for `diverged` where a run diverged. Experiments are
-        `<start>_<map>_<inputs>`. Controls are `-unbalanced`, the same functions with their layers rescaled at random;
-        of a catapult `catapult_start_<map>_<inputs>`, the minima that each step size starts from.
+        Tidy rows of all statistics, NaN but for `diverged` and `arrived` where a run diverged; those of the price of
+        balance also where it did not arrive. Experiments are `<start>_<map>_<inputs>`. Controls of zero
+        residuals are `-unbalanced`, the same functions with their layers rescaled at random; of a catapult
+        `catapult_start_<map>_<inputs>`, the minima that each step size starts from.
     """
     tables = (
         table
-        for depth in settings.depths.value
-        for table in (_catapult if start == "catapult" else _train)(study, start, depth, settings)
+        for tasks in stacks(study, start, settings)
+        for table in (_catapult if start == "catapult" else _train)(study, start, tasks, settings)
     )
     return pd.concat(tables, ignore_index=True)
 
 
-def _train(study: str, start: str, depth: int, settings: Convergence) -> Iterator[pd.DataFrame]:
+def _train(study: str, start: str, tasks: Tasks, settings: Convergence) -> Iterator[pd.DataFrame]:
     fractions = [float("nan")] if start == "flow" else settings.step_sizes.value
-    runs = _runs(study, start, depth, fractions, settings)
-    random = named_generator(study, start, depth, "starts")
+    runs, depth = Runs.of(study, start, tasks, fractions), tasks.problems.depth
+    random = named_generator(study, start, depth, tasks.name, "starts")
     if start == "default":
-        first: Weights = initialise("pytorch", _widths(runs), [random] * (len(runs.rates) // len(fractions))).weights
+        widths = [runs.size] * (depth + 1)
+        first: Weights = initialise("pytorch", widths, [random] * len(tasks.kinds)).weights
         weights = [weight.repeat_interleave(len(fractions), 0) for weight in first]
     else:
-        identity = torch.eye(settings.size.value, dtype=torch.float64)
+        identity = torch.eye(runs.size, dtype=torch.float64)
         weights = [identity.repeat(len(runs.rates), 1, 1) for _ in range(depth)]
-    job = f"{study} {start} depth {depth}"
+    job = f"{study} {start} {tasks.name} depth {depth}"
     end = _flow(job, weights, runs, settings) if start == "flow" else _descend(job, weights, runs, settings)
     yield _measure(runs.labels, end, runs)
+    if start not in ZERO_RESIDUALS:
+        return
     stack = Stack(end.parameters)
     control = rescale_layers(stack, LOG_SCALE, [random] * stack.replicas).weights
     frame = runs.labels.assign(experiment=runs.labels["experiment"] + CONTROL)
     yield _measure(frame, replace(end, parameters=control), runs)
 
 
-def _catapult(study: str, start: str, depth: int, settings: Convergence) -> Iterator[pd.DataFrame]:
-    problems = _runs(study, start, depth, settings.growing_steps.value[:1], settings)
-    random = named_generator(study, start, depth, "starts")
+def _catapult(study: str, start: str, tasks: Tasks, settings: Convergence) -> Iterator[pd.DataFrame]:
+    problems, depth = Runs.of(study, start, tasks, settings.growing_steps.value[:1]), tasks.problems.depth
+    random = named_generator(study, start, depth, tasks.name, "starts")
     weights = _sharp(problems, settings, random)
     for fraction in settings.growing_steps.value:
         runs = problems.at(fraction)
         kicked = [_kick(weight, settings.kick.value, random) for weight in weights]
-        end = _descend(f"{study} {start} depth {depth} step {fraction:g}", kicked, runs, settings)
+        end = _descend(f"{study} {start} {tasks.name} depth {depth} step {fraction:g}", kicked, runs, settings)
         begun = replace(
             end, parameters=tuple(weights), steps=torch.zeros_like(end.steps), diverged=_not_finite(weights)
         )
@@ -113,33 +92,8 @@ def _catapult(study: str, start: str, depth: int, settings: Convergence) -> Iter
         weights = [torch.where(end.diverged.view(-1, 1, 1), torch.nan, weight) for weight in end.parameters]
 
 
-def _runs(study: str, start: str, depth: int, fractions: Sequence[float], settings: Convergence) -> Runs:
-    """Every problem with every step size; the problems are the same for all starts."""
-    size, count = settings.size.value, settings.instances.value
-    maps, moments, tasks = [], [], []
-    for kind in MAPS:
-        for inputs in INPUTS:
-            random = stream(study, "convergence", kind, inputs, depth)
-            ill = settings.ill.value if inputs == "coloured" else 1.0
-            maps.append(square_maps(kind, count, size, settings.spread.value, random))
-            moments.append(positive(log_uniform(count, size, ill, random), random))
-            tasks += [f"{kind}_{inputs}"] * count
-    index = torch.arange(len(tasks)).repeat_interleave(len(fractions))
-    problems = LinearProblems.of(np.concatenate(maps), np.concatenate(moments), depth).select(index)
-    fraction = torch.tensor(fractions, dtype=torch.float64).repeat(len(tasks))
-    rates = fraction * 2 / problems.least
-    task = np.array(tasks)[index.numpy()]
-    frame = labels(study, len(index), 0, depth=depth, task=task, experiment=[f"{start}_{name}" for name in task])
-    frame = frame.assign(initialisation=start, optimiser="gradient_flow" if start == "flow" else "gradient_descent")
-    return Runs(problems, frame.assign(step_size=rates.numpy(), step_fraction=fraction.numpy()), rates)
-
-
-def _widths(runs: Runs) -> list[int]:
-    return [runs.problems.end_to_end.shape[-1]] * (runs.problems.depth + 1)
-
-
 def _sharp(runs: Runs, settings: Convergence, random: Generator) -> Weights:
-    chart = Chart.around(flattest(runs.problems, settings.size.value), settings.size.value)
+    chart = Chart.around(flattest(runs.problems, runs.size), runs.size)
     ratios = torch.full_like(runs.rates, settings.start_ratio.value)
     return of_ratio(chart, runs.problems, chart.draw(1.0, random), ratios)
 
@@ -163,16 +117,21 @@ def _descend(job: str, weights: Weights, runs: Runs, settings: Convergence) -> T
 
 
 def _flow(job: str, weights: Weights, runs: Runs, settings: Convergence) -> Trained:
-    duration = settings.flow_time.value * 2 / float(runs.problems.least.min())
-    return gradient_flow(weights, runs.target, duration, steps=settings.flow_time.value, snapshots=0, job=job)
+    """Each problem for as long in units of its own critical step, its loss divided by the least sharpness."""
+    target, units, time = runs.target, 1 / runs.problems.least, settings.flow_time.value
+    factor = units.view(-1, 1, 1)
+    scaled = MomentProblem(factor * target.input_moment, factor * target.cross_moment, units * target.target_energy)
+    end = gradient_flow(weights, scaled, 2.0 * time, steps=time, snapshots=0, job=job)
+    return replace(end, gradient_scale=end.gradient_scale / units)
 
 
 def _measure(frame: pd.DataFrame, end: Trained, runs: Runs) -> pd.DataFrame:
     alive = torch.nonzero(~end.diverged).squeeze(1)
     frame = frame.assign(step=end.steps.numpy())
-    diverged: Statistics = {"diverged": Statistic(end.diverged.double())}
+    arrived = torch.zeros(len(frame), dtype=torch.float64)
+    every: Statistics = {"diverged": Statistic(end.diverged.double()), "arrived": Statistic(arrived)}
     if not len(alive):
-        return tidy(frame, diverged)
+        return tidy(frame, every)
     weights, target, problems = [weight[alive] for weight in end.parameters], runs.target.select(alive), runs.problems
     loss, gradient = loss_and_gradient(weights, target)
     statistics: Statistics = {
@@ -181,6 +140,20 @@ def _measure(frame: pd.DataFrame, end: Trained, runs: Runs) -> pd.DataFrame:
         "gradient_norm": Statistic(gradient_norm(gradient) / end.gradient_scale[alive]),
         **near_minima(weights, problems.select(alive)),
     }
+    arrived[alive] = _arrived(statistics)
     if runs.rates.isfinite().all():
         statistics["stability_limit"] = Statistic(2 / runs.rates[alive])
-    return tidy(frame, diverged | {name: scatter(value, alive, len(frame)) for name, value in statistics.items()})
+    if frame["initialisation"].isin(ZERO_RESIDUALS).all():
+        statistics |= _price(problems.select(alive), arrived[alive], statistics["sharpness_ratio"].value)
+    return tidy(frame, every | {name: scatter(value, alive, len(frame)) for name, value in statistics.items()})
+
+
+def _arrived(statistics: Statistics) -> Tensor:
+    return torch.stack([statistics[name].value <= limit for name, limit in ARRIVED.items()]).all(0).double()
+
+
+def _price(problems: LinearProblems, arrived: Tensor, ratio: Tensor) -> Statistics:
+    """What balance costs (theory.md I6), and how far runs that arrived from zero residuals are from that sharpness."""
+    price = sharpness(balanced(problems, problems.end_to_end.shape[-1]), problems) / problems.least
+    values = {"balance_price": price, "price_error": (ratio / price - 1).abs()}
+    return {name: Statistic(torch.where(arrived == 1, value, torch.nan)) for name, value in values.items()}

@@ -1,6 +1,6 @@
 """Searches that try to break what theory says of global minima of deep linear networks."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,9 +8,8 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from flatminima.minima.balance import product_norms
-from flatminima.minima.coupling import follow
 from flatminima.minima.hessian import MinimumHessian
+from flatminima.minima.inequalities import FALSE, STATEMENTS, Inequality
 from flatminima.minima.linear import LinearProblems
 from flatminima.minima.problems import draw_problems
 from flatminima.minima.sampling import Chart, flattest
@@ -21,58 +20,17 @@ from flatminima.networks.stack import end_to_end
 from flatminima.settings.theory import Attack, Condition
 from flatminima.training.progress import Progress
 
-LONGEST, SHORTEST = 0.5, 1e-7
-SOFTNESS = 0.05
-"""The attack's step lengths, and the temperature of its smoothed eigenvalue at the longest step."""
+SHARE, LONGEST, SHORTEST = 0.25, 0.5, 2e-7
+"""A search's first step: this share of the start's coordinates, at least LONGEST; the last in units of the first."""
+MOMENTUM, SOFTNESS = 0.5, 0.05
+"""Weight of earlier directions, and temperature of the smoothed eigenvalue at the first step."""
 NEAR, FAR = 1e-3, 0.7
 """Standard deviations of an attack's first coordinates: about a flattest minimum, and far from it."""
 RESTARTS = 4
 """Attempts on the same problem."""
+CLOSE = 1.1
+"""Left side / right side at which a search from far has come to what it attacks."""
 PLANTED = "-planted"
-
-
-Inequality = Callable[[Sequence[Tensor], LinearProblems, Tensor], Tensor]
-"""From weights, problems and sharpness / minimal sharpness to left / right side, which theory puts at 1 or more."""
-
-
-def white_inequality(_: Sequence[Tensor], problems: LinearProblems, ratio: Tensor) -> Tensor:
-    """theory.md I2: sharpness >= 2 m s^{2-2/m} with s the largest singular value of T. True for white inputs alone."""
-    return ratio * problems.least / (2 * problems.depth * problems.largest_gain ** (2 - 2 / problems.depth))
-
-
-def bound_inequality(_: Sequence[Tensor], __: LinearProblems, ratio: Tensor) -> Tensor:
-    """theory.md I3: sharpness >= 2 m max_p (||C p||^2 ||T C p||^{2(m-1)})^{1/m}."""
-    return ratio
-
-
-def path_inequality(weights: Sequence[Tensor], problems: LinearProblems, ratio: Tensor) -> Tensor:
-    """theory.md I4 off equality: sharpness ratio >= mean over k of (g_{k-1} / (g_k gamma_k))^2, g_0 = gamma_m = 1.
-
-    Here g_k are the path gains and gamma_k the path cosines: a minimum can be flat only if all of them are near one.
-    """
-    gains, cosines = _gains_and_cosines(weights, problems)
-    before = torch.cat([torch.ones_like(gains[:, :1]), gains[:, :-1]], 1)
-    return ratio / (before / (gains * cosines)).square().mean(1)
-
-
-def band_inequality(weights: Sequence[Tensor], problems: LinearProblems, ratio: Tensor) -> Tensor:
-    """theory.md I5 off equality: the norm of a partial product is at most what sharpness and the path allow.
-
-    ||W_k...W_1 C|| / (||Cp|| rho^{k/m}) <= g_{k+1} gamma_{k+1} sqrt(m ratio - lambda_min(Sx) / (||Cp|| g_1 gamma_1)^2).
-    """
-    gains, cosines = _gains_and_cosines(weights, problems)
-    factors = gains * cosines
-    norms = product_norms(weights, problems.root, problems.amplitude, problems.gain)
-    spent = problems.smallest_variance / (problems.amplitude * factors[:, 0]) ** 2
-    allowed = factors[:, 1:] * (problems.depth * ratio - spent).sqrt().unsqueeze(1)
-    return (allowed / norms).amin(1)
-
-
-def _gains_and_cosines(weights: Sequence[Tensor], problems: LinearProblems) -> tuple[Tensor, Tensor]:
-    """g_1..g_m and gamma_1..gamma_m; the last of each is one, because the product of the layers is T."""
-    path = follow(weights, problems.direction, problems.image, problems.gain)
-    ones = torch.ones_like(problems.gain).unsqueeze(1)
-    return torch.cat([path.gain[:, :-1], ones], 1), torch.cat([path.cosine, ones], 1)
 
 
 @dataclass(frozen=True)
@@ -90,20 +48,10 @@ class Approach:
     defect: Tensor
 
 
-STATEMENTS: dict[str, Inequality] = {
-    "attack_white": white_inequality,
-    "attack_coloured": white_inequality,
-    "attack_bound": bound_inequality,
-    "attack_path": path_inequality,
-    "attack_band": band_inequality,
-}
-"""What is attacked. `attack_white` takes white inputs alone; `attack_coloured` takes others, and must succeed."""
-
-
 def attack(study: str, name: str, settings: Attack) -> pd.DataFrame:
     """Try to break one statement on random problems, half of the attempts from near a flattest minimum, half from far.
 
-    The control `<name>-planted` puts the same searches to a stronger statement, which is false.
+    The control `<name>-planted` are searches of their own, all from far, against a false statement near the true one.
 
     Args:
         study: the study's name, part of every seed.
@@ -112,25 +60,26 @@ def attack(study: str, name: str, settings: Attack) -> pd.DataFrame:
 
     Returns:
         Tidy rows of inequality_ratio, left side / right side at its least (below one is a violation), and of
-        sharpness_ratio and product_defect there. Column task holds the condition, initialisation near or far.
+        sharpness_ratio and product_defect there; of attempts from far also reached, 1 if inequality_ratio came to
+        within a tenth of one, else 0. Column task holds the condition, initialisation near or far.
     """
     conditions = _conditions(name, settings)
     cases = [(key, condition, depth) for key, condition in conditions.items() for depth in settings.depths.value]
     progress, tables = Progress(f"{study} {name}", len(cases)), []
     for case, (key, condition, depth) in enumerate(cases):
-        names = study, name, key, depth
-        attempts = np.arange(settings.attempts.value)
-        near = attempts < len(attempts) // 2
-        problems = draw_problems(condition, depth, -(-len(attempts) // RESTARTS), stream(*names, "problems"))
-        problems = problems.select(torch.from_numpy(attempts % len(problems.least)))
-        chart = Chart.around(flattest(problems, condition.rank), condition.hidden)
-        scale = torch.from_numpy(np.where(near, NEAR, FAR)).unsqueeze(1)
-        start = scale * chart.draw(1.0, named_generator(*names, "starts"))
-        found = search(STATEMENTS[name], chart, problems, start, settings.steps.value)
-        shared = labels(study, len(near), case, task=key, initialisation=np.where(near, "near", "far"), depth=depth)
-        shared = shared.assign(optimiser="subgradient")
-        tables += [_true(name, shared, found), _planted(name, shared, found, settings.planted.value)]
-        progress.report(case + 1, f"closest approach {found.inequality.min() - 1:.1e}")
+        for planted in (False, True):
+            names = study, f"{name}{PLANTED}" if planted else name, key, depth
+            count = settings.controls.value if planted else settings.attempts.value
+            near = np.arange(count) < (0 if planted else count // 2)
+            problems = draw_problems(condition, depth, -(-count // RESTARTS), stream(*names, "problems"))
+            problems = problems.select(torch.arange(count) % len(problems.least))
+            chart = Chart.around(flattest(problems, condition.rank), condition.hidden)
+            scale = torch.from_numpy(np.where(near, NEAR, FAR)).unsqueeze(1)
+            start = scale * chart.draw(1.0, named_generator(*names, "starts"))
+            found = search((FALSE if planted else STATEMENTS)[name], chart, problems, start, settings.steps.value)
+            frame = labels(study, count, case, task=key, initialisation=np.where(near, "near", "far"), depth=depth)
+            tables += _tidied(frame.assign(experiment=names[1], optimiser="subgradient"), found)
+        progress.report(case + 1, f"closest approach of the control {found.inequality.min() - 1:.1e}")
     progress.finish(len(cases), f"{len(cases) * settings.attempts.value} attempts")
     return pd.concat(tables, ignore_index=True)
 
@@ -144,26 +93,25 @@ def _conditions(name: str, settings: Attack) -> dict[str, Condition]:
     return conditions
 
 
-def _true(name: str, shared: pd.DataFrame, found: Approach) -> pd.DataFrame:
+def _tidied(frame: pd.DataFrame, found: Approach) -> list[pd.DataFrame]:
     statistics = {
         "inequality_ratio": Statistic(found.inequality),
         "sharpness_ratio": Statistic(found.ratio),
         "product_defect": Statistic(found.defect),
     }
-    return tidy(shared.assign(experiment=name), undiverged(len(shared)) | statistics)
-
-
-def _planted(name: str, shared: pd.DataFrame, found: Approach, factor: float) -> pd.DataFrame:
-    statistics = undiverged(len(shared)) | {"inequality_ratio": Statistic(factor * found.inequality)}
-    return tidy(shared.assign(experiment=f"{name}{PLANTED}"), statistics)
+    far = np.flatnonzero(frame["initialisation"] == "far")
+    reached = (found.inequality[torch.from_numpy(far)] <= CLOSE).double()
+    every = tidy(frame, undiverged(len(frame)) | statistics)
+    return [every, tidy(frame.iloc[far].reset_index(drop=True), {"reached": Statistic(reached)})]
 
 
 def search(inequality: Inequality, chart: Chart, problems: LinearProblems, start: Tensor, steps: int) -> Approach:
     """Descend on the logarithm of left side / right side over the set of global minima, all attempts together.
 
-    A subgradient method: steps of prescribed length, from LONGEST to SHORTEST in geometric progression, along the
-    gradient with the top eigenvalue smoothed over its neighbours at a temperature in proportion to the step. Values are
-    exact at every point visited: dense float64 eigenvalues of I1's operator.
+    A subgradient method with momentum: steps of prescribed length in geometric progression, along the mean of the
+    gradients' directions, with the top eigenvalue smoothed over its neighbours at a temperature in proportion to the
+    step. The first length is in proportion to the start's distance from the chart's origin, so that the sum of all
+    exceeds it. Values are exact at every point visited: dense float64 eigenvalues of I1's operator.
 
     Args:
         inequality: what to break.
@@ -172,21 +120,28 @@ def search(inequality: Inequality, chart: Chart, problems: LinearProblems, start
         start: first coordinates, shape (attempts, size).
         steps: number of steps.
     """
-    point = start
+    point, direction = start, torch.zeros_like(start)
+    first = (SHARE * start.norm(dim=1, keepdim=True)).clamp_min(LONGEST)
     best = Approach(*(torch.full((len(start),), torch.inf, dtype=start.dtype) for _ in range(3)))
-    for length in np.geomspace(LONGEST, SHORTEST, steps):
+    for length in np.geomspace(1.0, SHORTEST, steps):
         point = point.detach().requires_grad_()
         weights = chart.weights(point)
         hessian = MinimumHessian.at(weights, problems.root)
         values, vectors = torch.linalg.eigh(hessian.dense().detach())
         best = _closer(best, inequality, weights, problems, values[:, -1])
-        share = torch.softmax((values / values[:, -1:] - 1) / (SOFTNESS * length / LONGEST), 1)
+        share = torch.softmax((values / values[:, -1:] - 1) / (SOFTNESS * length), 1)
         smooth = hessian.inner_product((vectors * share.unsqueeze(1)) @ vectors.mT)
         height = inequality(weights, problems, smooth / problems.least).log().sum()
         (slope,) = torch.autograd.grad(height, point)
-        norm = slope.norm(dim=1, keepdim=True)
-        point = point - length * slope.nan_to_num() / norm.clamp_min(torch.finfo(norm.dtype).tiny)
+        direction = MOMENTUM * direction + (1 - MOMENTUM) * _unit(slope.nan_to_num())
+        point = point - length * first * _unit(direction)
     return best
+
+
+def _unit(vectors: Tensor) -> Tensor:
+    norms = vectors.norm(dim=1, keepdim=True)
+    unit: Tensor = vectors / norms.clamp_min(torch.finfo(norms.dtype).tiny)
+    return unit
 
 
 @torch.no_grad()

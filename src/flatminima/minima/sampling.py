@@ -60,7 +60,7 @@ class Chart:
     them read but never excited (Kalman's decomposition); X_k holds whatever weights of theirs leave the product alone.
     Rotations of hidden layers change no statistic and are left out. Where the width is the rank, every minimum is a
     point of the chart up to such rotations, and the top eigenvalue has no local minima but the flattest: each term of
-    I1 is geodesically convex in the positive matrices G_k' G_k.
+    I1 is geodesically convex in the positive matrices G_k' G_k. For wider layers neither is shown.
 
     Attributes:
         base: W_k^0 padded with zeros, shapes (replicas, d_k, d_{k-1}).

@@ -103,8 +103,8 @@ FIGURES = {
         "Searches for violations of theory",
         "Closest approach to a violation that searches over global minima made, per statement and condition: left side "
         "over right side of the inequality, less one; the scale is linear between −10⁻⁹ and 10⁻⁹, which is taken for "
-        "rounding, and logarithmic beyond. In the grey area a statement is broken. Triangles are controls, the same "
-        "searches on a statement strengthened until it is false. I2 misapplied, to inputs that are not white, is a "
+        "rounding, and logarithmic beyond. In the grey area a statement is broken. Triangles are controls, searches "
+        "of their own on a false statement near the true one. I2 misapplied, to inputs that are not white, is a "
         "control too: it is false there unless all gains of the map are equal.",
         "Plots of closest approaches, a panel per statement and a line per condition: those to true statements stay at "
         "or above zero, those of the controls lie in the area of violations.",
@@ -212,7 +212,7 @@ TABLES = {
         "Searches for violations of theory",
         "One row per statement and condition. Closest approach is left side over right side of the inequality, less "
         "one, at its least; below zero by more than rounding it is a violation. The last column is a control: how many "
-        "of the same searches break a strengthened, false statement. So is attack_coloured, the formula for white "
+        "searches of their own break a false statement near the true one. So is attack_coloured, the formula for white "
         "inputs on others, which is false unless all gains of the map are equal.",
     ),
     "constructed": Caption(

@@ -34,9 +34,7 @@ class Attack(Strict):
     depths: Sourced[DeepDepths]
     attempts: Sourced[Count] = Field(description="For every condition, depth and statement.")
     steps: Sourced[Count] = Field(description="Subgradient steps of every attempt.")
-    planted: Sourced[Annotated[float, Field(gt=0, lt=1)]] = Field(
-        description="Control: the same searches against statements stronger than the true ones by this factor."
-    )
+    controls: Sourced[Count] = Field(description="Attempts of the same kind to break a false statement near each.")
 
 
 class Minima(Strict):
@@ -55,16 +53,16 @@ class Minima(Strict):
 class Convergence(Strict):
     """Where gradient descent and gradient flow end on random problems."""
 
-    size: Sourced[Count] = Field(description="Width of all layers.")
+    size: Sourced[Count] = Field(description="Width of all layers for random maps; label tasks have nine units.")
     spread: Sourced[Ratio] = Field(description="Largest over smallest singular value of T.")
     ill: Sourced[Ratio] = Field(description="Largest over smallest eigenvalue of Sx, where inputs are not white.")
     depths: Sourced[DeepDepths]
-    instances: Sourced[Count] = Field(description="Random problems of every kind and depth.")
+    instances: Sourced[Count] = Field(description="Problems of every kind and depth; label tasks share out the digits.")
     step_sizes: Sourced[Annotated[list[PositiveFloat], Field(min_length=1)]] = Field(
         description="Multiples of 2 / (minimal sharpness)."
     )
     steps: Sourced[Count] = Field(description="Largest number of steps.")
-    flow_time: Sourced[Count] = Field(description="Duration of the flow, in critical steps of the flattest problem.")
+    flow_time: Sourced[Count] = Field(description="Duration of the flow, in critical steps of each problem.")
     tolerance: Sourced[PositiveFloat] = Field(
         description="Stop when the gradient norm has fallen below this multiple of its first value."
     )
