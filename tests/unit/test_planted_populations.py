@@ -1,4 +1,4 @@
-"""Populations without the property, fed to the ledger as if they had been trained: verdicts must come out against them."""
+"""Populations without the property, fed to the ledger as if trained: verdicts must come out against them."""
 
 from pathlib import Path
 
@@ -26,7 +26,7 @@ CONDITION = Condition(inputs=5, outputs=5, hidden=5, rank=5, spread=5.0, ill=1.0
 
 
 def minima(depth, ratios):
-    """Rows of the experiment `linear`: of each seed minima of one problem, on one ray, as sharp as wanted of each step."""
+    """Rows of the experiment `linear`: of each seed minima of one problem, on one ray, as sharp as each step asks."""
     runs = [(seed, step) for seed in range(SEEDS) for step in STEPS]
     problems = draw_problems(CONDITION, depth, 1, default_rng(1)).select(torch.zeros(len(runs), dtype=torch.int64))
     chart = Chart.around(flattest(problems, CONDITION.rank), CONDITION.hidden)

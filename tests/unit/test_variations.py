@@ -3,9 +3,9 @@
 import copy
 
 import pytest
-from test_config import example, sourced
+from test_config import ROOT, example, sourced
 
-from flatminima.config import Config
+from flatminima.config import Config, load
 from flatminima.errors import UserError
 from flatminima.settings.parsing import parse
 
@@ -73,3 +73,20 @@ def test_what_is_no_variation_is_refused_in_one_line(changes, message):
         parsed(**changes)
     assert "\n" not in str(error.value)
     assert "experiments.varied" in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("figure", "shown"),
+    [
+        ("gains", set()),
+        ("sharpness-mild", set()),
+        ("coupling-excess", {"relu_centred", "linear_centred"}),
+        ("dose-response", {"relu_centred", "linear_centred"}),
+        ("start-scale", {"scaled_030", "scaled_060", "scaled_100", "scaled_160", "scaled_245"}),
+    ],
+)
+def test_figures_leave_out_what_they_are_not_about(figure, shown):
+    study = load(ROOT / "config.yaml").studies["digits"]
+    aside = {name for name in study.experiments if name.startswith("scaled_") or study.experiments[name].baseline}
+    assert len(aside) > len(shown)
+    assert set(study.left_out(figure)) == aside - shown

@@ -5,9 +5,10 @@ from project import different
 
 ALL = "study=digits", "study=patches"
 LAST = {(rule, study) for rule in ("report", "manifest") for study in ALL}
+SHARED = ["coupling-excess", "gains", "coupling", "training", "path-cosine", "overview"]
 FIGURES = {
-    "study=patches": ["sharpness-noisy", "gains", "coupling", "training", "path-cosine", "overview"],
-    "study=digits": ["sharpness-noisy", "sharpness-labels", "gains", "coupling", "training", "path-cosine", "overview"],
+    "study=patches": ["sharpness-noisy", *SHARED],
+    "study=digits": ["sharpness-noisy", "sharpness-labels", "dose-response", *SHARED],
 }
 TABLES = ["summary", "sharpness", "balance", "coupling", "crosscheck"]
 

@@ -14,7 +14,7 @@ from project import TINY, Project, different, temporaries
 from flatminima.claims.verdicts import Verdict
 from flatminima.config import Config, load
 
-FIGURES = ["sharpness-noisy", "gains", "coupling", "training", "path-cosine", "overview"]
+FIGURES = ["sharpness-noisy", "coupling-excess", "gains", "coupling", "training", "path-cosine", "overview"]
 TABLES = ["summary", "sharpness", "balance", "coupling", "crosscheck"]
 STUDIES = {"digits": ["noisy", "labels"], "patches": ["noisy"]}
 STAGES = ["data", "train", "measure", "figures", "tables", "claims", "report", "manifest"]
@@ -33,7 +33,10 @@ PERCEPTRON_FIGURES = [
 ]  # fmt: skip
 CLAIMS["rescaling"] = ["D1", "D2", "D3", "D4", "D5", "D6", "D7", "B1"]
 CLAIMS["perceptron"] = ["P1", "P2", "P3", "P4", "P5", "P6", "P7"]
-SHOWN = {"digits": ([*FIGURES, "sharpness-labels"], [*TABLES, "sensitivity"]), "patches": (FIGURES, TABLES)}
+SHOWN = {
+    "digits": ([*FIGURES, "sharpness-labels", "dose-response"], [*TABLES, "sensitivity"]),
+    "patches": (FIGURES, TABLES),
+}
 SHOWN["theory"] = (THEORY_FIGURES, ["falsification", "constructed", "convergence"])
 SHOWN["rescaling"] = (RESCALING_FIGURES, ["orbits", "theorems"])
 SHOWN["perceptron"] = (PERCEPTRON_FIGURES, ["thresholds", "solvers", "agreement"])

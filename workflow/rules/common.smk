@@ -10,6 +10,7 @@ from flatminima.errors import UserError
 from flatminima.provenance.parts import numbered
 from flatminima.provenance.records import code_stamp as code_digest
 
+EVIDENCE_FIGURES = ["dose-response", "coupling-excess", "start-scale"]
 TRAINING_FIGURES = ["gains", "coupling", "training", "path-cosine", "overview"]
 THEORY_FIGURES = [
     "theory-overview",
@@ -43,6 +44,7 @@ PERCEPTRON_FIGURES = [
 ]
 FIGURES = [
     "sharpness",
+    *EVIDENCE_FIGURES,
     *TRAINING_FIGURES,
     *THEORY_FIGURES,
     "rescaling-overview",
@@ -132,9 +134,15 @@ def shapes(name):
 
 def checked(name, task):
     """Experiments on a task whose sharpness other libraries find as well: for convolutions they take too long."""
-    runs = CONFIG.studies[name].experiments.items()
-    own = [(run, values) for run, values in runs if values.task == task and values.baseline is None]
-    return [run for run, values in own if values.family != "convolutional"]
+    runs = {run: values for run, values in main_experiments(name).items() if values.task == task}
+    return [run for run, values in runs.items() if values.family != "convolutional"]
+
+
+def main_experiments(name):
+    """The experiments of a study but variations, and those that set the scale of their start."""
+    values = CONFIG.studies[name]
+    aside = [*(variation.experiment for variation in values.variations()), *values.scaled()]
+    return {run: experiment for run, experiment in values.experiments.items() if run not in aside}
 
 
 def depths(name, task):
@@ -144,17 +152,22 @@ def depths(name, task):
 
 
 def figures(name):
-    """All figures of a study; the one of training needs snapshots, and variations have none."""
+    """All figures of a study; in one of kind training those that its experiments can fill."""
     values = CONFIG.studies[name]
     if values.kind == "rescaling":
         return rescaling_figures(values)
     if values.kind != "training":
         return {"theory": THEORY_FIGURES, "perceptron": PERCEPTRON_FIGURES}[values.kind]
-    shown = [run for run in values.experiments.values() if run.baseline is None]
-    kept = any(run.snapshots.value for run in shown)
-    tasks = {run.task for run in shown}
-    every = [f"sharpness-{task}" for task in values.tasks if task in tasks] + TRAINING_FIGURES
-    return [figure for figure in every if kept or figure != "training"]
+    shown = main_experiments(name).values()
+    tasks, families = {run.task for run in shown}, {run.family for run in shown}
+    filled = {
+        "training": any(run.snapshots.value for run in shown),
+        "dose-response": "linear" in families,
+        "coupling-excess": families != {"residual_linear"},
+        "start-scale": bool(values.scaled()),
+    }
+    every = [f"sharpness-{task}" for task in values.tasks if task in tasks] + EVIDENCE_FIGURES + TRAINING_FIGURES
+    return [figure for figure in every if filled.get(figure, True)]
 
 
 def rescaling_figures(values):
@@ -162,6 +175,12 @@ def rescaling_figures(values):
     overview = ["rescaling-overview"] if values.source.linear and values.demonstrations.show("two_layers") else []
     shown = [figure for figure, name in RESCALING_FIGURES.items() if values.demonstrations.show(name)]
     return [*overview, *shown, "orbits"]
+
+
+def left_out(wildcards):
+    """The experiments that a figure does not show."""
+    values = study(wildcards)
+    return values.left_out(wildcards.name) if values.kind == "training" else []
 
 
 def tables(name):
@@ -264,7 +283,7 @@ def source_samples(wildcards):
 
 def figure_module(name):
     """The module that draws a figure, `<figure>` or `<figure>-<task>`."""
-    figure = next(figure for figure in FIGURES if f"{name}-".startswith(f"{figure}-"))
+    figure = max((figure for figure in FIGURES if f"{name}-".startswith(f"{figure}-")), key=len)
     return f"flatminima.figures.{figure.replace('-', '_')}"
 
 

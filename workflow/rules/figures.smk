@@ -13,7 +13,7 @@ rule figure:
         ),
     params:
         details=lambda w, input: [f"--details={path}" for path in input.details],
-        without=lambda w: [f"--without={variation.experiment}" for variation in variations(w.study)],
+        without=lambda w: [f"--without={experiment}" for experiment in left_out(w)],
         code=lambda w: code_digest(figure_module(w.name), "flatminima.figures.files"),
     log:
         "logs/{study}/figures/{name}.log",

@@ -122,7 +122,11 @@ class _Anew:
             elif stem.parts[0] == "tables":
                 yield names, partial(self.table, stem.name)
             elif stem.parts[0] == "figures":
-                yield names, partial(self.figure, stem.name, pictures=any(name.suffix not in DATA for name in names))
+                without, pictures = (
+                    _values(commands[names[0]], "--without="),
+                    any(name.suffix not in DATA for name in names),
+                )
+                yield names, partial(self.figure, stem.name, without, pictures)
             elif names == [PurePosixPath(CLAIMS)]:
                 yield names, self.claims
             elif (parts := _parts(stem, manifest, commands[names[0]])) and parts.keys() <= commands.keys():
@@ -156,9 +160,7 @@ class _Anew:
         output = self.scratch / "tables" / SENSITIVITY
         render_sensitivity(self.folder / MEASURES, self.ledger, self.variations, output)
 
-    def figure(self, name: str, pictures: bool) -> None:
-        experiments = self.manifest.settings.get("experiments", {})
-        without = [name for name in experiments if experiments[name]["baseline"]]
+    def figure(self, name: str, without: Sequence[str], pictures: bool) -> None:
         figure, plotted = drawn(name, self.folder / MEASURES, self.details, without)
         output = self.scratch / "figures" / name
         if pictures:
@@ -173,12 +175,17 @@ class _Anew:
         """The report, from claims, figures and tables that were made anew before, in the order of its command."""
 
         def shown(option: str) -> list[Path]:
-            words = [word.removeprefix(option) for word in command if word.startswith(option)]
+            words = _values(command, option)
             return [self.scratch / PurePosixPath(word).relative_to(self.manifest.prefix) for word in words]
 
         shutil.copyfile(self.folder / MEASURES, self.scratch / MEASURES)
         claims, figures, tables = self.scratch / CLAIMS, shown("--figure="), shown("--table=")
         write_report(self.manifest.study, self.settings, claims, self.changes, figures, tables, self.scratch / PAGE)
+
+
+def _values(command: Sequence[str], option: str) -> list[str]:
+    """What a command gives for an option that it may repeat, `--option=` included in its name."""
+    return [word.removeprefix(option) for word in command if word.startswith(option)]
 
 
 def _parts(stem: PurePosixPath, manifest: Manifest, command: Sequence[str]) -> dict[PurePosixPath, None]:

@@ -55,7 +55,7 @@ def pairs(measures: pd.DataFrame, overlaps: pd.DataFrame) -> pd.DataFrame:
     rows = selection.final(selection.networks(measures))
     rows = rows[rows["at_minimum"]]
     rows = rows.merge(overlaps[REPLICA].drop_duplicates(), on=REPLICA)
-    rows = rows.assign(control=selection.is_control(rows), base=selection.without_control(rows))
+    rows = rows.assign(control=selection.is_control(rows), base=selection.base(rows))
     replica = ["base", "depth", "step_fraction", "seed"]
     rows = rows[rows.groupby(replica, dropna=False)["control"].transform("nunique") == len(KINDS)]
     cure = "set `unbalance` of an experiment, or more steps"

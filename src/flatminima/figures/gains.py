@@ -64,8 +64,8 @@ def profiles(measures: pd.DataFrame) -> pd.DataFrame:
     Raises:
         EmptyFigureError: if no network at a minimum has a control.
     """
-    rows = measures[measures["final"] & (measures["layer"] > 0)]
-    rows = rows.assign(control=selection.is_control(rows), experiment=selection.without_control(rows))
+    rows = selection.without_nulls(measures[measures["final"] & (measures["layer"] > 0)])
+    rows = rows.assign(control=selection.is_control(rows), experiment=selection.base(rows))
     rows = rows.merge(flattest(measures), on=["experiment", "depth", "step_fraction"])
     cure = "set `unbalance` of an experiment, or more steps"
     rows = selection.main_task(selection.present(rows, "gains", "network at a minimum with a control", cure))
@@ -87,7 +87,7 @@ def flattest(measures: pd.DataFrame) -> pd.DataFrame:
     rows = selection.final(selection.networks(measures))
     controls = rows[selection.is_control(rows)]
     key = ["experiment", "depth", "step_fraction"]
-    rows = rows.merge(controls.assign(experiment=selection.without_control(controls))[key].drop_duplicates(), on=key)
+    rows = rows.merge(controls.assign(experiment=selection.base(controls))[key].drop_duplicates(), on=key)
     medians = selection.flattest_first(rows).groupby(key, dropna=False)["rank"].median().reset_index()
     return medians.sort_values("rank", kind="stable").drop_duplicates(["experiment", "depth"])[key]
 

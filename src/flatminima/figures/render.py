@@ -18,6 +18,8 @@ from flatminima.figures.capacity import capacity
 from flatminima.figures.catapult import catapult
 from flatminima.figures.coordinates import coordinates
 from flatminima.figures.coupling import REPLICA, coupling
+from flatminima.figures.coupling_excess import coupling_excess
+from flatminima.figures.dose_response import dose_response
 from flatminima.figures.enumeration import enumeration
 from flatminima.figures.files import save
 from flatminima.figures.flips import flips
@@ -35,6 +37,7 @@ from flatminima.figures.scaled_residual import scaled_residual
 from flatminima.figures.sharpness import sharpness
 from flatminima.figures.solvers import solvers
 from flatminima.figures.spectrum import spectrum
+from flatminima.figures.start_scale import start_scale
 from flatminima.figures.step_size import step_size
 from flatminima.figures.theory_overview import theory_overview
 from flatminima.figures.training import training
@@ -56,6 +59,12 @@ TRAINING: dict[str, Drawing] = {
     "training": training,
     "path-cosine": path_cosine,
 }
+EVIDENCE: dict[str, Drawing] = {
+    "dose-response": dose_response,
+    "coupling-excess": coupling_excess,
+    "start-scale": start_scale,
+}
+"""Of studies of training, too: what the claims on linear networks and on practice rest on."""
 THEORY: dict[str, Drawing] = {
     "theory-overview": theory_overview,
     "least-sharpness": least_sharpness,
@@ -88,7 +97,7 @@ PERCEPTRON: dict[str, Drawing] = {
     "flips": flips,
     "enumeration": enumeration,
 }
-FIGURES = TRAINING | THEORY | RESCALING | PERCEPTRON
+FIGURES = TRAINING | EVIDENCE | THEORY | RESCALING | PERCEPTRON
 NO_DETAILS = pd.DataFrame(columns=["study", *REPLICA, "layer", "left", "right", "overlap"])
 
 
@@ -104,7 +113,7 @@ def render(
         measures_path: measures.parquet of a study.
         details_path: overlaps.parquet or curves.parquet of the same study, where it has one.
         output: the files' path without suffix.
-        without: experiments that are left out, and their controls: the study's variations.
+        without: experiments that are left out, with their controls and nulls.
 
     Raises:
         UserError: if a table is missing or holds no network, or the figure or task is unknown.
@@ -123,7 +132,7 @@ def drawn(
     """
     try:
         measures = read_table(measures_path)
-        measures = measures[~selection.without_control(measures).isin(without)]
+        measures = measures[~selection.base(measures).isin(without)]
         return draw(name, measures, read_table(details_path) if details_path else NO_DETAILS)
     except EmptyFigureError as absence:
         print(absence, file=sys.stderr)

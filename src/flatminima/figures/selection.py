@@ -32,7 +32,7 @@ WHOLE = ["loss", "excess_loss", "gradient_norm", "diverged", "sharpness", "minim
 
 
 def networks(measures: pd.DataFrame) -> pd.DataFrame:
-    """One row per measured network, statistics in columns, those of single layers taken at the worst layer.
+    """One row per measured network but nulls, statistics in columns, those of single layers taken at the worst layer.
 
     Worst is the layer that deviates most: the smallest cosine or singular overlap over interfaces, the largest residual
     over layers, and the gain farthest from 1 on a logarithmic scale.
@@ -46,7 +46,7 @@ def networks(measures: pd.DataFrame) -> pd.DataFrame:
         within NEAR_MINIMUM. Neither bound is asked of networks that are not linear: their least loss is not known.
         Controls, whose rescaled layers have other gradients, need the loss alone.
     """
-    rows = pivot(measures[measures["layer"] == 0], WHOLE, NETWORK)
+    rows = pivot(without_nulls(measures[measures["layer"] == 0]), WHOLE, NETWORK)
     for statistic, deviation in DEVIATIONS.items():
         rows = rows.merge(_worst_layer(measures, statistic, deviation), on=NETWORK, how="left", validate="one_to_one")
     diverged = rows["diverged"] == 1
@@ -90,9 +90,14 @@ def is_control(rows: pd.DataFrame) -> pd.Series:
     return rows["experiment"].str.endswith(CONTROL)
 
 
-def without_control(rows: pd.DataFrame) -> pd.Series:
-    """The experiment a row belongs to, be it a control or not."""
-    return rows["experiment"].str.removesuffix(CONTROL)
+def base(rows: pd.DataFrame) -> pd.Series:
+    """The experiment a row belongs to, be it of trained networks, their control or their nulls: up to the dash."""
+    return rows["experiment"].str.split("-", n=1).str[0]
+
+
+def without_nulls(rows: pd.DataFrame) -> pd.DataFrame:
+    """Trained networks and controls: not the nulls of coupling, which were measured along their own paths alone."""
+    return rows[is_control(rows) | (base(rows) == rows["experiment"])]
 
 
 def spread(values: pd.Series, count: int) -> list[int]:
@@ -109,8 +114,8 @@ def moderate_depth(depths: pd.Series, deepest: int) -> int:
 
 
 def trained(rows: pd.DataFrame) -> pd.DataFrame:
-    """The networks of record: not the controls."""
-    return rows[~is_control(rows)]
+    """The networks of record: neither controls nor nulls."""
+    return rows[base(rows) == rows["experiment"]]
 
 
 def flattest_first(rows: pd.DataFrame) -> pd.DataFrame:
@@ -128,6 +133,12 @@ def along_training(rows: pd.DataFrame) -> pd.DataFrame:
     """The rows of trained experiments that kept snapshots, snapshots and final networks alike."""
     kept = rows.loc[~rows["final"], "experiment"].unique()
     return trained(rows[rows["experiment"].isin(kept)])
+
+
+def judged(rows: pd.DataFrame) -> pd.DataFrame:
+    """Final trained networks, but those of experiments that kept snapshots: they show how training goes."""
+    rows = trained(rows)
+    return final(rows[~rows["experiment"].isin(along_training(rows)["experiment"])])
 
 
 def main_task(rows: pd.DataFrame) -> pd.DataFrame:

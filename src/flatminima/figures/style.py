@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import matplotlib as mpl
+import numpy as np
 import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
@@ -75,6 +76,7 @@ DASHED: Dash = (0, (5, 1.5))
 DOTTED: Dash = (0, (1, 1.2))
 DASHDOT: Dash = (0, (8, 2, 1, 2))
 LINES: list[str | Dash] = ["-", DASHED, DOTTED]
+COLOURS = (BLUE, ORANGE, GREEN, VERMILION, PINK, BROWN)
 MARKERS = {"linear": "osh", "residual_linear": "DdP", "relu": "^v*", "convolutional": "<>8"}
 
 
@@ -179,6 +181,20 @@ def _entries(axes: Sequence[Axes], last: Sequence[str]) -> dict[str, list[Any]]:
             handles.setdefault(label, handle)
     ordered = sorted(handles, key=lambda label: last.index(label) if label in last else -1)
     return {"handles": [handles[label] for label in ordered], "labels": ordered}
+
+
+def looks(values: pd.Series) -> dict[float, dict[str, Any]]:
+    """Colour, marker and line of each distinct value, from the smallest to the largest; they repeat after six."""
+    distinct = [float(value) for value in np.sort(values.unique())]
+    return {
+        value: {"color": COLOURS[k % 6], "marker": "os^vDP"[k % 6], "ls": (*LINES, DASHDOT)[k % 4]}
+        for k, value in enumerate(distinct)
+    }
+
+
+def span(counts: pd.Series) -> str:
+    """Whole numbers in words: the one that all are, or the least to the largest."""
+    return " to ".join(dict.fromkeys(f"{count:.0f}" for count in (counts.min(), counts.max())))
 
 
 def scientific(value: float) -> str:

@@ -5,7 +5,7 @@ The workflow's own report shows the same texts (workflow/report/figure.rst and t
 
 from dataclasses import replace
 
-from flatminima.report import perceptron_captions, rescaling_captions
+from flatminima.report import coupling_captions, perceptron_captions, rescaling_captions
 from flatminima.report.caption import Caption
 
 FIGURES = {
@@ -158,6 +158,7 @@ FIGURES = {
         "Two plots against the scale of the start, a line per step size: relative sharpness, which rises with the "
         "scale, less so for large steps, and never falls below 1; and the share of runs at a minimum, which falls.",
     ),
+    **coupling_captions.FIGURES,
     **rescaling_captions.FIGURES,
     **perceptron_captions.FIGURES,
 }
@@ -243,7 +244,7 @@ def table_caption(name: str) -> Caption:
 
 
 def _find(captions: dict[str, Caption], name: str) -> Caption:
-    prefix = next((key for key in captions if name == key or name.startswith(f"{key}-")), None)
+    prefix = max((key for key in captions if f"{name}-".startswith(f"{key}-")), key=len, default=None)
     if prefix is None:
         title = name.replace("-", " ").replace("_", " ").capitalize()
         return Caption(title, "", f"{title}; the numbers are in the files linked below.")

@@ -1,0 +1,173 @@
+"""The figures that claims on linear networks and on practice rest on, against effects that are set by hand."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from drawing import assert_legible, assert_same_bytes
+from matplotlib.figure import Figure
+from synthetic import synthetic_study
+from synthetic_coupling import NULLS, SEEDS, STEPS, doses, practice, scales
+
+from flatminima.claims.effects import network_values, shapes_of
+from flatminima.claims.ledger import Criterion
+from flatminima.errors import UserError
+from flatminima.figures import selection
+from flatminima.figures.dose_response import changes
+from flatminima.figures.render import EVIDENCE, NO_DETAILS, TRAINING, draw
+from flatminima.figures.start_scale import slopes
+
+T_FOUR = 2.776
+"""97.5 % point of Student's t with four degrees of freedom, from published tables; seeds 0 to 4 have a deviation of
+sqrt(2.5) times their spacing."""
+MARGIN = T_FOUR * 0.01 * np.sqrt(2.5) / np.sqrt(5)
+
+STUDIES = {
+    "dose-response": doses(lambda ratio, seed: 0.2 * (ratio - 1) + 0.001 * seed),
+    "coupling-excess": practice(),
+    "start-scale": scales(),
+}
+
+
+@pytest.fixture(scope="module")
+def drawn() -> dict[str, tuple[Figure, pd.DataFrame]]:
+    return {name: draw(name, measures, NO_DETAILS) for name, measures in STUDIES.items()}
+
+
+def test_excess_is_over_the_nearest_null_with_an_interval_over_seeds(drawn):
+    _, plotted = drawn["coupling-excess"]
+    whole = plotted[plotted["survivors"] == 5]
+    assert len(whole) == 2 * 2 * 3
+    assert set(plotted["nearest"].dropna()) == {"untrained"}
+    for end, value in {"excess": 0.08, "low": 0.08 - MARGIN, "high": 0.08 + MARGIN, "deviation": 0.12}.items():
+        np.testing.assert_allclose(whole[end], value, atol=2e-5)
+    for null, deviation in NULLS.items():
+        np.testing.assert_allclose(whole[null], deviation, rtol=1e-12)
+
+
+def test_survivors_are_counted_in_table_and_picture(drawn):
+    page, plotted = drawn["coupling-excess"]
+    lost = plotted[plotted["step_fraction"] == 3.2]
+    assert set(lost["survivors"]) == {3}
+    assert set(plotted["networks"]) == {5}
+    np.testing.assert_allclose(lost["excess"], 0.07, rtol=1e-12)  # seeds 2, 3 and 4
+    assert [text.get_text() for panel in page.axes for text in panel.texts] == ["3", "3"]
+
+
+def test_the_step_of_least_training_loss_is_marked_and_counted_in_the_title(drawn):
+    page, plotted = drawn["coupling-excess"]
+    assert set(plotted.loc[plotted["best"], "step_fraction"]) == {0.8}
+    assert "path cosine beyond chance in 2, short of it in 0 of 2 cases" in page.get_suptitle()
+    assert "5 seeds" in page.get_suptitle()
+
+
+def test_no_case_is_beyond_chance_where_own_deviation_is_that_of_a_null():
+    """The nulls of practice(), with the trained networks replaced by their permuted nulls drawn again."""
+    measures = practice()
+    own = measures["statistic"].isin(["own_cosine", "own_gain"])
+    again = measures[measures["experiment"] == "relu-permuted_again"].assign(experiment="relu")
+    measures = pd.concat([measures[~(own & (measures["experiment"] == "relu"))], again[again["layer"] > 0]])
+    page, _ = draw("coupling-excess", measures, NO_DETAILS)
+    assert "path cosine beyond chance in 0, short of it in 2 of 2 cases" in page.get_suptitle()
+
+
+@pytest.mark.parametrize("statistic", ["own_cosine", "own_gain"])
+def test_excess_is_what_the_claims_judge(statistic):
+    measures = scales()
+    asked = {
+        "name": "beyond chance", "experiments": ["scaled_1"], "statistic": statistic, "deviation": True,
+        "against": [f"-{null}" for null in NULLS], "at_least": 0.0,
+        "control": {"description": "again", "endings": ["-untrained_again"]},
+    }  # fmt: skip
+    values = network_values(Criterion.model_validate(asked), "scaled_1", 3, shapes_of(measures))
+    _, plotted = draw("coupling-excess", measures, NO_DETAILS)
+    shown = plotted[(plotted["experiment"] == "scaled_1") & (plotted["statistic"] == statistic)]
+    expected = values.groupby("step_fraction").mean()
+    np.testing.assert_allclose(shown.set_index("step_fraction")["excess"], expected, rtol=1e-12)
+
+
+def test_dose_response_shows_networks_at_minima_with_their_worst_layer(drawn):
+    _, plotted = drawn["dose-response"]
+    assert set(plotted["step_fraction"]) == {0.05, 0.5, 0.97}
+    far = 0.2 * plotted["excess"] + 0.001 * plotted["seed"]
+    for statistic, factor in {"path_gain": 1, "product_norm": 1, "path_cosine": 1, "right_residual": 2}.items():
+        np.testing.assert_allclose(plotted[statistic], factor * far, rtol=1e-9)
+    two = plotted[plotted["depth"] == 2]
+    np.testing.assert_allclose(two["path_gain_envelope"], np.arccosh(1 + two["excess"]) / 2, rtol=1e-9)
+    np.testing.assert_allclose(two["path_cosine_envelope"], 1 - 1 / (1 + two["excess"]), rtol=1e-9)
+
+
+def test_a_deviation_that_falls_with_sharpness_is_told_from_one_that_does_not(drawn):
+    page, plotted = drawn["dose-response"]
+    assert "path gain\u00a02/2" in page.get_suptitle()
+    assert "Beyond theory's limit: 0 of 30" in page.get_suptitle()
+    for change in changes(plotted, "path_cosine"):
+        np.testing.assert_allclose(change, 0.2 * (1.8 - 1.05), rtol=1e-9)
+    flat, _ = draw("dose-response", doses(lambda _, seed: 0.3 + 0.001 * seed), NO_DETAILS)
+    assert "path gain\u00a00/2" in flat.get_suptitle()
+    # 1 - cosine is at most 1 - ratio^(-m/2): .05 and .07 at 1.05, .29 and .40 at 1.4.
+    assert "Beyond theory's limit: 15 of 30" in flat.get_suptitle()
+
+
+@pytest.mark.parametrize("curvature", [0.0, -0.05])
+def test_slopes_are_recovered_whatever_the_form_of_the_scales_own_effect(curvature):
+    """A plain regression on both logarithms would ascribe the curvature of one to the other."""
+    _, plotted = draw("start-scale", scales(curvature=curvature), NO_DETAILS)
+    sharpness, scale = slopes(plotted).values()
+    np.testing.assert_allclose(sharpness, (-0.03, -0.03 - MARGIN, -0.03 + MARGIN), atol=2e-5)
+    assert scale.value == pytest.approx(-0.1 + curvature, abs=1e-9)  # the secant of log + log^2 over -1, 0, 1, 2
+
+
+def test_start_scale_says_both_slopes_and_what_they_stand_on(drawn):
+    page, plotted = drawn["start-scale"]
+    assert "by −0.03 [−0.05, −0.01]" in page.get_suptitle()
+    assert "by −0.10 [−0.10, −0.10]" in page.get_suptitle()
+    assert f"({len(plotted)} networks, 5 seeds" in page.get_suptitle()
+    assert len(plotted) == 4 * 3 * len(SEEDS)
+
+
+@pytest.mark.parametrize("name", EVIDENCE)
+def test_text_is_large_enough_and_on_the_page(drawn, name):
+    assert_legible(drawn[name][0])
+
+
+def test_two_processes_write_the_same_bytes(tmp_path):
+    pd.concat(STUDIES.values()).to_parquet(tmp_path / "measures.parquet")
+    assert_same_bytes(tmp_path, list(EVIDENCE))
+
+
+@pytest.mark.parametrize(
+    ("name", "cure"),
+    [("dose-response", "more steps"), ("coupling-excess", "two layers"), ("start-scale", "`start_scale`")],
+)
+def test_a_study_without_the_data_is_told_what_is_missing(name, cure):
+    measures = practice()
+    trained = measures[~measures["experiment"].str.contains("-") & (measures["family"] == "relu")]
+    with pytest.raises(UserError, match=cure) as error:
+        draw(name, trained, NO_DETAILS)
+    assert "\n" not in str(error.value)
+
+
+def test_start_scale_of_one_seed_is_told_to_take_more():
+    measures = scales()
+    with pytest.raises(UserError, match="`seeds`"):
+        draw("start-scale", measures[measures["seed"] == 0], NO_DETAILS)
+
+
+def test_nulls_are_no_networks_of_record():
+    measures = practice()
+    assert set(selection.networks(measures)["experiment"]) == {"relu"}
+    assert set(selection.trained(measures)["experiment"]) == {"relu"}
+    assert len(selection.networks(measures)) == 2 * len(STEPS) * len(SEEDS)
+
+
+@pytest.mark.parametrize("name", TRAINING)
+def test_the_other_figures_do_not_show_nulls(name):
+    measures, overlaps = synthetic_study(depths=(3, 4))
+    relu = measures[(measures["experiment"] == "relu") & measures["final"]]
+    cosines = relu[relu["statistic"].isin(["path_cosine", "path_gain"])]
+    cosines = cosines.replace({"statistic": {"path_cosine": "own_cosine", "path_gain": "own_gain"}})
+    rows = pd.concat([cosines, relu[relu["statistic"] == "diverged"]])
+    nulls = [rows.assign(experiment=f"relu-{null}") for null in NULLS]
+    before, after = draw(name, measures, overlaps), draw(name, pd.concat([measures, *nulls]), overlaps)
+    pd.testing.assert_frame_equal(before[1].reset_index(drop=True), after[1].reset_index(drop=True))
+    assert before[0].get_suptitle() == after[0].get_suptitle()
