@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from flatminima.claims.deviations import DEVIATIONS, Array
+from flatminima.claims.effects import root
 from flatminima.errors import EmptyFigureError
 
 CONTROL = "-unbalanced"
@@ -92,7 +93,7 @@ def is_control(rows: pd.DataFrame) -> pd.Series:
 
 def base(rows: pd.DataFrame) -> pd.Series:
     """The experiment a row belongs to, be it of trained networks, their control or their nulls: up to the dash."""
-    return rows["experiment"].str.split("-", n=1).str[0]
+    return rows["experiment"].map(root)
 
 
 def without_nulls(rows: pd.DataFrame) -> pd.DataFrame:

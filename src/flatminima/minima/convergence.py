@@ -8,8 +8,9 @@ import torch
 from torch import Generator, Tensor
 
 from flatminima.minima.linear import LinearProblems
+from flatminima.minima.price import balance_price
 from flatminima.minima.runs import Runs, Tasks, stacks
-from flatminima.minima.sampling import Chart, balanced, flattest, of_ratio, sharpness
+from flatminima.minima.sampling import Chart, flattest, of_ratio
 from flatminima.minima.theory import near_minima
 from flatminima.minima.tidy import Statistic, Statistics, scatter, tidy
 from flatminima.networks.initialisations import initialise, named_generator
@@ -143,7 +144,7 @@ def _measure(frame: pd.DataFrame, end: Trained, runs: Runs) -> pd.DataFrame:
     arrived[alive] = _arrived(statistics)
     if runs.rates.isfinite().all():
         statistics["stability_limit"] = Statistic(2 / runs.rates[alive])
-    if frame["initialisation"].isin(ZERO_RESIDUALS).all():
+    if frame["initialisation"].ne("catapult").all():
         statistics |= _price(problems.select(alive), arrived[alive], statistics["sharpness_ratio"].value)
     return tidy(frame, every | {name: scatter(value, alive, len(frame)) for name, value in statistics.items()})
 
@@ -153,7 +154,7 @@ def _arrived(statistics: Statistics) -> Tensor:
 
 
 def _price(problems: LinearProblems, arrived: Tensor, ratio: Tensor) -> Statistics:
-    """What balance costs (theory.md I6), and how far runs that arrived from zero residuals are from that sharpness."""
-    price = sharpness(balanced(problems, problems.end_to_end.shape[-1]), problems) / problems.least
+    """What balance costs (theory.md I6), and how far runs that arrived are from that sharpness."""
+    price = balance_price(problems)
     values = {"balance_price": price, "price_error": (ratio / price - 1).abs()}
     return {name: Statistic(torch.where(arrived == 1, value, torch.nan)) for name, value in values.items()}
