@@ -22,6 +22,8 @@ LARGEST_SIZE, LEAST_POWER = 0.05, 0.80
 CASE_SIZE = 0.05
 """How often a case without the property may hold: one end of an interval of 95 % is passed in one of forty where units
 are normal, and more often where five units are skew."""
+ROUNDING = 1e-9
+"""Least spread of planted units, relative to what they are put to: units that are all equal cannot sit on a bound."""
 SEED = 2020
 
 Holds = npt.NDArray[np.bool_]
@@ -108,7 +110,7 @@ def _holds(criterion: Criterion, found: Finding, pool: Array, present: bool, ran
         return _share_holds(criterion.share, smallest, len(found.units), present, random)
     bound = criterion.at_least if criterion.at_most is None else criterion.at_most
     inwards = smallest if criterion.at_most is None else -smallest
-    spread = max(float(found.units.std(ddof=1)), np.finfo(float).tiny)
+    spread = max(float(found.units.std(ddof=1)), ROUNDING * max(abs(bound or 0.0), smallest))
     units = random.choice(pool, (POPULATIONS, len(found.units))) * spread
     _, low, high = mean_intervals(units + (bound or 0.0) + present * inwards)
     at_least = -np.inf if criterion.at_least is None else criterion.at_least
@@ -123,4 +125,5 @@ def _share_holds(asked: float, smallest: float, units: int, present: bool, rando
     counts = random.binomial(units, share, POPULATIONS)
     if asked == 1:
         return np.asarray(counts == units)
-    return np.array([share_interval(int(count), units).low >= asked for count in counts])
+    holds = np.array([share_interval(count, units).low >= asked for count in range(units + 1)])
+    return np.asarray(holds[counts])

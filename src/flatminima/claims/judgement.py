@@ -10,9 +10,10 @@ from flatminima.claims.ledger import COUNTED, Claim, Class, Condition, Criterion
 
 
 def decisive_record(claim: Claim, cases: Sequence[Case], spoken: Sequence[int]) -> dict[str, Any] | None:
-    """The finding with the least to spare among those that decide the verdict."""
+    """The finding with the least to spare among those that decide the verdict; where some refute, among these."""
     counted = [case for case in cases if case.counted and case.class_ in COUNTED]
-    deciding = counted or [case for case in cases if case.class_ is Class.THEOREM] or list(cases)
+    against = [case for case in counted if claim.universal and case.refutes]
+    deciding = against or counted or [case for case in cases if case.class_ is Class.THEOREM] or list(cases)
     found = [(case, f) for case in deciding for f in case.findings if f.effect is not None]
     if not found:
         return None

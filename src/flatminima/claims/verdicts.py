@@ -140,7 +140,10 @@ def _measured(claim: Claim, cases: Sequence[Case], planted: Characteristics | No
     predicted = claim.predicted
     if claim.universal and (against := [case for case in decided if case.refutes]):
         return REFUTATIONS[predicted], f"{len(against)} of {_count(decided)} refute it: {_places(against)}"
-    reason = f"{len(holding)} of {_count(decided)} hold{_failing(claim, decided)}"
+    verb = "holds" if len(decided) == 1 else "hold"
+    reason = (
+        f"{len(holding)} of {_count(decided)} {verb}{_failing(claim, decided)}" if decided else "no case was decided"
+    )
     if untested := len(cases) - len(decided):
         reason += f"; {_count(untested)} could not be tested ({_why_untested(cases)})"
     if 2 * len(decided) <= len(cases) or planted is None:
@@ -171,18 +174,15 @@ def _failing(claim: Claim, decided: Sequence[Case]) -> str:
 
 
 def _why_untested(cases: Sequence[Case]) -> str:
-    reasons = set()
-    for case in cases:
-        if case.holds is None:
-            for finding in case.findings:
-                units = len(finding.units)
-                if finding.holds is None:
-                    reasons.add(f"{units} of {FEWEST} seeds or instances" if units else _without_units(finding))
-    return ", ".join(sorted(reasons))
-
-
-def _without_units(finding: Finding) -> str:
-    return "all diverged" if finding.diverged and not finding.excluded else "no network met the conditions"
+    """`4 of 5 seeds or instances at most, no network met the conditions`."""
+    open_ = [f for case in cases if case.holds is None for f in case.findings if f.holds is None]
+    few = max((len(finding.units) for finding in open_), default=0)
+    reasons = [f"at most {few} of the {FEWEST} seeds or instances that it takes"] if few else []
+    if any(not len(f.units) and not f.excluded for f in open_):
+        reasons.append("all networks diverged or learned nothing")
+    if any(not len(f.units) and f.excluded for f in open_):
+        reasons.append("no network met the conditions")
+    return ", or ".join(reasons)
 
 
 def _count(cases: Sequence[Case] | int) -> str:

@@ -212,7 +212,10 @@ def read_ledger(path: Path) -> Ledger:
         raise UserError(f"{path}: no such file; run `make reproduce` to compute the verdicts") from None
     except ValueError as error:
         raise UserError(f"{path}: not valid JSON ({error}); delete it and run `make reproduce`") from None
-    return parse(Ledger, values, str(path))
+    try:
+        return parse(Ledger, values, str(path))
+    except UserError as error:
+        raise UserError(f"{error}; if an earlier version made it, run `make reproduce`") from None
 
 
 def read_populations(measures: Path) -> list[Population]:
