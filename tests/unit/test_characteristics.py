@@ -74,9 +74,9 @@ def test_nothing_is_known_where_no_case_was_decided():
     assert judged([np.zeros(3)]) is None
 
 
-@pytest.mark.parametrize(("cases", "least"), [(3, 2), (9, 2), (20, 3), (49, 4)])
+@pytest.mark.parametrize(("cases", "least"), [(3, 2), (9, 3), (20, 4), (49, 6)])
 def test_so_many_cases_hold_by_chance_once_in_twenty(cases, least):
-    """Sums of binomial terms with p = 1/40: of 20 cases three or more in 1.3 %, two or more in 8.8 %."""
-    share = [1 - sum(binom.pmf(k, cases, 1 / 40) for k in range(holding)) for holding in (least - 1, least)]
+    """Sums of binomial terms with p = 1/20: of 20 cases four or more in 1.6 %, three or more in 7.5 %."""
+    share = [1 - sum(binom.pmf(k, cases, 1 / 20) for k in range(holding)) for holding in (least - 1, least)]
     assert share[0] > 0.05 > share[1]
     assert [bool(beyond_chance(holding, cases)) for holding in (least - 1, least)] == [False, True]

@@ -257,6 +257,6 @@ def test_claims_are_told_apart_by_their_ids(shipped):
     ids = [claim.id for claim in shipped]
     assert len(ids) == len(set(ids))
     assert ids == [
-        *("M1", "M1b", "M1c", "M2", "M3", "M3b", "M4", "M5", "I2", "I3", "I4", "I5", "I6", "I7", "I9", "C1"),
+        *("M1", "M1b", "M1c", "M2", "M3", "M3b", "M4", "M5", "I2", "I3", "I4", "I5", "I6", "I7", "I9", "C1", "C2"),
         *("D1", "D2", "D3", "D4", "D5", "D6", "D7", "B1", "P1", "P2", "P3", "P4", "P5", "P6", "P7"),
     ]

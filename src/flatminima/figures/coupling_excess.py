@@ -69,7 +69,8 @@ def curves(measures: pd.DataFrame) -> pd.DataFrame:
     intervals = groups["excess"].apply(lambda values: pd.Series(_interval(values.dropna().to_numpy()))).unstack()  # noqa: PD010
     table[["excess", "low", "high"]] = intervals
     table["networks"], table["survivors"] = groups.size(), groups["excess"].count()
-    table = table.reset_index().sort_values(["family", "experiment", "depth", "step_fraction", "statistic"])
+    table = table.reset_index().sort_values(["experiment", "depth", "step_fraction", "statistic"])
+    table = table.sort_values("family", kind="stable", key=lambda families: families.map(list(style.FAMILY_LABEL).index))
     shapes = shapes_of(measures[measures["statistic"].isin(["loss", "diverged"]) & (measures["layer"] == 0)])
     best = {shape: best_step(*shape, shapes) for shape in shapes}
     chosen = [best[shape] for shape in zip(table["experiment"], table["depth"], strict=True)]
