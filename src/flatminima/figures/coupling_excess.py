@@ -70,7 +70,8 @@ def curves(measures: pd.DataFrame) -> pd.DataFrame:
     table[["excess", "low", "high"]] = intervals
     table["networks"], table["survivors"] = groups.size(), groups["excess"].count()
     table = table.reset_index().sort_values(["experiment", "depth", "step_fraction", "statistic"])
-    table = table.sort_values("family", kind="stable", key=lambda families: families.map(list(style.FAMILY_LABEL).index))
+    order = list(style.FAMILY_LABEL).index
+    table = table.sort_values("family", kind="stable", key=lambda families: families.map(order))
     shapes = shapes_of(measures[measures["statistic"].isin(["loss", "diverged"]) & (measures["layer"] == 0)])
     best = {shape: best_step(*shape, shapes) for shape in shapes}
     chosen = [best[shape] for shape in zip(table["experiment"], table["depth"], strict=True)]
