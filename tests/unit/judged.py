@@ -16,6 +16,7 @@ SPREAD = np.array([-0.0126, -0.0053, 0.0, 0.0053, 0.0126])
 def network(experiment, *, depth=2, seed=0, step_fraction=0.5, final=True, diverged=False, **statistics):
     """Rows of one network: a number stands for layer 0, a list for layers 1, 2, ..."""
     base = {"study": "digits", "experiment": experiment, "family": "linear", "depth": depth, "seed": seed}
+    base |= {"task": "noisy", "initialisation": "pytorch"}
     base |= {"step_fraction": step_fraction, "step_size": 0.1, "step": 10, "final": final, "error_bound": np.nan}
     rows = [base | {"statistic": "diverged", "layer": 0, "value": float(diverged)}]
     for name, values in statistics.items():

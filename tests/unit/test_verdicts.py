@@ -27,12 +27,13 @@ def prediction(which, **changes):
         ((1.0, 1.0, 1.0), {}, Verdict.REPRODUCED),
         ((1.0, 1.0, 1.2), {}, Verdict.PARTIAL),
         ((1.2, 1.2, 1.2), {}, Verdict.NOT_REPRODUCED),
-        ((1.0, 1.0, 1.2), {"universal": True}, Verdict.REFUTED),
+        ((1.0, 1.2, 1.2), {"universal": True}, Verdict.REFUTED),
+        ((1.0, 1.0, 1.2), {"universal": True}, Verdict.PARTIAL),
         ((1.0, 1.0, 1.105), {"universal": True}, Verdict.PARTIAL),
         ((1.0, 1.0, 1.0), prediction("true"), Verdict.CONFIRMED),
         ((1.0, 1.0, 1.2), prediction("true"), Verdict.NOT_CONFIRMED),
         ((1.0, 1.0, 1.2), prediction("true", universal=True), Verdict.NOT_CONFIRMED),
-        ((1.0, 1.0, 1.2), prediction("false", universal=True), Verdict.REFUTED_AS_PREDICTED),
+        ((1.0, 1.2, 1.2), prediction("false", universal=True), Verdict.REFUTED_AS_PREDICTED),
         ((1.0, 1.0, 1.0), prediction("false", universal=True), Verdict.NOT_CONFIRMED),
         ((1.0, 1.0, 1.0), {"class": "theorem"}, Verdict.CHECKED),
         ((1.0, 1.0, 1.09), {"class": "theorem"}, Verdict.VIOLATED),
@@ -41,7 +42,10 @@ def prediction(which, **changes):
     ],
 )
 def test_the_words_of_verdicts(values, changes, verdict):
-    """Of 1.09 one seed in five is 1.1026, out of range; the interval of 1.105 straddles 1.1 and refutes nothing."""
+    """Of 1.09 one seed in five is 1.1026, out of range; the interval of 1.105 straddles 1.1 and refutes nothing.
+
+    Nor does one interval of three, since one of three lies outside by chance in more than one run of twenty.
+    """
     judged = verdict_on(ratios(*values) if values else table(seeds("other", 1.0)), **changes)
     assert (judged and judged["verdict"]) == verdict
 
@@ -54,7 +58,8 @@ def test_no_word_is_left_out_above():
 def test_a_verdict_says_how_many_cases_hold_and_where_it_fails():
     judged = verdict_on(ratios(1.0, 1.0, 1.2))
     assert judged["reason"] == "2 of 3 cases hold, not linear at depth 4"
-    assert verdict_on(ratios(1.0, 1.0, 1.2), universal=True)["reason"] == "1 of 3 cases refute it: linear at depth 4"
+    refuted = verdict_on(ratios(1.0, 1.2, 1.2), universal=True)
+    assert refuted["reason"] == "2 of 3 cases refute it: linear at depths 3, 4"
     assert {key: judged[key] for key in WORDS} == WORDS
     assert judged["class"] == "measured"
 
@@ -283,3 +288,17 @@ def test_all_that_is_measured_is_finite_or_absent():
     for case in judged["cases"]:
         (found,) = case["findings"]
         assert all(np.isfinite(found[key]) for key in ("effect", "low", "high", "worst"))
+
+
+def test_a_single_instance_refutes_what_is_said_of_all():
+    """19 of 20 arrive: the exact interval of that share ends at .9987, short of one."""
+    rows = [*networks("linear", "solved", [0.0] * 19 + [1.0]), *networks("linear-unbalanced", "solved", [1.0] * 20)]
+    judged = verdict_on(table(rows), criterion(**SOLVED), universal=True)
+    assert judged["verdict"] == "REFUTED"
+    assert judged["decisive"]["high"] == pytest.approx(0.9987, abs=1e-4)
+
+
+def test_a_verdict_names_the_steps_at_which_a_depth_fails():
+    rows = [seeds("linear", ratio, step_fraction=step) for step, ratio in ((0.1, 1.0), (0.2, 1.2), (0.5, 1.2))]
+    measures = table(*rows, seeds("linear-unbalanced", 2.0))
+    assert verdict_on(measures)["reason"] == "1 of 3 cases hold, not linear at depth 2 and steps 0.2 to 0.5"

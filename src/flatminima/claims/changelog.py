@@ -28,7 +28,7 @@ class Change(Strict):
 
     Attributes:
         date: when it was committed.
-        commit: abbreviated hash of the commit.
+        commit: abbreviated hash of the commit; None where this entry came with it, before it had one.
         claims: ids of the claims concerned.
         change: what was changed, with old and new numbers.
         why: the reason given at the time, or "not said".
@@ -39,7 +39,7 @@ class Change(Strict):
     """
 
     date: AwareDatetime
-    commit: str = Field(pattern=r"^[0-9a-f]{7,40}$")
+    commit: str | None = Field(default=None, pattern=r"^[0-9a-f]{7,40}$")
     claims: list[str] = Field(min_length=1)
     change: str
     why: str

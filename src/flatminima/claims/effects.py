@@ -13,9 +13,10 @@ from flatminima.claims.ledger import Condition, Criterion, Steps
 
 Array = npt.NDArray[np.float64]
 Shapes = Mapping[tuple[str, int], pd.DataFrame]
-"""By (experiment, depth): one row per network, indexed by (step_fraction, seed); columns (statistic, layer)."""
+"""By (experiment, depth): one row per network, indexed by NETWORK; columns (statistic, layer)."""
 
-NETWORK = ["step_fraction", "seed"]
+NETWORK = ["step_fraction", "seed", "task", "initialisation"]
+"""What tells the networks of an experiment and depth apart; a network and its nulls have the same."""
 
 
 @dataclass(frozen=True)

@@ -52,10 +52,10 @@ def judge(ledger: Ledger, measures: pd.DataFrame) -> list[dict[str, Any]]:
 
 
 def _judge(claim: Claim, shapes: Shapes) -> dict[str, Any] | None:
-    cases = cases_of(claim, shapes)
-    if not cases:
+    cases, present = cases_of(claim, shapes), {experiment for experiment, _ in shapes}
+    spoken = [number for number, c in enumerate(claim.criteria) if present & set(c.experiments)]
+    if not spoken:
         return None
-    spoken = sorted({finding.criterion for case in cases for finding in case.findings})
     controls = {number: controls_of(number, claim, shapes) for number in spoken}
     broken = {number: _broken(claim, number, cases, controls[number]) for number in spoken}
     counted = [case for case in cases if case.counted and case.class_ in COUNTED]
@@ -115,6 +115,8 @@ def _verdict(
     counted = [case for case in cases if case.counted and case.class_ in COUNTED]
     checks = [case for case in cases if case.class_ is Class.THEOREM]
     deciding = counted or checks
+    if not cases:
+        return Verdict.INCONCLUSIVE, "the networks are there, but what it asks of them was not measured"
     if not deciding:
         return Verdict.BY_SYMMETRY, f"{_count(cases)} shown: on these data they hold by construction, whatever is run"
     numbers = {finding.criterion for case in deciding for finding in case.findings}
@@ -138,7 +140,8 @@ def _measured(claim: Claim, cases: Sequence[Case], planted: Characteristics | No
     decided = [case for case in cases if case.holds is not None]
     holding = [case for case in decided if case.holds]
     predicted = claim.predicted
-    if claim.universal and (against := [case for case in decided if case.refutes]):
+    if claim.universal and _refuted(claim, decided):
+        against = [case for case in decided if case.refutes]
         return REFUTATIONS[predicted], f"{len(against)} of {_count(decided)} refute it: {_places(against)}"
     verb = "holds" if len(decided) == 1 else "hold"
     reason = (
@@ -158,6 +161,13 @@ def _measured(claim: Claim, cases: Sequence[Case], planted: Characteristics | No
         return Verdict.REPRODUCED, reason
     partial = bool(beyond_chance(len(holding), len(decided)))
     return (Verdict.PARTIAL if partial else Verdict.NOT_REPRODUCED), reason
+
+
+def _refuted(claim: Claim, decided: Sequence[Case]) -> bool:
+    """Whether there is a counterexample: one instance short of all, or more means outside the range than by chance."""
+    against = [finding for case in decided for finding in case.findings if finding.refutes]
+    by_instance = any(claim.criteria[finding.criterion].share is not None for finding in against)
+    return by_instance or bool(against and beyond_chance(sum(case.refutes for case in decided), len(decided)))
 
 
 def _failing(claim: Claim, decided: Sequence[Case]) -> str:
@@ -191,11 +201,17 @@ def _count(cases: Sequence[Case] | int) -> str:
 
 
 def _places(cases: Sequence[Case]) -> str:
-    """`linear at depth 2 and relu at depths 2, 3`."""
-    depths: dict[str, set[int]] = {}
+    """`linear at depth 2 and relu at depths 2, 3 and steps 0.3 to 0.95`."""
+    experiments: dict[str, list[Case]] = {}
     for case in cases:
-        depths.setdefault(case.experiment, set()).add(case.depth)
-    return " and ".join(
-        f"{experiment} at depth{'s' * (len(found) > 1)} {', '.join(map(str, sorted(found)))}"
-        for experiment, found in sorted(depths.items())
+        experiments.setdefault(case.experiment, []).append(case)
+    return " and ".join(f"{name} at {_shapes(found)}" for name, found in sorted(experiments.items()))
+
+
+def _shapes(cases: Sequence[Case]) -> str:
+    """Depths, and the range of the steps where a depth has several."""
+    depths, steps = ({getattr(case, name) for case in cases} for name in ("depth", "step"))
+    shapes = f"depth{'s' * (len(depths) > 1)} {', '.join(map(str, sorted(depths)))}"
+    return shapes + (
+        f" and steps {min(steps):g} to {max(steps):g}" if len(cases) > len(depths) and None not in steps else ""
     )
