@@ -8,6 +8,7 @@ import pandas as pd
 
 from flatminima.claims.ledger import Ledger
 from flatminima.claims.sensitivity import judge_alone, on_grid
+from flatminima.claims.verdicts import Verdict
 from flatminima.errors import UserError
 from flatminima.figures import selection
 from flatminima.figures.table_files import VERDICT, save
@@ -45,7 +46,7 @@ def sensitivity(measures: pd.DataFrame, ledger: Ledger, variations: Sequence[Var
         Columns experiment, choice, before, after, depths, step_sizes, networks, diverged; of the networks that did not
         diverge the median and 5-95 % interval of sharpness_ratio, path_cosine (worst interface), least_gain and
         largest_gain (path gain over layers); for each claim verdict_<id> and reason_<id>; and flips, the claims whose
-        verdict is not the baseline's.
+        verdict is not the baseline's, where both are conclusive.
 
     Raises:
         UserError: if a variation was not measured.
@@ -65,9 +66,14 @@ def _pair(measures: pd.DataFrame, ledger: Ledger, variation: Variation) -> tuple
     reference = on_grid(measures, variation.baseline, variation.experiment)
     old = _row(reference, ledger, variation.baseline, variation.baseline)
     new = _row(networks, ledger, variation.experiment, variation.baseline)
-    flips = [key.removeprefix(VERDICT) for key in old if key.startswith(VERDICT) and old[key] != new.get(key)]
+    flips = [key.removeprefix(VERDICT) for key in old if key.startswith(VERDICT) and _differ(old[key], new.get(key))]
     choice = variation.model_dump(include={"choice", "before", "after"})
     return old | dict.fromkeys([*choice, "flips"], "–"), new | choice | {"flips": ", ".join(flips) or "none"}
+
+
+def _differ(before: str, after: str | None) -> bool:
+    """Whether a choice flips a verdict: what is inconclusive on either side says nothing."""
+    return before != after and not {before, after} & {Verdict.INCONCLUSIVE, None}
 
 
 def _row(measures: pd.DataFrame, ledger: Ledger, experiment: str, baseline: str) -> dict[str, Any]:
