@@ -31,6 +31,15 @@ def test_falsification_has_a_row_per_statement_and_condition(study):
     assert table.loc[("attack_path", "square"), "closest_approach"] == pytest.approx(-1e-14, rel=0.01, abs=0)
 
 
+def test_the_power_of_searches_is_the_share_that_comes_near_from_far(study):
+    far = study["experiment"].eq("attack_white") & study["task"].eq("wide") & study["statistic"].eq("inequality_ratio")
+    rows = study[far & study["seed"].lt(4) & study["depth"].eq(2)]
+    reached = rows.assign(statistic="reached", value=[1.0] * (len(rows) - 1) + [0.0])
+    table = TABLES["falsification"](pd.concat([study, reached])).set_index(["statement", "condition"])
+    assert table.loc[("attack_white", "wide"), "power"] == pytest.approx(1 - 1 / len(rows))
+    assert table["power"].drop(("attack_white", "wide")).isna().all()
+
+
 def test_a_violation_beyond_rounding_is_counted(study):
     for value, count in ((1 - 2e-9, 1), (1 - 0.5e-9, 0)):
         chosen = study["experiment"].eq("attack_white") & study["task"].eq("wide") & study["seed"].eq(3)

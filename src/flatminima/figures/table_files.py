@@ -34,6 +34,7 @@ HEADINGS = {
     "attempts": "Attempts",
     "violations": "Violations",
     "closest_approach": "Closest approach",
+    "power": "From far to within 10 %",
     "planted_violations": "Violations of control",
     "construction": "Construction",
     "inputs": "Inputs",

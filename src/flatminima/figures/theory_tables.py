@@ -12,8 +12,9 @@ def falsification(measures: pd.DataFrame) -> pd.DataFrame:
     """Searches for minima that break a statement of theory, with their planted controls beside them.
 
     Returns:
-        Columns statement, condition, attempts, violations, closest_approach (left side / right side - 1 at its least)
-        and planted_violations. Statement `attack_coloured` is a control: it is false unless all gains are equal.
+        Columns statement, condition, attempts, violations, closest_approach (left side / right side - 1 at its least),
+        power (share of the attempts from far that came within 10 % of equality) and planted_violations. Statement
+        `attack_coloured` is a control: it is false unless all gains are equal.
 
     Raises:
         UserError: if there is no attempt.
@@ -22,9 +23,12 @@ def falsification(measures: pd.DataFrame) -> pd.DataFrame:
     key = ["statement", "condition"]
     true, planted = rows[~rows["planted"]].drop(columns="planted"), rows.loc[rows["planted"], [*key, "violations"]]
     planted = planted.rename(columns={"violations": "planted_violations"})
-    return true.rename(columns={"closest": "closest_approach"}).merge(
-        planted, on=key, how="left", validate="one_to_one"
+    reached = measures[measures["statistic"] == "reached"].rename(
+        columns={"experiment": "statement", "task": "condition"}
     )
+    power = reached.groupby(key)["value"].mean().rename("power").reset_index()
+    table = true.rename(columns={"closest": "closest_approach"}).merge(power, on=key, how="left", validate="one_to_one")
+    return table.merge(planted, on=key, how="left", validate="one_to_one")
 
 
 def constructed(measures: pd.DataFrame) -> pd.DataFrame:

@@ -211,7 +211,8 @@ TABLES = {
     "falsification": Caption(
         "Searches for violations of theory",
         "One row per statement and condition. Closest approach is left side over right side of the inequality, less "
-        "one, at its least; below zero by more than rounding it is a violation. The last column is a control: how many "
+        "one, at its least; below zero by more than rounding it is a violation. What a search can find is shown by the "
+        "share of attempts from far that came within 10 % of equality. The last column is a control: how many "
         "searches of their own break a false statement near the true one. So is attack_coloured, the formula for white "
         "inputs on others, which is false unless all gains of the map are equal.",
     ),
