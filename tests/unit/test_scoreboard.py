@@ -43,14 +43,15 @@ def studies(tmp_path):
 
 
 def matrices(text):
-    """The tables of verdicts by heading, without the last, of what they rest on."""
-    parts = re.split(r"^\*\*(.*)\*\*$\n\n", text, flags=re.MULTILINE)[1:]
-    return dict(zip(parts[:-2:2], [part.rstrip("\n").split("\n\n") for part in parts[1:-2:2]], strict=True))
+    """The tables of verdicts by heading, without the folded one, of what they rest on."""
+    verdicts = text.partition("<details>")[0]
+    parts = re.split(r"^\*\*(.*)\*\*$\n\n", verdicts, flags=re.MULTILINE)[1:]
+    return dict(zip(parts[::2], [part.rstrip("\n").split("\n\n") for part in parts[1::2]], strict=True))
 
 
 def grounds(text):
     """Rows of the table of what verdicts rest on."""
-    lines = text.partition("**What each verdict rests on**\n\n")[2].splitlines()
+    lines = text.partition("<summary>What each verdict rests on</summary>\n\n")[2].partition("\n\n")[0].splitlines()
     return [line.strip("| ").split(" | ") for line in lines if line]
 
 

@@ -71,7 +71,7 @@ def best_step(experiment: str, depth: int, shapes: Shapes) -> float | None:
 def units_of(
     criterion: Criterion, experiment: str, depth: int, shapes: Shapes, pooled: bool
 ) -> dict[float | None, Units]:
-    """The units of a criterion by condition: by step size, or all under None.
+    """The units of a criterion by condition: by step size, or all under None, as those that take no steps.
 
     Args:
         criterion: what is measured of each, and which of them count.
@@ -93,7 +93,7 @@ def units_of(
     if pooled:
         return {None: _units(values, eligible, diverged & inside, inside)}
     return {
-        float(step): _units(values[at], eligible[at], diverged[at], inside[at])
+        step or None: _units(values[at], eligible[at], diverged[at], inside[at])
         for step, at in _steps(networks.index[inside], networks.index).items()
     }
 
@@ -160,7 +160,7 @@ def _units(values: pd.Series, eligible: pd.Series, diverged: pd.Series, inside: 
 def _steps(present: pd.Index, index: pd.Index) -> dict[float, npt.NDArray[np.bool_]]:
     """Which networks have each of the step sizes."""
     all_steps = index.get_level_values("step_fraction")
-    return {step: np.asarray(all_steps == step) for step in present.get_level_values("step_fraction").unique()}
+    return {float(step): np.asarray(all_steps == step) for step in present.get_level_values("step_fraction").unique()}
 
 
 def _by_seed(values: pd.Series, dose: pd.Series, index: pd.Index, diverged: pd.Series) -> Units:

@@ -28,7 +28,8 @@ def scoreboard(claims_paths: Sequence[Path]) -> str:
     """
     ledgers = [read_ledger(path) for path in claims_paths]
     parts = [f"**{CLASSES[c]}**\n\n{_matrices(groups)}" for c, groups in _by_class(ledgers)]
-    return "\n".join([*parts, f"**What each verdict rests on**\n\n{markdown(_grounds(ledgers))}"])
+    grounds = f"<details>\n<summary>What each verdict rests on</summary>\n\n{markdown(_grounds(ledgers))}\n</details>\n"
+    return "\n".join([*parts, grounds])
 
 
 def _matrices(groups: Sequence[Sequence[Ledger]]) -> str:
