@@ -122,7 +122,7 @@ def test_edited_measures_do_not_follow_from_their_parts(study):
 
 def test_an_edited_tolerance_of_a_claim(study, copied):
     """The ledger is not the one that was read, and the verdicts do not follow from it."""
-    copied.edit("workflow/claims.yaml", "smallest: 0.05\n", "smallest: 0.06\n")
+    copied.edit("workflow/claims.yaml", "smallest: 0.05\n", "smallest: 0.06\n", count=5)
     assert any(
         finding.startswith("workflow/claims.yaml: was read with another") for finding in findings(study, INTEGRITY)
     )

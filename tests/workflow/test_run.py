@@ -19,7 +19,7 @@ TABLES = ["summary", "sharpness", "balance", "coupling", "crosscheck"]
 STUDIES = {"digits": ["noisy", "labels"], "patches": ["noisy"]}
 STAGES = ["data", "train", "measure", "figures", "tables", "claims", "report", "manifest"]
 CLAIMS = {"digits": ["M1", "M2", "M3", "M4", "M5"], "patches": ["M5"]}
-CLAIMS["theory"] = ["M1", "M2", "M3", "M4", "I2", "I3", "I6", "I7"]
+CLAIMS["theory"] = ["M1", "M2", "M3", "M3b", "M4", "I2", "I3", "I7", "I9"]
 THEORY_FIGURES = [
     "theory-overview", "least-sharpness", "random-minima", "any-inputs", "attacks", "witnesses", "step-size",
     "catapult", "balance-price", "scaled-residual",
@@ -210,8 +210,8 @@ def test_a_second_run_does_nothing(copied):
 def test_a_dry_run_from_nothing_plans_all_and_writes_nothing(project):
     planned = project.planned()
     assert {rule for rule, _ in planned} == {
-        "data", "bound", "train", "measure", "crosscheck", "attack", "construct", "converge",
-        "convolve", "orbit", "linear_orbit", "rescale", "volume", "replica", "enumerate", "solve",
+        "data", "bound", "train", "measure", "crosscheck", "attack", "construct", "converge", "price",
+        "scaled_residual", "convolve", "orbit", "linear_orbit", "rescale", "volume", "replica", "enumerate", "solve",
         "collect", "figure", "table", "sensitivity", "claims", "report", "manifest",
     }  # fmt: skip
     networks = sum("/networks/" in file for study in STUDIES for file in outputs(study)["train"])
