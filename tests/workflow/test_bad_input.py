@@ -290,7 +290,8 @@ def collect_arguments(folder: Path, results: Path) -> list[str]:
 
 def figure_arguments(folder: Path, results: Path) -> list[str]:
     tables = [f"--measures={results}/measures.parquet", f"--details={results}/overlaps.parquet"]
-    return ["figure", *tables, f"--output={folder}/new/coupling", "coupling"]
+    ledger = f"--ledger={ROOT}/workflow/claims.yaml"
+    return ["figure", ledger, *tables, f"--output={folder}/new/overview", "overview"]
 
 
 def table_arguments(folder: Path, results: Path) -> list[str]:
