@@ -12,6 +12,7 @@ from flatminima.errors import EmptyFigureError, UserError
 from flatminima.figures import selection, style
 from flatminima.figures.alpha import alpha
 from flatminima.figures.any_inputs import any_inputs
+from flatminima.figures.arrival import arrival
 from flatminima.figures.attacks import attacks
 from flatminima.figures.balance_price import balance_price
 from flatminima.figures.balls import balls
@@ -24,6 +25,7 @@ from flatminima.figures.coupling_excess import coupling_excess
 from flatminima.figures.dose_response import dose_response
 from flatminima.figures.enumeration import enumeration
 from flatminima.figures.files import save
+from flatminima.figures.first_interface import first_interface
 from flatminima.figures.flips import flips
 from flatminima.figures.gains import gains
 from flatminima.figures.landscape import landscape
@@ -33,6 +35,7 @@ from flatminima.figures.orbits import orbits
 from flatminima.figures.overview import overview
 from flatminima.figures.path_cosine import path_cosine
 from flatminima.figures.perceptron_overview import perceptron_overview
+from flatminima.figures.predicted_price import predicted_price
 from flatminima.figures.random_minima import random_minima
 from flatminima.figures.rescaling_overview import rescaling_overview
 from flatminima.figures.scaled_residual import scaled_residual
@@ -72,11 +75,14 @@ THEORY: dict[str, Drawing] = {
     "least-sharpness": least_sharpness,
     "random-minima": random_minima,
     "any-inputs": any_inputs,
+    "first-interface": first_interface,
     "attacks": attacks,
     "witnesses": witnesses,
     "step-size": step_size,
-    "catapult": catapult,
+    "arrival": arrival,
+    "predicted-price": predicted_price,
     "balance-price": balance_price,
+    "catapult": catapult,
     "scaled-residual": scaled_residual,
 }
 RESCALING: dict[str, Drawing] = {

@@ -17,6 +17,12 @@ from matplotlib.typing import RcKeyType
 
 WIDTH = 7.1
 """Width of a figure in inches."""
+NARROW = 5.4
+"""Width of a figure of one panel or two, whose text can be read where the page is as narrow as a phone."""
+LETTER = 0.088
+"""Width of a letter of a title in inches."""
+INK = 0.65
+"""Brightness of text relative to the colour of what it names."""
 
 RC: dict[RcKeyType, Any] = {
     **sns.axes_style("ticks"),
@@ -101,12 +107,25 @@ def series(rows: pd.DataFrame) -> dict[str, Series]:
     return known
 
 
-def figure(height: float, title: str) -> Figure:
-    """An empty figure of the page's width, height in inches, titled with its one message."""
-    page = Figure(figsize=(WIDTH, height), layout="constrained")
+def figure(height: float, title: str, width: float = WIDTH) -> Figure:
+    """An empty figure of this height and width in inches, titled with its one message, on as many lines as it takes."""
+    page = Figure(figsize=(width, height), layout="constrained")
     FigureCanvasAgg(page)
-    page.suptitle(title)
+    page.suptitle("\n".join(_evenly(line, int(width / LETTER)) for line in title.splitlines()))
     return page
+
+
+def _evenly(text: str, longest: int) -> str:
+    """The text on as few lines of at most `longest` letters as it takes, about equally long."""
+    lines = len(textwrap.wrap(text, longest))
+    width = next((k for k in range(1, longest) if len(textwrap.wrap(text, k)) == lines), longest)
+    return textwrap.fill(text, width)
+
+
+def ink(colour: tuple[float, float, float]) -> tuple[float, float, float]:
+    """A darker shade of a colour, in which text can be read on white."""
+    red, green, blue = (INK * part for part in colour)
+    return red, green, blue
 
 
 @styled
