@@ -105,7 +105,7 @@ def test_an_unknown_figure_or_table_is_named(command, finished, tmp_path, argume
     results = finished.folder / "results" / "digits"
     tables = [f"--measures={results}/measures.parquet"]
     if arguments[0] == "figure":
-        tables += [f"--ledger={ROOT}/workflow/claims.yaml", f"--details={results}/overlaps.parquet"]
+        tables += [f"--ledger={ROOT}/workflow/claims.yaml", f"--details={results}/shared.parquet"]
     assert only_line(command(*arguments, *tables, f"--output={tmp_path}/out")).startswith(message)
     assert list(tmp_path.iterdir()) == []
 
@@ -169,7 +169,7 @@ def test_a_figure_without_anything_to_show_says_so_and_the_run_goes_on(command, 
     results = finished.folder / "results" / "digits"
     measures = pd.read_parquet(results / "measures.parquet")
     measures[measures["final"]].to_parquet(tmp_path / "measures.parquet")
-    tables = [f"--measures={tmp_path}/measures.parquet", f"--details={results}/overlaps.parquet"]
+    tables = [f"--measures={tmp_path}/measures.parquet", f"--details={results}/shared.parquet"]
     tables.append(f"--ledger={ROOT}/workflow/claims.yaml")
     ended = command("figure", "training", *tables, f"--output={tmp_path}/training")
     reason = "figure training: no network along training; set `snapshots` of an experiment in config.yaml"

@@ -30,7 +30,7 @@ from flatminima.settings.training import TrainingStudy
 from flatminima.settings.variations import Variation
 
 CHANGES = "predicates.yaml"
-DETAILS = ("overlaps.parquet", "curves.parquet")
+DETAILS = ("shared.parquet", "curves.parquet")
 PAGE = PurePosixPath("report/index.html")
 DATA = (".csv", ".json", ".parquet")
 QUESTION = "Do verdicts, tables and figures follow from the measures?"

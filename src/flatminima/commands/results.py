@@ -29,7 +29,9 @@ def figure(
     ledger: Input,
     measures: Input,
     output: Output,
-    details: Annotated[Path | None, typer.Option(help="The study's other table: overlaps, or curves.")] = None,
+    details: Annotated[
+        Path | None, typer.Option(help="The study's other table: shared.parquet, or curves.parquet.")
+    ] = None,
     without: Annotated[list[str] | None, typer.Option(help="Experiment to leave out.")] = None,
 ) -> None:
     """Draw one figure as svg, pdf and png, with the csv of what it shows; `output` is any of them."""
