@@ -88,9 +88,7 @@ def _statistics(patterns: Signs, found: Solutions, load: float, settings: Survey
         "iterations": found.iterations,
         "minimal_margin": np.where(solved, minimal_margins(patterns, found.weights), np.nan),
         "flip_error_ratio": np.where(solved[:, None], ratios, np.nan),
-        "local_entropy_excess": entropies - local_entropy(load, distances, 0.0).entropy
-        if surveyed.any()
-        else entropies,
+        "local_entropy_excess": entropies - typical_entropy,
     }
     return {**values, **_neighbours(patterns, found.weights, solved, load)}, entropies
 
