@@ -79,10 +79,9 @@ rule solve:
         r"""
         flatminima solve \
             --study {wildcards.study:q} \
-            --size {wildcards.size} \
             --settings {params.settings:q} \
             --output {output:q} \
-            {wildcards.solver:q} 2>&1 | tee {log:q} >&2
+            {wildcards.solver:q} {wildcards.size} 2>&1 | tee {log:q} >&2
         """
 
 
@@ -112,12 +111,11 @@ rule survey:
         r"""
         flatminima survey \
             --study {wildcards.study:q} \
-            --size {wildcards.size} \
             --settings {params.settings:q} \
             --solutions {input:q} \
             --measures {output.measures:q} \
             --curves {output.curves:q} \
-            {wildcards.solver:q} 2>&1 | tee {log:q} >&2
+            {wildcards.solver:q} {wildcards.size} 2>&1 | tee {log:q} >&2
         """
 
 
@@ -143,7 +141,7 @@ rule plant:
         r"""
         flatminima plant \
             --study {wildcards.study:q} \
-            --size {wildcards.size} \
             --settings {params.settings:q} \
-            --output {output:q} 2>&1 | tee {log:q} >&2
+            --output {output:q} \
+            {wildcards.size} 2>&1 | tee {log:q} >&2
         """

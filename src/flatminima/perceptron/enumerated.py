@@ -26,7 +26,7 @@ OTHER_LOAD, NEGATIVE, FAR = "-other_load", "-negative", "-far"
 HEAVIER = 1.4
 """Factor of alpha in the control of agreement."""
 NEAREST, FARTHEST = 0.05, 0.5
-"""The least distance at which local entropies are compared, and that from which on the order is known to be reversed."""
+"""The least distance at which local entropies are compared, and that from which on their order is reversed."""
 FLIPPED = (1, 2)
 """Numbers of flipped weights after which errors are compared."""
 PAIRS = 300

@@ -17,7 +17,7 @@ def rows(
 ) -> pd.DataFrame:
     """Rows of the table of measures: one perceptron, or one typical solution, for each entry of the first axis.
 
-    Column step_fraction holds alpha, column depth the number of weights, and column seed numbers the entries. Statistics
+    Column step_fraction holds alpha, column depth the number of weights, column seed the number of the entry. Statistics
     of shape (entries, distances) have distances for layers, or numbers of flips.
 
     Args:
