@@ -17,8 +17,8 @@ def rows(
 ) -> pd.DataFrame:
     """Rows of the table of measures: one perceptron, or one typical solution, for each entry of the first axis.
 
-    Column step_fraction holds alpha, column depth the number of weights, column seed the number of the entry. Statistics
-    of shape (entries, distances) have distances for layers, or numbers of flips.
+    Column step_fraction holds alpha, column depth the number of weights, column seed the number of the entry.
+    Statistics of shape (entries, distances) have distances for layers, or numbers of flips.
 
     Args:
         study: its name.
