@@ -64,7 +64,7 @@ STAGES = {
     "rescaling": ["train", "measure", "figures", "tables", "claims", "report"],
     "perceptron": ["measure", "figures", "tables", "claims", "report"],
 }
-DETAILS = {"training": ["overlaps"], "theory": [], "rescaling": ["curves"], "perceptron": ["curves"]}
+DETAILS = {"training": ["shared"], "theory": [], "rescaling": ["curves"], "perceptron": ["curves"]}
 
 try:
     CONFIG = schema.parse(schema.Config, config, "config.yaml")

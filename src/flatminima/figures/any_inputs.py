@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from flatminima.figures import style, theory_selection
+from flatminima.figures.claimed import Claimed
 
 LOOKS: dict[str, tuple[str, dict[str, Any]]] = {
     "flattest": ("flattest minima in closed form", {"marker": "o", "color": style.BLUE}),
@@ -22,7 +23,7 @@ WIDTH = 0.24
 
 
 @style.styled
-def any_inputs(measures: pd.DataFrame, _overlaps: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
+def any_inputs(measures: pd.DataFrame, _details: pd.DataFrame, _claimed: Claimed) -> tuple[Figure, pd.DataFrame]:
     """Distance of the sharpness ratio from one, for inputs that are not white, a column of points per depth.
 
     Returns:

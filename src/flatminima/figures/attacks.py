@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullLocator
 
 from flatminima.figures import style, theory_selection
+from flatminima.figures.claimed import Claimed
 from flatminima.figures.theory_selection import CONTROL, STATEMENTS
 
 COLUMNS = 3
@@ -22,7 +23,7 @@ APPROACH = "left side / right side − 1"
 
 
 @style.styled
-def attacks(measures: pd.DataFrame, _overlaps: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
+def attacks(measures: pd.DataFrame, _details: pd.DataFrame, _claimed: Claimed) -> tuple[Figure, pd.DataFrame]:
     """The closest approach to a violation, a panel per statement and a line per condition.
 
     Returns:

@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from flatminima.figures import selection, style, theory_selection
+from flatminima.figures.claimed import Claimed
 
 CEILING = "ceiling of any T and Sx (proved)"
 RANDOM = "random problems (median, 5–95 %)"
@@ -19,7 +20,7 @@ PRICE = "balanced sharpness / minimum"
 
 
 @style.styled
-def balance_price(measures: pd.DataFrame, _overlaps: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
+def balance_price(measures: pd.DataFrame, _details: pd.DataFrame, _claimed: Claimed) -> tuple[Figure, pd.DataFrame]:
     """Price of balance against the condition of Sx, a panel for each depth.
 
     Returns:

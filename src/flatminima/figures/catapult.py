@@ -6,6 +6,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from flatminima.figures import step_size, style, theory_selection
+from flatminima.figures.claimed import Claimed
 
 LIMIT = "limit of stability, 1 / step"
 FLATTEST = "theory's minimum"
@@ -16,7 +17,7 @@ LOOKS = {
 
 
 @style.styled
-def catapult(measures: pd.DataFrame, _overlaps: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
+def catapult(measures: pd.DataFrame, _details: pd.DataFrame, _claimed: Claimed) -> tuple[Figure, pd.DataFrame]:
     """Sharpness relative to the minimum against the growing step, and the share of runs at a minimum, by depth.
 
     Returns:

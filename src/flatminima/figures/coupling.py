@@ -7,6 +7,7 @@ from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 
 from flatminima.figures import selection, style
+from flatminima.figures.claimed import Claimed
 
 DEEPEST = 4
 REPLICA = ["experiment", "depth", "step_fraction", "seed"]
@@ -15,7 +16,7 @@ KINDS = {False: "trained", True: "control"}
 
 
 @style.styled
-def coupling(measures: pd.DataFrame, overlaps: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
+def coupling(measures: pd.DataFrame, overlaps: pd.DataFrame, _claimed: Claimed) -> tuple[Figure, pd.DataFrame]:
     """Heat maps of the overlaps: a row per interface, columns for each family, trained beside control.
 
     Returns:

@@ -7,6 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from flatminima.figures import selection, style
+from flatminima.figures.claimed import Claimed
 
 COLUMNS = 4
 NAMES = {"path_gain": "path gain", "product_norm": "largest gain"}
@@ -20,7 +21,7 @@ CASE = ["experiment", "family", "task", "optimiser", "depth", "step_fraction"]
 
 
 @style.styled
-def gains(measures: pd.DataFrame, _overlaps: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
+def gains(measures: pd.DataFrame, _details: pd.DataFrame, _claimed: Claimed) -> tuple[Figure, pd.DataFrame]:
     """Relative gain against relative layer k/m: rows of path gain and of largest gain, a column per depth.
 
     One experiment with linear layers, one with ReLU and one with convolutions are drawn, a thin line per network; where

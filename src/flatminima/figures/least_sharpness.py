@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from flatminima.figures import selection, style, theory_selection
+from flatminima.figures.claimed import Claimed
 
 MINIMUM = "theory's minimum (median, 5–95 %)"
 LOOKS: dict[str, tuple[str, dict[str, Any]]] = {
@@ -19,7 +20,7 @@ DODGE = 0.17
 
 
 @style.styled
-def least_sharpness(measures: pd.DataFrame, _overlaps: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
+def least_sharpness(measures: pd.DataFrame, _details: pd.DataFrame, _claimed: Claimed) -> tuple[Figure, pd.DataFrame]:
     """Sharpness of constructed minima against depth, a panel for each kind of inputs.
 
     Returns:

@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 
 from flatminima.errors import EmptyFigureError
 from flatminima.figures import gains, path_cosine, selection, sharpness, style, training
+from flatminima.figures.claimed import Claimed
 
 DEEPEST = 4
 Table = Callable[[pd.DataFrame], pd.DataFrame]
@@ -16,7 +17,7 @@ Drawing = Callable[[Axes, pd.DataFrame], None]
 
 
 @style.styled
-def overview(measures: pd.DataFrame, _overlaps: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
+def overview(measures: pd.DataFrame, _details: pd.DataFrame, _claimed: Claimed) -> tuple[Figure, pd.DataFrame]:
     """One panel per property of flat minima, all at the largest depth up to DEEPEST; panels without data are left out.
 
     Returns:

@@ -7,12 +7,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from flatminima.figures import style, theory_selection
+from flatminima.figures.claimed import Claimed
 
 BOUND = "theory's minimum: no minimum lies to its left"
 
 
 @style.styled
-def random_minima(measures: pd.DataFrame, _overlaps: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
+def random_minima(measures: pd.DataFrame, _details: pd.DataFrame, _claimed: Claimed) -> tuple[Figure, pd.DataFrame]:
     """Cumulative distribution of sharpness / minimum over random minima, a line per depth.
 
     Returns:

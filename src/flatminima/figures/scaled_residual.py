@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from flatminima.figures import selection, style, theory_selection
+from flatminima.figures.claimed import Claimed
 
 LOOKS: list[dict[str, Any]] = [
     {"marker": "o", "color": style.BLUE},
@@ -24,7 +25,7 @@ DODGE = 0.02
 
 
 @style.styled
-def scaled_residual(measures: pd.DataFrame, _overlaps: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
+def scaled_residual(measures: pd.DataFrame, _details: pd.DataFrame, _claimed: Claimed) -> tuple[Figure, pd.DataFrame]:
     """Sharpness relative to the minimum against the start's scale, and the share of runs that reach a minimum.
 
     Returns:

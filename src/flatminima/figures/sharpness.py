@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.transforms import blended_transform_factory, offset_copy
 
 from flatminima.figures import selection, style
+from flatminima.figures.claimed import Claimed
 
 COLUMNS = 4
 MINIMUM = "theoretical minimum of a linear network"
@@ -25,7 +26,7 @@ GROUP = ["experiment", "depth", "step_size", "step_fraction"]
 
 
 @style.styled
-def sharpness(measures: pd.DataFrame, _overlaps: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
+def sharpness(measures: pd.DataFrame, _details: pd.DataFrame, _claimed: Claimed) -> tuple[Figure, pd.DataFrame]:
     """Largest Hessian eigenvalue at the end of training against step size, a panel per depth.
 
     Adam's step sizes mean something else than those of gradient descent, and 2/step is not its limit of stability: it

@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from flatminima.figures import selection, style, theory_selection
+from flatminima.figures.claimed import Claimed
 
 MAPS = {
     "positive": "positive definite maps",
@@ -33,7 +34,7 @@ DODGE, MARGIN = 1.04, 1.15
 
 
 @style.styled
-def step_size(measures: pd.DataFrame, _overlaps: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
+def step_size(measures: pd.DataFrame, _details: pd.DataFrame, _claimed: Claimed) -> tuple[Figure, pd.DataFrame]:
     """Sharpness relative to the minimum against step size, and the share of runs on reflected maps that reach one.
 
     Returns:

@@ -5,13 +5,14 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from flatminima.figures import attacks, catapult, least_sharpness, selection, step_size, style, theory_selection
+from flatminima.figures.claimed import Claimed
 from flatminima.figures.overview import Drawing, Table, available
 
 DEEPEST = 3
 
 
 @style.styled
-def theory_overview(measures: pd.DataFrame, _overlaps: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
+def theory_overview(measures: pd.DataFrame, _details: pd.DataFrame, _claimed: Claimed) -> tuple[Figure, pd.DataFrame]:
     """One panel per result of the theory study; panels without data are left out.
 
     Returns:

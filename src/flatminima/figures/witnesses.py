@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from flatminima.figures import selection, style, theory_selection
+from flatminima.figures.claimed import Claimed
 
 NEAR = 0.1
 """Largest sharpness ratio - 1 from which powers are estimated."""
@@ -35,7 +36,7 @@ WITNESSES = {
 
 
 @style.styled
-def witnesses(measures: pd.DataFrame, _overlaps: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
+def witnesses(measures: pd.DataFrame, _details: pd.DataFrame, _claimed: Claimed) -> tuple[Figure, pd.DataFrame]:
     """Distance of each statistic from its value at a flattest minimum against sharpness ratio - 1.
 
     Returns:
