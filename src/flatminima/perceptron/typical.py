@@ -20,6 +20,7 @@ Tables = tuple[pd.DataFrame, pd.DataFrame]
 CAPACITY_MARGINS = np.linspace(-0.5, 1.5, 41)
 MARGIN_GRID = np.linspace(-0.5, 1.0, 31)
 """Fractions of the maximal margin at which curves are drawn."""
+SLIGHT = np.array([0.01])
 FLIPS_DRAWN = np.linspace(0.0, 0.3, 31)
 
 
@@ -28,7 +29,7 @@ def typical_solutions(study: str, settings: ReplicaTheory) -> Tables:
 
     Experiment `margin_solutions` has statistics rarity, the entropy at margin zero less the entropy, and
     distance_ratio, the typical distance relative to that at margin zero, for margins that are fractions of the maximal
-    one; in the control `margin_solutions-negative` the margins are negative.
+    one; in the controls `margin_solutions-negative` they are negative, in `margin_solutions-slight` 0.01 of it.
 
     Returns:
         Rows, and curves `capacity` (alpha over x = margin), `entropy` and `typical_distance` (over margins x at alphas
@@ -37,8 +38,9 @@ def typical_solutions(study: str, settings: ReplicaTheory) -> Tables:
     tables, curves = [], [curve(study, "capacity", CAPACITY_MARGINS, capacity(CAPACITY_MARGINS))]
     for load in settings.loads.value:
         top, zero = float(maximal_margin(load)), saddle_point(load)
-        for control, sign in (("", 1.0), ("-negative", -1.0)):
-            typical = saddle_point(load, sign * top * np.array(settings.margins.value))
+        fractions = np.array(settings.margins.value)
+        for control, shares in (("", fractions), ("-negative", -fractions), ("-slight", SLIGHT)):
+            typical = saddle_point(load, top * shares)
             values = {"rarity": zero.entropy - typical.entropy, "distance_ratio": typical.distance / zero.distance}
             tables.append(rows(study, f"margin_solutions{control}", load, values))
         drawn = saddle_point(load, top * MARGIN_GRID)
