@@ -85,6 +85,9 @@ def studies(kind):
     return {name: values for name, values in CONFIG.studies.items() if values.kind == kind}
 
 
+SOLVERS = {solver for values in studies("perceptron").values() for solver, _ in values.searched()}
+
+
 def named(names):
     """A pattern that matches these names alone."""
     return "|".join(sorted(names)) or "(?!)"
@@ -200,9 +203,10 @@ def parts(name, table):
     if values.kind == "theory":
         return [*values.statements.value, "minima", *values.starts.value, "price", "scaled_residual"]
     if values.kind == "perceptron":
-        return ["typical", "surroundings", "transitions", "enumeration"] + [
-            f"solver-{name}" for name in values.solvers.value
-        ]
+        sizes = sorted({size for _, size in values.searched()})
+        planted = [f"planted-{size}" for size in sizes] if table == "measures" else []
+        searched = [f"solver-{solver}-{size}" for solver, size in values.searched()]
+        return ["typical", "surroundings", "transitions", "enumeration", *searched, *planted]
     if values.kind == "rescaling":
         every = [f"theorems-{shape}" for shape in rescaled_shapes(name)]
         every += ["volume"] * values.demonstrations.show("volume")
