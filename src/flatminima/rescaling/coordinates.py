@@ -127,7 +127,7 @@ def _change(subject: Subject, model: nn.Module) -> float:
 def _displacement(subject: Subject, generator: Generator) -> Tensor:
     """A random vector of length SPAN, shape (P,)."""
     direction = torch.randn(len(subject.parameters), generator=generator, dtype=torch.float64)
-    return direction * (SPAN / direction.norm())
+    return nn.functional.normalize(direction, dim=0) * SPAN
 
 
 def _moved(model: nn.Module, displacement: Tensor) -> nn.Module:

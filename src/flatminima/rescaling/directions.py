@@ -53,12 +53,12 @@ def many_directions(study: str, subject: Subject) -> tuple[pd.DataFrame, pd.Data
             **changes(subject, rescaled),
             **counts,
             "large_eigenvalues": float((after > level).sum()),
-            "spectrum_error": _spectrum_error(hessian, exponents, after),
+            "spectrum_error": _spectrum_error(hessian, exponents, after, level),
         },
         OTHER_LAYER: {**counts, "large_eigenvalues": float((_spectrum(crossed) > level).sum())},
         KEPT_BIASES: {
             **changes(subject, changed),
-            "spectrum_error": _spectrum_error(hessian, without_biases, _spectrum(changed)),
+            "spectrum_error": _spectrum_error(hessian, without_biases, _spectrum(changed), level),
         },
     }
     spectra = {"spectrum_trained": eigenvalues, "spectrum_rescaled": after}
@@ -100,8 +100,8 @@ def _spectrum(subject: Subject) -> Tensor:
     return eigenvalues
 
 
-def _spectrum_error(hessian: Tensor, exponents: Tensor, found: Tensor) -> float:
+def _spectrum_error(hessian: Tensor, exponents: Tensor, found: Tensor, level: float) -> float:
+    """Largest error of the law D H D, relative to its eigenvalues or the level, whichever is larger."""
     multipliers = torch.exp(-exponents)
     law = torch.linalg.eigvalsh(multipliers.unsqueeze(1) * hessian * multipliers)
-    scale = law.abs().clamp_min(float(torch.linalg.eigvalsh(hessian)[-1]))
-    return float(((found - law).abs() / scale).max())
+    return float(((found - law).abs() / law.abs().clamp_min(level)).max())

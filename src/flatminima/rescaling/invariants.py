@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import pandas as pd
 import torch
@@ -24,6 +25,7 @@ SPLIT = "-split"
 MIXED = "-mixed"
 SHARES = (2.0, -1.0), (0.5, 0.5)
 """Of a unit's outgoing weights, for both of the copies that take its place."""
+CONDITION = ("family", "depth", "step_size")
 PLANE = 2
 ROUGH = 1e-3
 """Relative residual in a landscape."""
@@ -168,13 +170,14 @@ def linear_orbits(study: str, subject: Subject, least: float, settings: Orbits) 
 
 
 def measure_orbits(study: str, subjects: Sequence[Subject], settings: Orbits) -> pd.DataFrame:
-    """Tidy rows of the orbits of all networks (theory.md B1); of the first of each step size, with a unit split too."""
+    """Tidy rows of the orbits of all networks (theory.md B1); of the first in each condition, with a unit split too."""
     progress, tables = Progress(f"{study} orbits", len(subjects)), []
-    split: set[float] = set()
+    split: set[tuple[Any, ...]] = set()
     for done, subject in enumerate(subjects, 1):
         tables.append(orbits(study, subject, settings) if subject.learned else unlearned(study, subject, settings))
-        if subject.learned and subject.labels["step_size"] not in split:
-            split.add(subject.labels["step_size"])
+        condition = tuple(subject.labels[name] for name in CONDITION)
+        if subject.learned and condition not in split:
+            split.add(condition)
             tables.append(split_orbits(study, subject, settings))
         progress.report(done, "networks")
     progress.finish(len(subjects), "networks")

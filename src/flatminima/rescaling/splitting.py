@@ -19,8 +19,8 @@ def split_unit(model: nn.Module, shares: tuple[float, float]) -> nn.Module:
     outgoing weights times their shares.
 
     Args:
-        model: Sequential of Linear layers, or Conv2d layers whose channels are not grouped, with elementwise activations, pooling
-            and nn.Flatten in between.
+        model: Sequential of Linear layers, or Conv2d layers whose channels are not grouped, with elementwise
+            activations, pooling and nn.Flatten in between.
         shares: two numbers whose sum is one, such as (2, -1) or (1/2, 1/2).
 
     Raises:
