@@ -11,7 +11,7 @@ from flatminima.figures import labels, selection, style
 
 PLACE = ["experiment", "depth", "x"]
 MAJORITY = 0.5
-LIMIT = "limit of stability, 2/step"
+LIMIT = "limit of\nstability, 2/step"
 FLATTEST = "least sharpness"
 FEW = "hollow, dotted: most diverged, or not at a minimum"
 
@@ -61,13 +61,14 @@ def draw_line(panel: Axes, medians: pd.DataFrame, colour: labels.Colour, marker:
         panel.plot(points["x"], points["median"], marker, color=colour, mfc=face, ms=3.5, mew=0.9)
 
 
-def draw_limit(panel: Axes) -> None:
-    """The limit of stability and the least sharpness, named, over the range of a panel in critical units."""
+def draw_limit(panel: Axes, named: bool = True) -> None:
+    """The limit of stability and the least sharpness over the range of a panel in critical units, with their names."""
     (low, high), top = panel.get_xlim(), panel.get_ylim()[1]
     steps = np.geomspace(low, high, 100)
     panel.autoscale(False)
     panel.plot(steps, 1 / steps, color=style.THEORY, lw=1, ls=style.DASHED, zorder=0)
     panel.axhline(1, color=style.THEORY, lw=0.8, zorder=0)
-    named: dict[str, Any] = {"color": style.THEORY, "textcoords": "offset points", "size": labels.SIZE}
-    panel.annotate(LIMIT, (1 / top, top), (6, -2), va="top", **named)
-    panel.annotate(FLATTEST, (high, 1), (0, 2), va="bottom", ha="right", **named)
+    if named:
+        look: dict[str, Any] = {"color": style.THEORY, "textcoords": "offset points", "size": labels.SIZE}
+        panel.annotate(LIMIT, (max(1 / top, low), min(top, 1 / low)), (6, -2), va="top", **look)
+        panel.annotate(FLATTEST, (high, 1), (0, 2), va="bottom", ha="right", **look)
