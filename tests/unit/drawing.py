@@ -6,21 +6,38 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.text import Text
+
+from flatminima.claims.ledger import load_ledger
+from flatminima.figures import render
+from flatminima.figures.claimed import Claimed
+from flatminima.figures.render import NO_DETAILS
+
+ROOT = Path(__file__).parents[2]
+LEDGER = load_ledger(ROOT / "workflow/claims.yaml")
+"""The shipped claims."""
 
 RENDER = """
 import sys
 from pathlib import Path
 import flatminima.figures.tables
+from flatminima.claims.ledger import load_ledger
 from flatminima.figures.render import render
-study, output = map(Path, sys.argv[1:3])
+ledger = load_ledger(Path(sys.argv[1]))
+study, output = map(Path, sys.argv[2:4])
 tables = (study / f"{kind}.parquet" for kind in ("overlaps", "curves"))
 details = next((table for table in tables if table.exists()), None)
-for name in sys.argv[3:]:
-    render(name, study / "measures.parquet", details, output / name)
+for name in sys.argv[4:]:
+    render(name, study / "measures.parquet", details, ledger, output / name)
 assert "torch" not in sys.modules
 """
+
+
+def draw(name: str, measures: pd.DataFrame, details: pd.DataFrame = NO_DETAILS) -> tuple[Figure, pd.DataFrame]:
+    """A figure, and the table of what it shows, with what the shipped claims select among the same measures."""
+    return render.draw(name, measures, details, Claimed(LEDGER, measures))
 
 
 def assert_legible(figure: Figure) -> None:
@@ -45,7 +62,8 @@ def assert_same_bytes(study: Path, names: Sequence[str]) -> None:
     """Two processes that hash strings differently draw the same files of the tables in a folder, without torch."""
     for seed in ("1", "2"):
         environment = os.environ | {"PYTHONHASHSEED": seed}
-        subprocess.run([sys.executable, "-c", RENDER, study, study / seed, *names], check=True, env=environment)
+        command = [sys.executable, "-c", RENDER, ROOT / "workflow/claims.yaml", study, study / seed, *names]
+        subprocess.run(command, check=True, env=environment)
     first, second = ({path.name: path.read_bytes() for path in (study / seed).iterdir()} for seed in ("1", "2"))
     assert set(first) == set(second) == {f"{name}.{kind}" for name in names for kind in ("svg", "pdf", "png", "csv")}
     assert [name for name in first if first[name] != second[name]] == []

@@ -1,5 +1,7 @@
 """A tiny problem, networks on it, and every statistic of measure() by dense computations, one network at a time."""
 
+from itertools import pairwise
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -143,6 +145,19 @@ def singular_overlaps(stack, index):
         left = np.linalg.svd(before[index].numpy(), full_matrices=False)[0]
         right = np.linalg.svd(after[index].numpy(), full_matrices=False)[2]
         result.append(np.abs(left.T @ right.T))
+    return result
+
+
+def shared_components(samples, networks, index):
+    """Squared components of theory's signal along the left vectors of W_k and the right ones of W_{k+1}."""
+    moment, cross, _ = (array.numpy() for array in moments_of(*tensors(samples)))
+    end_to_end = cross @ np.linalg.inv(moment)
+    _, image = path_by_search(end_to_end, networks.stack.depth, scale_of(samples) * moment)
+    signal, matrices, result = image, [w.numpy() for w in replica(networks.stack.weights, index)], []
+    for before, after in pairwise(matrices):
+        signal = before @ signal / np.linalg.norm(before @ signal)
+        left, right = np.linalg.svd(before, full_matrices=False)[0], np.linalg.svd(after, full_matrices=False)[2]
+        result.append(((left.T @ signal) ** 2, (right @ signal) ** 2))
     return result
 
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 from references import DTYPE, layers, normal
 
-from flatminima.minima.coupling import follow, overlaps
+from flatminima.minima.coupling import follow, overlaps, shared_vector
 
 WIDTHS = [4, 6, 5, 3]
 
@@ -89,3 +89,31 @@ def test_overlaps_of_coupled_layers():
 
 def test_overlaps_of_a_single_layer_are_empty():
     assert overlaps(layers(1, 2, [4, 3])[0]).shape == (2, 0, 3, 3)
+
+
+@pytest.mark.parametrize("widths", [[4, 4, 4], WIDTHS, [3, 8, 2]])
+def test_the_shared_vector_against_numpy(widths):
+    weights, direction = layers(6, 2, widths)[0], torch.nn.functional.normalize(normal(7, 2, widths[0]))
+    result = shared_vector(weights, direction).numpy()
+    assert result.shape == (2, len(weights) - 1, max(min(shape) for shape in pairwise(widths)), 2)
+    for replica in range(2):
+        signal = direction[replica].numpy()
+        for k in range(len(weights) - 1):
+            before, after = weights[k][replica].numpy(), weights[k + 1][replica].numpy()
+            signal = before @ signal / np.linalg.norm(before @ signal)
+            left, _, _ = np.linalg.svd(before, full_matrices=False)
+            _, _, right = np.linalg.svd(after, full_matrices=False)
+            for side, found in enumerate(((left.T @ signal) ** 2, (right @ signal) ** 2)):
+                np.testing.assert_allclose(result[replica, k, : len(found), side], found, atol=1e-12)
+                assert np.isnan(result[replica, k, len(found) :, side]).all()
+
+
+def test_the_vector_of_coupled_layers_is_one_of_each():
+    """The signal is W_1's third left vector and W_2's second right one; W_1's other vectors have none of it."""
+    left, middle, right = (torch.linalg.qr(normal(s, 4, 4)).Q for s in range(3))
+    values = torch.tensor([4.0, 3.0, 2.0, 1.0], dtype=DTYPE)
+    first, second = middle * values @ left.T, right * values @ middle.flip(1).T
+    components = shared_vector([first[None], second[None]], left[None, :, 2])[0, 0]
+    expected = torch.zeros(4, 2, dtype=DTYPE)
+    expected[2, 0] = expected[1, 1] = 1
+    torch.testing.assert_close(components, expected, rtol=0, atol=1e-12)

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from drawing import assert_legible, assert_same_bytes
+from drawing import assert_legible, assert_same_bytes, draw
 from matplotlib.figure import Figure
 from synthetic import synthetic_study
 from synthetic_coupling import NULLS, SEEDS, STEPS, doses, practice, scales
@@ -13,7 +13,7 @@ from flatminima.claims.ledger import Criterion
 from flatminima.errors import UserError
 from flatminima.figures import selection
 from flatminima.figures.dose_response import changes
-from flatminima.figures.render import EVIDENCE, NO_DETAILS, TRAINING, draw
+from flatminima.figures.render import EVIDENCE, NO_DETAILS, TRAINING
 from flatminima.figures.start_scale import slopes
 
 T_FOUR = 2.776

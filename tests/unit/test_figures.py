@@ -5,13 +5,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from drawing import assert_legible, assert_same_bytes
+from drawing import LEDGER, assert_legible, assert_same_bytes, draw
 from matplotlib.figure import Figure
 from synthetic import SEEDS, STARTS, SWEPT, WIDTH, synthetic_study
 
 from flatminima.errors import UserError
 from flatminima.figures.render import TRAINING as FIGURES
-from flatminima.figures.render import draw, render
+from flatminima.figures.render import render
 
 
 @pytest.fixture(scope="module")
@@ -292,7 +292,7 @@ def test_unknown_names_are_answered_with_the_nearest(study, name, message):
 
 def test_a_missing_table_is_named(tmp_path):
     with pytest.raises(UserError, match=r"measures\.parquet: no such file"):
-        render("gains", tmp_path / "measures.parquet", tmp_path / "overlaps.parquet", tmp_path / "gains")
+        render("gains", tmp_path / "measures.parquet", tmp_path / "overlaps.parquet", LEDGER, tmp_path / "gains")
 
 
 def test_two_processes_write_the_same_bytes(tmp_path):
@@ -306,7 +306,7 @@ def test_the_csv_is_the_table_drawn_in_full_precision(study, drawn, tmp_path):
     measures, overlaps = study
     measures.to_parquet(tmp_path / "measures.parquet")
     overlaps.to_parquet(tmp_path / "overlaps.parquet")
-    render("training", tmp_path / "measures.parquet", tmp_path / "overlaps.parquet", tmp_path / "v1.training")
+    render("training", tmp_path / "measures.parquet", tmp_path / "overlaps.parquet", LEDGER, tmp_path / "v1.training")
     written = pd.read_csv(tmp_path / "v1.training.csv")
     pd.testing.assert_frame_equal(written, drawn["training"][1], check_exact=True, check_dtype=False)
     assert Path(tmp_path / "v1.training.png").read_bytes().startswith(b"\x89PNG")

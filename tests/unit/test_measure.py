@@ -18,7 +18,7 @@ from measured import (
     relu_expectation,
     run,
     samples_of,
-    singular_overlaps,
+    shared_components,
     tensors,
     whole_network,
 )
@@ -30,18 +30,7 @@ from flatminima.networks.stack import Stack
 
 LABELS = {"study", "experiment", "family", "task", "initialisation", "optimiser", "depth"}
 COLUMNS = LABELS | {"step_size", "seed", "step_fraction", "step", "final", "layer", "statistic", "value", "error_bound"}
-OVERLAP_COLUMNS = {
-    "study",
-    "experiment",
-    "family",
-    "depth",
-    "step_fraction",
-    "seed",
-    "layer",
-    "left",
-    "right",
-    "overlap",
-}
+SHARED_COLUMNS = ["study", "experiment", "family", "depth", "step_fraction", "seed", "layer", "rank", "left", "right"]
 
 
 @pytest.mark.parametrize("loss", ["sum", "mean"])
@@ -141,34 +130,29 @@ def test_tidy_columns_and_layers():
     assert (one["step_size"], one["step_fraction"], one["step"], one["final"]) == pytest.approx((0.03, 0.3, 101, True))
 
 
-def test_overlaps_of_singular_vectors():
+def test_the_shared_vector_of_final_linear_networks():
+    """Components of the signal along singular vectors by numpy; of 5 and 6 hidden units only 4, 5, 3 are spanned."""
     samples = samples_of()
     networks = networks_of(fitted(samples, [4, 5, 6, 3]), final=[True, False, True])
-    _, overlaps = run(networks, samples)
-    assert set(overlaps.columns) == OVERLAP_COLUMNS
-    assert set(overlaps["seed"]) == {0, 2}
+    _, shared = run(networks, samples)
+    assert list(shared.columns) == SHARED_COLUMNS
+    assert set(shared["seed"]) == {0, 2}
     for index in (0, 2):
-        for k, expected in enumerate(singular_overlaps(networks.stack, index), 1):
-            table = overlaps[(overlaps["seed"] == index) & (overlaps["layer"] == k)]
-            matrix = table.pivot_table(index="left", columns="right", values="overlap").to_numpy()
-            rows, columns = expected.shape
-            np.testing.assert_allclose(matrix[:rows, :columns], expected, atol=1e-10)
+        for k, (left, right) in enumerate(shared_components(samples, networks, index), 1):
+            table = shared[(shared["seed"] == index) & (shared["layer"] == k)]
+            assert table["rank"].tolist() == list(range(1, max(len(left), len(right)) + 1))
+            np.testing.assert_allclose(table["left"].dropna(), left, atol=1e-6)
+            np.testing.assert_allclose(table["right"].dropna(), right, atol=1e-6)
 
 
-def test_only_the_leading_overlaps_are_kept():
-    wide = torch.eye(15, dtype=DTYPE)[None] * torch.linspace(2, 1, 15, dtype=DTYPE)
-    inputs = normal(1, 40, 15).numpy().astype(np.float32)
-    samples = Samples(inputs, 3 * inputs, inputs[:4], inputs[:4], 0.0, "none", "sum")
-    _, overlaps = run(networks_of(Stack((wide, wide))), samples)
-    assert (overlaps["left"].max(), overlaps["right"].max(), len(overlaps)) == (11, 11, 144)
-
-
-@pytest.mark.parametrize("rectified", [False, True])
-def test_a_single_layer_has_no_overlaps(rectified):
+@pytest.mark.parametrize(("widths", "rectified"), [([4, 3], False), ([4, 3], True), ([4, 5, 3], True)])
+def test_single_layers_and_nonlinear_networks_share_no_vector(widths, rectified):
     samples = samples_of()
-    rows, overlaps = run(networks_of(fitted(samples, [4, 3], rectified=rectified)), samples)
-    assert overlaps.empty
-    assert not rows["statistic"].isin(["path_cosine", "product_norm", "singular_overlap", "path_residual"]).any()
+    rows, shared = run(networks_of(fitted(samples, widths, rectified=rectified)), samples)
+    assert list(shared.columns) == SHARED_COLUMNS
+    assert shared.empty
+    interfaces = ["path_cosine", "product_norm", "singular_overlap", "path_residual"]
+    assert rows["statistic"].isin(interfaces).any() == (len(widths) > 2)
 
 
 def with_failures(stack):
@@ -184,14 +168,14 @@ def with_failures(stack):
 def test_diverged_and_dead_replicas_have_no_statistics(rectified, bias):
     samples = samples_of()
     networks = with_failures(fitted(samples, [4, 9, 8, 3], replicas=5, bias=bias, rectified=rectified))
-    rows, overlaps = run(networks, samples)
+    rows, shared = run(networks, samples)
     flags = rows[rows["statistic"] == "diverged"].set_index("seed")["value"]
     assert flags.to_dict() == {0: 0, 1: 1, 2: 1, 3: 1, 4: 0}
     others = rows[rows["statistic"] != "diverged"]
     assert others[others["seed"].isin([1, 2, 3])]["value"].isna().all()
     sound = others[others["seed"].isin([0, 4]) & ~others["statistic"].isin(["excess_loss"])]
     assert np.isfinite(sound["value"]).all()
-    assert set(overlaps["seed"]) == {0, 4}
+    assert set(shared["seed"]) == (set() if rectified else {0, 4})
     alone, _ = run(networks_of(networks.stack.select(torch.tensor([4])), gradient_scale=3.0, step_size=0.05), samples)
     assert_close(of_replica(rows, 4), of_replica(alone, 0))
 
@@ -203,10 +187,10 @@ def test_a_dead_network_with_biases_may_beat_predicting_zero():
     biases[2][:] = torch.from_numpy(samples.targets.mean(0)).to(DTYPE) + 0.01
     for index in range(2):
         biases[index][index] = -100
-    rows, overlaps = run(networks_of(Stack(weights, biases, rectified=True), final=[True, False]), samples)
+    rows, shared = run(networks_of(Stack(weights, biases, rectified=True), final=[True, False]), samples)
     assert samples.targets.var(0).sum() < 0.97 * (samples.targets**2).sum(1).mean()
     assert rows[rows["statistic"] == "diverged"]["value"].tolist() == [1, 1]
-    assert overlaps.empty
+    assert shared.empty
 
 
 def test_a_network_that_has_hardly_left_the_mean_is_not_dead():
@@ -240,10 +224,10 @@ def test_the_scale_of_the_start_is_recorded_where_it_was_set():
 
 def test_all_replicas_may_have_diverged():
     samples = samples_of()
-    rows, overlaps = run(networks_of(fitted(samples, [4, 5, 3]), diverged=True), samples)
+    rows, shared = run(networks_of(fitted(samples, [4, 5, 3]), diverged=True), samples)
     assert rows["statistic"].unique().tolist() == ["diverged"]
     assert (rows["value"] == 1).all()
-    assert overlaps.empty
+    assert shared.empty
 
 
 def test_samples_without_a_path_are_left_out():
@@ -288,12 +272,12 @@ def test_groups_and_chunks_change_nothing(rectified, monkeypatch):
     """Little memory means one replica at a time, and few samples at a time."""
     samples = samples_of()
     networks = networks_of(fitted(samples, [4, 8, 7, 3], rectified=rectified))
-    whole, pairs = run(networks, samples)
+    whole, shared = run(networks, samples)
     monkeypatch.setattr(module, "MEMORY", 4000)
-    parts, other_pairs = run(networks, samples)
+    parts, others = run(networks, samples)
     for index in range(3):
         assert_close(of_replica(parts, index), of_replica(whole, index))
-    np.testing.assert_allclose(other_pairs["overlap"], pairs["overlap"], atol=1e-12)
+    pd.testing.assert_frame_equal(others, shared, atol=1e-12)
 
 
 def test_measuring_twice_gives_the_same_bits():

@@ -116,10 +116,10 @@ def test_every_statistic(channels, bias, loss):
     stack = stack_of(2, channels, bias)
     samples = samples_of(stack, loss)
     networks = convolutional(stack, final=[True, False])
-    rows, overlaps = run(networks, samples)
+    rows, shared = run(networks, samples)
     for index in range(2):
         assert_close(of_replica(rows, index), expectation(samples, networks, index), rel=1e-5)
-    assert overlaps.empty
+    assert shared.empty
     sharpness = rows[rows["statistic"] == "sharpness"]
     assert (sharpness["error_bound"] < 1e-4 * sharpness["value"]).all()
 

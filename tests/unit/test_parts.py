@@ -109,16 +109,16 @@ def test_statistics_do_not_depend_on_the_division(kind):
 
     def measured(outcomes):
         subjects = [subject for networks, _ in outcomes for subject in (networks, unbalanced(networks, 0.5))]
-        tables, overlaps = zip(*(measure(subject, data, moments, MEASURE) for subject in subjects), strict=True)
+        tables, shared = zip(*(measure(subject, data, moments, MEASURE) for subject in subjects), strict=True)
         key = ["experiment", "statistic", "layer", "seed", "step_fraction", "final", "step"]
-        both = pd.concat(tables).sort_values(key, ignore_index=True), pd.concat(overlaps)
-        return both[0], both[1].sort_values(["experiment", "seed", "step_fraction", "left", "right"], ignore_index=True)
+        both = pd.concat(tables).sort_values(key, ignore_index=True), pd.concat(shared)
+        return both[0], both[1].sort_values(["experiment", "seed", "step_fraction", "layer", "rank"], ignore_index=True)
 
-    (one, pairs), (other, others) = measured(trained(kind, None)), measured(trained(kind, 2))
+    (one, vectors), (other, others) = measured(trained(kind, None)), measured(trained(kind, 2))
     bounds = ["value", "error_bound"]
     pd.testing.assert_frame_equal(one.drop(columns=bounds), other.drop(columns=bounds), rtol=1e-6)
     np.testing.assert_allclose(one["value"], other["value"], rtol=1e-3, atol=1e-5)
-    pd.testing.assert_frame_equal(pairs, others, rtol=1e-3, atol=1e-4)
+    pd.testing.assert_frame_equal(vectors, others, rtol=1e-3, atol=1e-4)
     assert set(one["experiment"]) == {"run", "run-unbalanced"}
 
 

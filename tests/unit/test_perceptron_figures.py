@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from drawing import assert_legible, assert_same_bytes
+from drawing import LEDGER, assert_legible, assert_same_bytes, draw
 from scipy.stats import beta
 from synthetic import synthetic_study
 from synthetic_perceptron import (
@@ -20,7 +20,7 @@ from synthetic_perceptron import (
 
 from flatminima.errors import EmptyFigureError
 from flatminima.figures import local_entropy, perceptron_selection, style
-from flatminima.figures.render import NO_DETAILS, PERCEPTRON, draw, render
+from flatminima.figures.render import NO_DETAILS, PERCEPTRON, render
 
 
 @pytest.fixture(scope="module")
@@ -245,7 +245,7 @@ def test_one_load_and_one_solver_are_enough(study, tmp_path):
     measures[~measures["optimiser"].isin(["sgd", "annealing"])].to_parquet(tmp_path / "measures.parquet")
     curves[kept].to_parquet(tmp_path / "curves.parquet")
     for name in PERCEPTRON:
-        render(name, tmp_path / "measures.parquet", tmp_path / "curves.parquet", tmp_path / name)
+        render(name, tmp_path / "measures.parquet", tmp_path / "curves.parquet", LEDGER, tmp_path / name)
         assert (tmp_path / f"{name}.svg").stat().st_size > 10_000
         assert "absent" not in pd.read_csv(tmp_path / f"{name}.csv").columns
 

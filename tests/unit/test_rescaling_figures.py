@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from drawing import assert_legible, assert_same_bytes
+from drawing import LEDGER, assert_legible, assert_same_bytes, draw
 from matplotlib.figure import Figure
 from rescaling_study import demonstrations, orbit_settings, trained
 from scipy.stats import spearmanr
@@ -31,7 +31,7 @@ from torch import nn
 from flatminima.errors import EmptyFigureError
 from flatminima.figures import orbits as orbits_figure
 from flatminima.figures import style
-from flatminima.figures.render import NO_DETAILS, RESCALING, draw, render
+from flatminima.figures.render import NO_DETAILS, RESCALING, render
 from flatminima.rescaling.coordinates import volumes
 from flatminima.rescaling.invariants import measure_linear_orbits, measure_orbits
 from flatminima.rescaling.theorems import show_theorems
@@ -291,7 +291,7 @@ def test_one_depth_with_the_ends_alone_is_drawn(study, name, tmp_path):
     measures = measures[few & (measures["depth"] == 3) | measures["experiment"].str.startswith("area")]
     measures.to_parquet(tmp_path / "measures.parquet")
     curves[curves["depth"].eq(3) | curves["experiment"].str.startswith("area")].to_parquet(tmp_path / "curves.parquet")
-    render(name, tmp_path / "measures.parquet", tmp_path / "curves.parquet", tmp_path / name)
+    render(name, tmp_path / "measures.parquet", tmp_path / "curves.parquet", LEDGER, tmp_path / name)
     assert (tmp_path / f"{name}.svg").stat().st_size > 10_000
     assert "absent" not in pd.read_csv(tmp_path / f"{name}.csv").columns
 
@@ -300,7 +300,7 @@ def test_one_depth_with_the_ends_alone_is_drawn(study, name, tmp_path):
 def test_every_figure_of_computed_networks(computed, name, tmp_path):
     for table, kind in zip(computed, ("measures", "curves"), strict=True):
         table.to_parquet(tmp_path / f"{kind}.parquet")
-    render(name, tmp_path / "measures.parquet", tmp_path / "curves.parquet", tmp_path / name)
+    render(name, tmp_path / "measures.parquet", tmp_path / "curves.parquet", LEDGER, tmp_path / name)
     assert (tmp_path / f"{name}.svg").stat().st_size > 10_000
     assert "absent" not in pd.read_csv(tmp_path / f"{name}.csv").columns
 

@@ -3,13 +3,13 @@
 import numpy as np
 import pandas as pd
 import pytest
-from drawing import assert_legible, assert_same_bytes
+from drawing import LEDGER, assert_legible, assert_same_bytes, draw
 from matplotlib.figure import Figure
 from synthetic import synthetic_study
 from theory_study import small_theory
 
 from flatminima.errors import EmptyFigureError, UserError
-from flatminima.figures.render import NO_DETAILS, THEORY, draw, render
+from flatminima.figures.render import NO_DETAILS, THEORY, render
 
 DEPTHS = (2, 3)
 SEEDS = 4
@@ -370,7 +370,7 @@ def test_text_is_large_enough_and_on_the_page(drawn, name):
 @pytest.mark.parametrize("name", THEORY)
 def test_every_figure_of_computed_minima(computed, name, tmp_path):
     computed.to_parquet(tmp_path / "measures.parquet")
-    render(name, tmp_path / "measures.parquet", None, tmp_path / name)
+    render(name, tmp_path / "measures.parquet", None, LEDGER, tmp_path / name)
     assert (tmp_path / f"{name}.svg").stat().st_size > 10_000
     assert "absent" not in pd.read_csv(tmp_path / f"{name}.csv").columns
 

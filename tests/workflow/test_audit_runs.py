@@ -95,7 +95,7 @@ def test_results_of_record_hold_no_networks_and_are_made_again_from_nothing(reco
     audited = recorded.run("flatminima", "audit", "results/reference/patches", "--level=recomputation", "--sample=9")
     assert audited.returncode == 0, audited.stdout
     files = int(re.search(r"PASSED +(\d+) files", audited.stdout)[1])
-    assert files == 12, "data, bounds, two experiments with networks, histories, measures and overlaps"
+    assert files == 12, "data, bounds, two experiments with networks, histories, measures and shared vectors"
 
 
 def test_recording_again_replaces_what_was_of_record(recorded):

@@ -245,7 +245,7 @@ def measure_arguments(folder: Path) -> list[str]:
     return [
         *["measure", f"--settings={json.dumps(measure)}"],
         *[f"--samples={data}/noisy.safetensors", f"--moments={data}/noisy-moments.safetensors"],
-        *[f"--measures={folder}/new/m.parquet", f"--overlaps={folder}/new/o.parquet"],
+        *[f"--measures={folder}/new/m.parquet", f"--shared={folder}/new/s.parquet"],
         str(folder / "results/patches/networks/relu-depth2.safetensors"),
     ]
 
@@ -289,8 +289,9 @@ def collect_arguments(folder: Path, results: Path) -> list[str]:
 
 
 def figure_arguments(folder: Path, results: Path) -> list[str]:
-    tables = [f"--measures={results}/measures.parquet", f"--details={results}/overlaps.parquet"]
-    return ["figure", *tables, f"--output={folder}/new/coupling", "coupling"]
+    tables = [f"--measures={results}/measures.parquet", f"--details={results}/shared.parquet"]
+    ledger = f"--ledger={ROOT}/workflow/claims.yaml"
+    return ["figure", ledger, *tables, f"--output={folder}/new/overview", "overview"]
 
 
 def table_arguments(folder: Path, results: Path) -> list[str]:
@@ -311,7 +312,7 @@ def report_arguments(folder: Path, results: Path) -> list[str]:
         (claims_arguments, "measures.parquet"),
         (collect_arguments, "measures.parquet"),
         (figure_arguments, "measures.parquet"),
-        (figure_arguments, "overlaps.parquet"),
+        (figure_arguments, "shared.parquet"),
         (table_arguments, "measures.parquet"),
         (report_arguments, "measures.parquet"),
         (report_arguments, "claims.json"),

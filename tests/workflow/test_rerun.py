@@ -19,7 +19,7 @@ def figures(*names: str, study: str) -> set[tuple[str, str]]:
 
 def evidence(study: str) -> set[tuple[str, str]]:
     """What follows from the measures of a study."""
-    collected = {("collect", f"{study}, table={table}") for table in ("measures", "overlaps")}
+    collected = {("collect", f"{study}, table={table}") for table in ("measures", "shared")}
     tables = {("table", f"{study}, name={name}") for name in TABLES}
     varied = {("sensitivity", f"{study}, name=sensitivity")} if study == "study=digits" else set()
     return (

@@ -90,7 +90,7 @@ def training_stages(study: str) -> dict[str, list[str]]:
     depths = {f"{name}-depth{depth}": run for name, run in experiments.items() for depth in run["depths"]["value"]}
     shapes = [f"{shape}{part}" for shape, run in depths.items() for part in divided(run)]
     tasks = STUDIES[study]
-    tables = parts({"measures": [*shapes, *(f"crosscheck-{task}" for task in tasks)], "overlaps": shapes})
+    tables = parts({"measures": [*shapes, *(f"crosscheck-{task}" for task in tasks)], "shared": shapes})
     return {
         "data": [f"data/{task}{end}" for task in tasks for end in (".safetensors", "-moments.safetensors", ".sha256")],
         "train": [f"bounds/{task}.json" for task in tasks]

@@ -1,6 +1,7 @@
 rule figure:
     """One figure, and the data it shows."""
     input:
+        ledger=local("workflow/claims.yaml"),
         measures="results/{study}/measures.parquet",
         details=lambda w: [f"results/{w.study}/{table}.parquet" for table in DETAILS[study(w).kind]],
     output:
@@ -28,6 +29,7 @@ rule figure:
     shell:
         r"""
         flatminima figure \
+            --ledger {input.ledger:q} \
             --measures {input.measures:q} {params.details:q} {params.without:q} \
             --output {output.svg:q} \
             {wildcards.name:q} 2>&1 | tee {log:q} >&2

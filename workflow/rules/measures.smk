@@ -6,7 +6,7 @@ rule measure:
         moments=task_file("-moments.safetensors"),
     output:
         measures="results/{study}/measures/{experiment}-depth{depth}{part}.parquet",
-        overlaps="results/{study}/overlaps/{experiment}-depth{depth}{part}.parquet",
+        shared="results/{study}/shared/{experiment}-depth{depth}{part}.parquet",
     params:
         settings=lambda w: settings(study(w).measure),
         unbalance=lambda w: [f"--unbalance={scale.value}" for scale in [experiment(w).unbalance] if scale],
@@ -30,7 +30,7 @@ rule measure:
             --moments {input.moments:q} \
             --settings {params.settings:q} {params.unbalance} \
             --measures {output.measures:q} \
-            --overlaps {output.overlaps:q} \
+            --shared {output.shared:q} \
             --device {resources.device:q} \
             {input.networks:q} 2>&1 | tee {log:q} >&2
         """
@@ -81,7 +81,7 @@ rule collect:
     benchmark:
         "logs/{study}/collect/{table}.tsv"
     wildcard_constraints:
-        table="measures|overlaps|curves",
+        table="measures|shared|curves",
     threads: 1
     resources:
         mem_mb=2000,

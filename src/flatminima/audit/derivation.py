@@ -30,7 +30,7 @@ from flatminima.settings.training import TrainingStudy
 from flatminima.settings.variations import Variation
 
 CHANGES = "predicates.yaml"
-DETAILS = ("overlaps.parquet", "curves.parquet")
+DETAILS = ("shared.parquet", "curves.parquet")
 PAGE = PurePosixPath("report/index.html")
 DATA = (".csv", ".json", ".parquet")
 QUESTION = "Do verdicts, tables and figures follow from the measures?"
@@ -161,7 +161,7 @@ class _Anew:
         render_sensitivity(self.folder / MEASURES, self.ledger, self.variations, output)
 
     def figure(self, name: str, without: Sequence[str], pictures: bool) -> None:
-        figure, plotted = drawn(name, self.folder / MEASURES, self.details, without)
+        figure, plotted = drawn(name, self.folder / MEASURES, self.details, self.ledger, without)
         output = self.scratch / "figures" / name
         if pictures:
             files.save(figure, plotted, output)

@@ -7,7 +7,7 @@ import numpy as np
 
 from flatminima.claims.effects import Array, Shapes, Units, best_step, measured, root, units_of
 from flatminima.claims.intervals import mean_interval, share_interval
-from flatminima.claims.ledger import COUNTED, Claim, Class, Criterion
+from flatminima.claims.ledger import COUNTED, Claim, Class, Control, Criterion
 
 FEWEST = 5
 """Seeds or instances below which a case that can fail is not decided."""
@@ -72,10 +72,9 @@ def cases_of(claim: Claim, shapes: Shapes) -> list[Case]:
     found: dict[tuple[Class, str, int, float | None], tuple[bool, list[Finding]]] = {}
     for number, criterion in enumerate(claim.criteria):
         class_ = claim.class_of(criterion)
-        for experiment, depth in shapes:
-            if experiment in criterion.experiments and measured(criterion, experiment, depth, shapes):
-                for step, counted, finding in _findings(number, criterion, class_, experiment, depth, shapes):
-                    found.setdefault((class_, experiment, depth, step), (counted, []))[1].append(finding)
+        for experiment, depth in places_of(criterion, shapes):
+            for step, counted, finding in _findings(number, criterion, class_, experiment, depth, shapes):
+                found.setdefault((class_, experiment, depth, step), (counted, []))[1].append(finding)
     cases = [Case(*key, counted, tuple(findings)) for key, (counted, findings) in found.items()]
     return sorted(cases, key=lambda case: not case.counted)
 
@@ -86,16 +85,31 @@ def controls_of(number: int, claim: Claim, shapes: Shapes) -> list[Case]:
     control, class_ = criterion.control, claim.class_of(criterion)
     if control is None:
         return []
-    where = criterion.where if control.where is None else control.where
-    elsewhere = criterion.model_copy(update={"where": where, "steps": control.steps or criterion.steps})
-    names = {name for own in criterion.experiments if any(own == e for e, _ in shapes) for name in control.of(own)}
+    elsewhere = on_control(criterion, control, shapes)
     return [
         Case(class_, experiment, depth, step, False, (finding,))
-        for experiment, depth in shapes
-        if experiment in names and measured(criterion, experiment, depth, shapes)
+        for experiment, depth in places_of(elsewhere, shapes)
         for step, counted, finding in _findings(number, elsewhere, class_, experiment, depth, shapes)
         if counted or control.steps is not None
     ]
+
+
+def places_of(criterion: Criterion, shapes: Shapes) -> list[tuple[str, int]]:
+    """The experiments and depths that a criterion speaks of and where its statistic was measured."""
+    return [
+        (experiment, depth)
+        for experiment, depth in shapes
+        if experiment in criterion.experiments and measured(criterion, experiment, depth, shapes)
+    ]
+
+
+def on_control(criterion: Criterion, control: Control, shapes: Shapes) -> Criterion:
+    """A criterion as it is asked of its control: of other experiments of the study, networks or step sizes."""
+    present = {experiment for experiment, _ in shapes}
+    names = sorted({name for own in criterion.experiments if own in present for name in control.of(own)})
+    where = criterion.where if control.where is None else control.where
+    asked = {"experiments": names, "where": where, "steps": control.steps or criterion.steps}
+    return criterion.model_copy(update=asked)
 
 
 def _findings(

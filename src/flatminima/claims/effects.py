@@ -63,7 +63,7 @@ def measured(criterion: Criterion, experiment: str, depth: int, shapes: Shapes) 
 def best_step(experiment: str, depth: int, shapes: Shapes) -> float | None:
     """The step of least mean training loss over seeds, none of which diverged; None if there is none."""
     networks = shapes[root(experiment), depth]
-    loss = networks.get(("loss", 0), pd.Series(np.nan, networks.index))
+    loss = _whole(networks, "loss")
     means = loss.where(~_diverged(networks), np.inf).fillna(np.inf).groupby(level="step_fraction").mean()
     return float(cast(float, means.idxmin())) if np.isfinite(means.min()) else None
 
@@ -80,22 +80,31 @@ def units_of(
         shapes: all networks.
         pooled: take all step sizes together, every network being a unit.
     """
-    networks = shapes[experiment, depth]
-    diverged = _diverged(networks)
-    inside = _within(networks.index.get_level_values("step_fraction").to_series(index=networks.index), criterion.steps)
-    eligible = _eligible(networks, criterion.where) & ~diverged & inside
-    values = network_values(criterion, experiment, depth, shapes)
-    eligible &= values.notna()
+    networks = asked_of(criterion, experiment, depth, shapes)
     if criterion.contrast is not None:
-        dose = networks.get((criterion.contrast, 0), pd.Series(np.nan, networks.index))
-        eligible &= dose.notna()
-        return {None: _by_seed(values[eligible], dose[eligible], networks[inside].index, diverged[inside])}
+        return {None: _units(networks, _by_seed(networks[networks["counted"]]))}
     if pooled:
-        return {None: _units(values, eligible, diverged & inside, inside)}
-    return {
-        step or None: _units(values[at], eligible[at], diverged[at], inside[at])
-        for step, at in _steps(networks.index[inside], networks.index).items()
-    }
+        return {None: _units(networks, _values(networks))}
+    steps = networks.groupby(level="step_fraction", sort=False)
+    return {float(cast(float, step)) or None: _units(rows, _values(rows)) for step, rows in steps}
+
+
+def asked_of(criterion: Criterion, experiment: str, depth: int, shapes: Shapes) -> pd.DataFrame:
+    """The networks that a criterion asks about, those of its step sizes, and which of them count.
+
+    Returns:
+        One row per network, indexed by NETWORK: value; dose, the statistic that a contrast orders them by (NaN without
+        a contrast); diverged; and counted, whether it has a value and meets the conditions.
+    """
+    networks = shapes[experiment, depth]
+    steps = networks.index.get_level_values("step_fraction").to_series(index=networks.index)
+    diverged = _diverged(networks)
+    values = network_values(criterion, experiment, depth, shapes)
+    dose = _whole(networks, criterion.contrast)
+    counted = _eligible(networks, criterion.where) & ~diverged & values.notna()
+    counted &= dose.notna() | (criterion.contrast is None)
+    table = pd.DataFrame({"value": values, "dose": dose, "diverged": diverged, "counted": counted})
+    return table[_within(steps, criterion.steps)]
 
 
 def network_values(criterion: Criterion, experiment: str, depth: int, shapes: Shapes) -> pd.Series:
@@ -138,10 +147,16 @@ def _diverged(networks: pd.DataFrame) -> pd.Series:
     return networks["diverged", 0] > 0
 
 
+def _whole(networks: pd.DataFrame, statistic: str | None) -> pd.Series:
+    """A statistic of whole networks; NaN where it was not measured."""
+    values: pd.Series = networks.get((statistic, 0), pd.Series(np.nan, networks.index))
+    return values
+
+
 def _eligible(networks: pd.DataFrame, where: Sequence[Condition]) -> pd.Series:
     eligible = pd.Series(True, networks.index)
     for condition in where:
-        values = networks.get((condition.statistic, 0), pd.Series(np.nan, networks.index))
+        values = _whole(networks, condition.statistic)
         eligible &= values.notna() & _within(values, condition)
     return eligible
 
@@ -152,23 +167,21 @@ def _within(values: pd.Series, bounds: Condition | Steps | None) -> pd.Series:
     return values.between(low, high)
 
 
-def _units(values: pd.Series, eligible: pd.Series, diverged: pd.Series, inside: pd.Series) -> Units:
-    excluded = inside & ~eligible & ~diverged
-    return Units(values[eligible].to_numpy(), int(diverged.sum()), int(excluded.sum()))
+def _values(networks: pd.DataFrame) -> Array:
+    values: Array = networks.loc[networks["counted"], "value"].to_numpy()
+    return values
 
 
-def _steps(present: pd.Index, index: pd.Index) -> dict[float, npt.NDArray[np.bool_]]:
-    """Which networks have each of the step sizes."""
-    all_steps = index.get_level_values("step_fraction")
-    return {float(step): np.asarray(all_steps == step) for step in present.get_level_values("step_fraction").unique()}
-
-
-def _by_seed(values: pd.Series, dose: pd.Series, index: pd.Index, diverged: pd.Series) -> Units:
+def _by_seed(counted: pd.DataFrame) -> Array:
     """One number for each seed that has two networks: its value at the largest dose less that at the smallest."""
     effects = []
-    for _, own in dose.groupby(level="seed"):
+    for _, own in counted.groupby(level="seed"):
         if len(own) > 1:
-            at_seed = values.loc[own.index].to_numpy()
-            effects.append(at_seed[own.to_numpy().argmax()] - at_seed[own.to_numpy().argmin()])
-    excluded = len(index) - len(values) - int(diverged.sum())
-    return Units(np.array(effects), int(diverged.sum()), excluded)
+            values, dose = own["value"].to_numpy(), own["dose"].to_numpy()
+            effects.append(values[dose.argmax()] - values[dose.argmin()])
+    return np.array(effects)
+
+
+def _units(networks: pd.DataFrame, values: Array) -> Units:
+    excluded = ~networks["counted"] & ~networks["diverged"]
+    return Units(values, int(networks["diverged"].sum()), int(excluded.sum()))

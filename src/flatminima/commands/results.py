@@ -26,15 +26,19 @@ def collect(
 
 def figure(
     name: str,
+    ledger: Input,
     measures: Input,
     output: Output,
-    details: Annotated[Path | None, typer.Option(help="The study's other table: overlaps, or curves.")] = None,
+    details: Annotated[
+        Path | None, typer.Option(help="The study's other table: shared.parquet, or curves.parquet.")
+    ] = None,
     without: Annotated[list[str] | None, typer.Option(help="Experiment to leave out.")] = None,
 ) -> None:
     """Draw one figure as svg, pdf and png, with the csv of what it shows; `output` is any of them."""
+    from flatminima.claims.ledger import load_ledger
     from flatminima.figures.render import render
 
-    render(name, measures, details, output.with_suffix(""), without or [])
+    render(name, measures, details, load_ledger(ledger), output.with_suffix(""), without or [])
 
 
 def table(

@@ -91,7 +91,7 @@ def measure(
     moments: Input,
     settings: Settings,
     measures: Output,
-    overlaps: Output,
+    shared: Output,
     unbalance: Annotated[float | None, typer.Option(help="Log-scale of the control's rescaling.")] = None,
     device: Device = "auto",
 ) -> None:
@@ -108,13 +108,14 @@ def measure(
     flush_denormals()
     trained, chosen = load_networks(networks), parse(Measure, parse_json(settings), "measure")
     problem, place = (load_samples(samples), load_moments(moments)), resolve(device)
-    results = [measure_networks(trained, *problem, chosen, place)]
+    own, vectors = measure_networks(trained, *problem, chosen, place)
+    rows = [own]
     if unbalance is not None:
-        results.append(measure_networks(unbalanced(trained, unbalance), *problem, chosen.of_controls(), place))
-    rows, pairs = ([*tables] for tables in zip(*results, strict=True))
-    rows.append(measure_nulls(trained, rows[0], problem[0], chosen, place))
-    for tables, path in ((rows, measures), (pairs, overlaps)):
-        write_table(path, pd.concat(tables, ignore_index=True))
+        control, _ = measure_networks(unbalanced(trained, unbalance), *problem, chosen.of_controls(), place)
+        rows.append(control)
+    rows.append(measure_nulls(trained, own, problem[0], chosen, place))
+    write_table(measures, pd.concat(rows, ignore_index=True))
+    write_table(shared, vectors)
 
 
 def crosscheck(networks: Inputs, samples: Input, moments: Input, output: Output) -> None:

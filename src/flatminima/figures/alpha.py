@@ -6,6 +6,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from flatminima.figures import rescaling_selection, style
+from flatminima.figures.claimed import Claimed
 
 KINDS = {"two_layers": "rectifier", "two_layers-tanh": "tanh"}
 GROWTHS = {
@@ -24,7 +25,7 @@ FACTOR = r"$\alpha$ (factor of layer 1)"
 
 
 @style.styled
-def alpha(measures: pd.DataFrame, _curves: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
+def alpha(measures: pd.DataFrame, _curves: pd.DataFrame, _claimed: Claimed) -> tuple[Figure, pd.DataFrame]:
     """Largest eigenvalue and trace relative to the trained network, and test error, against alpha, by depth.
 
     Returns:

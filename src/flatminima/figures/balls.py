@@ -5,6 +5,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from flatminima.figures import rescaling_selection, style
+from flatminima.figures.claimed import Claimed
 
 KINDS = {"balls": "rescaled", "balls-trained": "trained"}
 STATISTICS = ["epsilon_sharpness", "quadratic_sharpness", "constant_sharpness"]
@@ -16,7 +17,7 @@ CONSTANT = "best constant function"
 
 
 @style.styled
-def balls(measures: pd.DataFrame, _curves: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
+def balls(measures: pd.DataFrame, _curves: pd.DataFrame, _claimed: Claimed) -> tuple[Figure, pd.DataFrame]:
     """Epsilon-sharpness before and after the rescaling against epsilon, by depth.
 
     Returns:

@@ -6,6 +6,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from flatminima.figures import perceptron_selection, style
+from flatminima.figures.claimed import Claimed
 
 LITERATURE = 0.833
 """Capacity at margin zero (Krauth & Mezard 1989)."""
@@ -13,7 +14,7 @@ LOADS = 5
 
 
 @style.styled
-def capacity(measures: pd.DataFrame, curves: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
+def capacity(measures: pd.DataFrame, curves: pd.DataFrame, _claimed: Claimed) -> tuple[Figure, pd.DataFrame]:
     """Capacity and maximal margin, and entropy against margin for several alphas.
 
     Returns:

@@ -6,6 +6,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from flatminima.figures import rescaling_selection, selection, style
+from flatminima.figures.claimed import Claimed
 
 DEEPEST = 3
 LINES = 4
@@ -23,7 +24,7 @@ STROKES = ["-", style.DASHED, style.DASHDOT, style.DOTTED]
 
 
 @style.styled
-def coordinates(measures: pd.DataFrame, curves: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
+def coordinates(measures: pd.DataFrame, curves: pd.DataFrame, _claimed: Claimed) -> tuple[Figure, pd.DataFrame]:
     """Loss along the sharpest direction in coordinate eta, and sharpness relative to the trained network, against b.
 
     Returns:

@@ -9,6 +9,7 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 from flatminima.claims.effects import best_step, shapes_of
 from flatminima.claims.intervals import mean_interval
 from flatminima.figures import style
+from flatminima.figures.claimed import Claimed
 from flatminima.figures.deviations import CASE
 from flatminima.figures.excess import NULLS, STATISTICS, excess
 
@@ -21,7 +22,7 @@ TICKS = (-1, -0.3, 0, 0.3, 1)
 
 
 @style.styled
-def coupling_excess(measures: pd.DataFrame, _overlaps: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
+def coupling_excess(measures: pd.DataFrame, _details: pd.DataFrame, _claimed: Claimed) -> tuple[Figure, pd.DataFrame]:
     """Excess of path cosine and gain over the nearest null against step size: a row per experiment, a column per depth.
 
     Returns:

@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 
 from flatminima.claims.intervals import mean_interval
 from flatminima.figures import selection, style
+from flatminima.figures.claimed import Claimed
 from flatminima.figures.deviations import CASE, worst_deviations
 from flatminima.figures.envelope import cosine_envelope, gain_envelope
 
@@ -29,7 +30,7 @@ ROUNDING = 1e-9
 
 
 @style.styled
-def dose_response(measures: pd.DataFrame, _overlaps: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
+def dose_response(measures: pd.DataFrame, _details: pd.DataFrame, _claimed: Claimed) -> tuple[Figure, pd.DataFrame]:
     """Deviations in the worst layer against relative sharpness less one, of all linear networks at a minimum.
 
     Where theory says how far a global minimum of that sharpness can stray, it is drawn: a line per depth.

@@ -7,6 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from flatminima.figures import perceptron_selection, style
+from flatminima.figures.claimed import Claimed
 
 NAME = "enumeration"
 LOCAL = "local entropy less that of\nall weights (nats per weight)"
@@ -16,7 +17,7 @@ LOOKS += [{"color": style.GREEN, "marker": "^"}, {"color": style.GREY, "marker":
 
 
 @style.styled
-def enumeration(_measures: pd.DataFrame, curves: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
+def enumeration(_measures: pd.DataFrame, curves: pd.DataFrame, _claimed: Claimed) -> tuple[Figure, pd.DataFrame]:
     """Exact local entropy at the largest size against distance, and exact entropy against 1 / N, with theory's values.
 
     Returns:

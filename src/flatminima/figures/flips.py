@@ -7,6 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from flatminima.figures import local_entropy, perceptron_selection, style
+from flatminima.figures.claimed import Claimed
 
 NAME = "flips"
 FLIPPED = "share of weights flipped"
@@ -16,7 +17,7 @@ HIGHEST: dict[str, Any] = {"color": "black", "lw": 1.1, "ls": style.DASHED}
 
 
 @style.styled
-def flips(measures: pd.DataFrame, curves: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
+def flips(measures: pd.DataFrame, curves: pd.DataFrame, _claimed: Claimed) -> tuple[Figure, pd.DataFrame]:
     """Errors after flips, and excess of local entropy, of solutions found, against theory's for typical ones.
 
     Returns:

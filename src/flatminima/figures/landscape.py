@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from scipy.ndimage import minimum_filter
 
 from flatminima.figures import rescaling_selection, style
+from flatminima.figures.claimed import Claimed
 
 SHARPNESS = r"$\lambda_{\max}$ (Gauss–Newton matrix)"
 FACTORS = (r"$h_1$ (factor of hidden layer 1)", r"$h_2$ (factor of hidden layer 2)")
@@ -18,7 +19,7 @@ FLATTEST: dict[str, Any] = {"marker": "o", "ms": 6, "color": "white", "mec": "bl
 
 
 @style.styled
-def landscape(measures: pd.DataFrame, curves: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
+def landscape(measures: pd.DataFrame, curves: pd.DataFrame, _claimed: Claimed) -> tuple[Figure, pd.DataFrame]:
     """Contours of sharpness over the factors of both hidden layers of a network of three layers, and sections.
 
     Returns:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from scipy.interpolate import CubicSpline
 
 from flatminima.figures import perceptron_selection, style
+from flatminima.figures.claimed import Claimed
 
 NAME = "local-entropy"
 EVERY = "all weights"
@@ -18,7 +19,7 @@ FARTHEST = 3.0
 
 
 @style.styled
-def local_entropy(measures: pd.DataFrame, curves: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
+def local_entropy(measures: pd.DataFrame, curves: pd.DataFrame, _claimed: Claimed) -> tuple[Figure, pd.DataFrame]:
     """Local entropy against distance by margin, out to long distances and close by.
 
     Returns:

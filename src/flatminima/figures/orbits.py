@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from scipy.stats import pearsonr, t
 
 from flatminima.figures import rescaling_selection, style
+from flatminima.figures.claimed import Claimed
 
 KINDS = {"orbit_layers": "layers", "orbit_units": "units"}
 ALIKE = ["family", "depth", "step_size"]
@@ -27,7 +28,7 @@ TICKS = (1.0, 2.0, 3.0, 5.0)
 
 
 @style.styled
-def orbits(measures: pd.DataFrame, _curves: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
+def orbits(measures: pd.DataFrame, _curves: pd.DataFrame, _claimed: Claimed) -> tuple[Figure, pd.DataFrame]:
     """Orbit minimum against sharpness for rescalings of layers and of units, and test error against both.
 
     Returns:

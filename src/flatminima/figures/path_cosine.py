@@ -5,6 +5,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from flatminima.figures import selection, style
+from flatminima.figures.claimed import Claimed
 
 BLOCKS = {"linear": selection.LINEAR, "ReLU": ("relu",), "convolutional": ("convolutional",)}
 STATISTICS = {"path_cosine": "path cosine", "singular_overlap": "singular overlap"}
@@ -16,7 +17,7 @@ LOOKS = {
 
 
 @style.styled
-def path_cosine(measures: pd.DataFrame, _overlaps: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
+def path_cosine(measures: pd.DataFrame, _details: pd.DataFrame, _claimed: Claimed) -> tuple[Figure, pd.DataFrame]:
     """Path cosine and singular overlap at the worst interface against relative sharpness, for all final networks.
 
     Convolutional networks have no singular overlap: their panel of it is empty.

@@ -8,12 +8,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from flatminima.figures import flips, local_entropy, perceptron_selection, style
+from flatminima.figures.claimed import Claimed
 
 NAME = "perceptron-overview"
 
 
 @style.styled
-def perceptron_overview(measures: pd.DataFrame, curves: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
+def perceptron_overview(measures: pd.DataFrame, curves: pd.DataFrame, _claimed: Claimed) -> tuple[Figure, pd.DataFrame]:
     """Entropy against margin, local entropy around both ends of it, and its excess around solutions that solvers find.
 
     Returns:

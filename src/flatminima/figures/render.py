@@ -2,28 +2,31 @@
 
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
 from matplotlib.figure import Figure
 
+from flatminima.claims.ledger import Ledger
 from flatminima.errors import EmptyFigureError, UserError
 from flatminima.figures import selection, style
 from flatminima.figures.alpha import alpha
 from flatminima.figures.any_inputs import any_inputs
+from flatminima.figures.arrival import arrival
 from flatminima.figures.attacks import attacks
 from flatminima.figures.balance_price import balance_price
 from flatminima.figures.balls import balls
 from flatminima.figures.capacity import capacity
 from flatminima.figures.catapult import catapult
+from flatminima.figures.claimed import Claimed
 from flatminima.figures.coordinates import coordinates
-from flatminima.figures.coupling import REPLICA, coupling
 from flatminima.figures.coupling_excess import coupling_excess
 from flatminima.figures.dose_response import dose_response
 from flatminima.figures.enumeration import enumeration
 from flatminima.figures.files import save
+from flatminima.figures.first_interface import first_interface
 from flatminima.figures.flips import flips
-from flatminima.figures.gains import gains
 from flatminima.figures.landscape import landscape
 from flatminima.figures.least_sharpness import least_sharpness
 from flatminima.figures.local_entropy import local_entropy
@@ -31,6 +34,7 @@ from flatminima.figures.orbits import orbits
 from flatminima.figures.overview import overview
 from flatminima.figures.path_cosine import path_cosine
 from flatminima.figures.perceptron_overview import perceptron_overview
+from flatminima.figures.predicted_price import predicted_price
 from flatminima.figures.random_minima import random_minima
 from flatminima.figures.rescaling_overview import rescaling_overview
 from flatminima.figures.scaled_residual import scaled_residual
@@ -48,14 +52,12 @@ from flatminima.figures.witnesses import witnesses
 from flatminima.provenance.tables import read_table
 from flatminima.settings.parsing import nearest
 
-Drawing = Callable[[pd.DataFrame, pd.DataFrame], tuple[Figure, pd.DataFrame]]
-"""From measures and the study's other table (overlaps or curves), which may be empty, to a figure and what it shows."""
+Drawing = Callable[[pd.DataFrame, pd.DataFrame, Claimed], tuple[Figure, pd.DataFrame]]
+"""From measures, the study's other table, which may be empty, and what claims select, to a figure and what it shows."""
 
 TRAINING: dict[str, Drawing] = {
     "overview": overview,
     "sharpness": sharpness,
-    "gains": gains,
-    "coupling": coupling,
     "training": training,
     "path-cosine": path_cosine,
 }
@@ -70,11 +72,14 @@ THEORY: dict[str, Drawing] = {
     "least-sharpness": least_sharpness,
     "random-minima": random_minima,
     "any-inputs": any_inputs,
+    "first-interface": first_interface,
     "attacks": attacks,
     "witnesses": witnesses,
     "step-size": step_size,
-    "catapult": catapult,
+    "arrival": arrival,
+    "predicted-price": predicted_price,
     "balance-price": balance_price,
+    "catapult": catapult,
     "scaled-residual": scaled_residual,
 }
 RESCALING: dict[str, Drawing] = {
@@ -98,11 +103,17 @@ PERCEPTRON: dict[str, Drawing] = {
     "enumeration": enumeration,
 }
 FIGURES = TRAINING | EVIDENCE | THEORY | RESCALING | PERCEPTRON
-NO_DETAILS = pd.DataFrame(columns=["study", *REPLICA, "layer", "left", "right", "overlap"])
+NO_DETAILS = pd.DataFrame()
+"""Of a study that has no other table."""
 
 
 def render(
-    name: str, measures_path: Path, details_path: Path | None, output: Path, without: Sequence[str] = ()
+    name: str,
+    measures_path: Path,
+    details_path: Path | None,
+    ledger: Ledger,
+    output: Path,
+    without: Sequence[str] = (),
 ) -> None:
     """Draw a figure and write it as SVG, PDF and PNG, with what it shows as CSV.
 
@@ -111,19 +122,20 @@ def render(
     Args:
         name: a key of FIGURES, or `<key>-<task>` for one task alone.
         measures_path: measures.parquet of a study.
-        details_path: overlaps.parquet or curves.parquet of the same study, where it has one.
+        details_path: shared.parquet or curves.parquet of the same study, where it has one.
+        ledger: the claims; a figure shows the networks that the claims it belongs to select.
         output: the files' path without suffix.
         without: experiments that are left out, with their controls and nulls.
 
     Raises:
         UserError: if a table is missing or holds no network, or the figure or task is unknown.
     """
-    figure, plotted = drawn(name, measures_path, details_path, without)
+    figure, plotted = drawn(name, measures_path, details_path, ledger, without)
     save(figure, plotted, output)
 
 
 def drawn(
-    name: str, measures_path: Path, details_path: Path | None, without: Sequence[str] = ()
+    name: str, measures_path: Path, details_path: Path | None, ledger: Ledger, without: Sequence[str] = ()
 ) -> tuple[Figure, pd.DataFrame]:
     """What `render` writes: a figure and the table of what it shows, or a note of what is absent.
 
@@ -132,15 +144,21 @@ def drawn(
     """
     try:
         measures = read_table(measures_path)
-        measures = measures[~selection.base(measures).isin(without)]
-        return draw(name, measures, read_table(details_path) if details_path else NO_DETAILS)
+        details = read_table(details_path) if details_path else NO_DETAILS
+        return draw(name, measures[~selection.base(measures).isin(without)], details, Claimed(ledger, measures))
     except EmptyFigureError as absence:
         print(absence, file=sys.stderr)
         return style.note(str(absence)), pd.DataFrame({"absent": [str(absence)]})
 
 
-def draw(name: str, measures: pd.DataFrame, details: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
+def draw(name: str, measures: pd.DataFrame, details: pd.DataFrame, claimed: Claimed) -> tuple[Figure, pd.DataFrame]:
     """The figure of a name, and the table of what it shows.
+
+    Args:
+        name: a key of FIGURES, or `<key>-<task>`.
+        measures: the networks that it may show.
+        details: the study's other table.
+        claimed: what claims select among all networks of the study.
 
     Raises:
         EmptyFigureError: if the study lacks what the figure shows.
@@ -149,7 +167,7 @@ def draw(name: str, measures: pd.DataFrame, details: pd.DataFrame) -> tuple[Figu
     if measures.empty:
         raise UserError(f"figure {name}: the measures hold no network; run the study's experiments first")
     if name in FIGURES:
-        return FIGURES[name](measures, details)
+        return FIGURES[name](measures, details, claimed)
     figure, _, task = name.rpartition("-")
     if figure not in FIGURES:
         raise UserError(
@@ -158,4 +176,5 @@ def draw(name: str, measures: pd.DataFrame, details: pd.DataFrame) -> tuple[Figu
     tasks = sorted(measures["task"].unique())
     if task not in tasks:
         raise UserError(f"figure {name!r}: no network of task {task!r} in the measures: {nearest(task, tasks)}")
-    return FIGURES[figure](measures[measures["task"] == task], details)
+    of_task = replace(claimed, measures=claimed.measures[claimed.measures["task"] == task])
+    return FIGURES[figure](measures[measures["task"] == task], details, of_task)

@@ -5,6 +5,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from flatminima.figures import rescaling_selection, selection, style
+from flatminima.figures.claimed import Claimed
 
 LOOKS = [
     {"color": style.BLUE, "marker": "o"},
@@ -20,7 +21,7 @@ THEORY = "flattest of all minima (theory)"
 
 
 @style.styled
-def rescaling_overview(measures: pd.DataFrame, _curves: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
+def rescaling_overview(measures: pd.DataFrame, _curves: pd.DataFrame, _claimed: Claimed) -> tuple[Figure, pd.DataFrame]:
     """Sharpness along T_alpha over that of the flattest rescaling, and linear networks over the least of all minima.
 
     Returns:

@@ -6,6 +6,7 @@ from matplotlib.figure import Figure
 from scipy.stats import binomtest
 
 from flatminima.figures import perceptron_selection, style
+from flatminima.figures.claimed import Claimed
 
 NAME = "solvers"
 COLUMNS = 4
@@ -13,7 +14,7 @@ CONFIDENCE = 0.95
 
 
 @style.styled
-def solvers(measures: pd.DataFrame, _curves: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
+def solvers(measures: pd.DataFrame, _curves: pd.DataFrame, _claimed: Claimed) -> tuple[Figure, pd.DataFrame]:
     """Share of instances solved against alpha, a panel for each solver, the best first.
 
     Returns:

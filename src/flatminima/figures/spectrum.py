@@ -6,6 +6,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from flatminima.figures import rescaling_selection, style
+from flatminima.figures.claimed import Claimed
 
 COUNTS = ["large_eigenvalues", "promised_eigenvalues", "parameters"]
 LOOKS = {
@@ -19,7 +20,7 @@ LOWEST = 1e-6
 
 
 @style.styled
-def spectrum(measures: pd.DataFrame, curves: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
+def spectrum(measures: pd.DataFrame, curves: pd.DataFrame, _claimed: Claimed) -> tuple[Figure, pd.DataFrame]:
     """Eigenvalues in order, relative to the largest of the trained network, by depth.
 
     Negative eigenvalues are shown by their absolute values; those below what matrix_rank takes for rounding are not.

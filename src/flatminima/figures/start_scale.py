@@ -7,6 +7,7 @@ from matplotlib.figure import Figure
 
 from flatminima.claims.intervals import Interval, mean_interval
 from flatminima.figures import selection, style
+from flatminima.figures.claimed import Claimed
 from flatminima.figures.deviations import CASE
 from flatminima.figures.excess import excess
 
@@ -16,7 +17,7 @@ NAMES = {"start_scale": "start × {:g}", "step_fraction": "step size {:g}"}
 
 
 @style.styled
-def start_scale(measures: pd.DataFrame, _overlaps: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
+def start_scale(measures: pd.DataFrame, _details: pd.DataFrame, _claimed: Claimed) -> tuple[Figure, pd.DataFrame]:
     """Excess of the path cosine over the nearest null against sharpness, and against the scale of the start.
 
     On the left networks of one scale are joined over step sizes, on the right those of one step size over scales.

@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullLocator, SymmetricalLogLocator
 
 from flatminima.figures import selection, style
+from flatminima.figures.claimed import Claimed
 
 COLUMNS = 4
 STATISTICS = {"sharpness_ratio": style.RATIO, "path_cosine": "path cosine,\nworst interface"}
@@ -19,7 +20,7 @@ FLATTEST = "flattest minimum"
 
 
 @style.styled
-def training(measures: pd.DataFrame, _overlaps: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
+def training(measures: pd.DataFrame, _details: pd.DataFrame, _claimed: Claimed) -> tuple[Figure, pd.DataFrame]:
     """Sharpness relative to its minimum, and path cosine, against the training step; a column per depth.
 
     Returns:

@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from flatminima.figures import perceptron_selection, style
+from flatminima.figures.claimed import Claimed
 
 NAME = "transitions"
 MIDDLE = 0.4
@@ -27,7 +28,7 @@ MEETINGS = {"monotone_load": "monotone_margin", "connected_load": "connected_mar
 
 
 @style.styled
-def transitions(measures: pd.DataFrame, curves: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
+def transitions(measures: pd.DataFrame, curves: pd.DataFrame, _claimed: Claimed) -> tuple[Figure, pd.DataFrame]:
     """Margins that bound gaps and monotone local entropies, and the distance of isolation, against alpha.
 
     Returns:

@@ -5,6 +5,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from flatminima.figures import perceptron_selection, style
+from flatminima.figures.claimed import Claimed
 
 NAME = "typical-distance"
 LOADS = 5
@@ -12,7 +13,7 @@ APART = "typical distance of two solutions\n(share of weights that differ)"
 
 
 @style.styled
-def typical_distance(measures: pd.DataFrame, curves: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
+def typical_distance(measures: pd.DataFrame, curves: pd.DataFrame, _claimed: Claimed) -> tuple[Figure, pd.DataFrame]:
     """Typical distance of two solutions against their margin, and against their entropy.
 
     Returns:

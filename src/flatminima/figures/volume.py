@@ -7,6 +7,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Polygon, Rectangle
 
 from flatminima.figures import rescaling_selection, style
+from flatminima.figures.claimed import Claimed
 
 LAW = "area_law"
 AREAS = {
@@ -20,7 +21,7 @@ COPIES = range(-2, 3)
 
 
 @style.styled
-def volume(measures: pd.DataFrame, curves: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
+def volume(measures: pd.DataFrame, curves: pd.DataFrame, _claimed: Claimed) -> tuple[Figure, pd.DataFrame]:
     """Images of a box in the plane of two weights, drawn from their definition, and areas of low loss as measured.
 
     Returns:

@@ -116,6 +116,34 @@ def coupling_residuals(matrices: Sequence[Tensor], direction: Tensor, gain: Tens
     return torch.stack(left, -1) / share, torch.stack(right, -1) / share
 
 
+def shared_vector(matrices: Sequence[Tensor], direction: Tensor) -> Tensor:
+    """How much of the signal between two layers each of their singular vectors has (claim M3).
+
+    With p_k the unit vector along W_k...W_1 q, these are the squares of its components along the left singular vectors
+    of W_k and along the right ones of W_{k+1}, from the largest singular value to the smallest. At a flattest minimum
+    p_k is a singular vector on both sides, not necessarily the first (docs/theory.md I4): one component is 1 on the
+    right, and on the left as well, but for k = 1 only if q is a right singular vector of T. They add up to one where
+    singular vectors span the space, to less where a layer has fewer of them.
+
+    Args:
+        matrices: m layers of shape (networks, d_k, d_{k-1}), first to last.
+        direction: unit vector q, shape (networks, d_0).
+
+    Returns:
+        Shape (networks, m-1, vectors, 2): by interface and rank, left then right; NaN where a layer has fewer vectors
+        than another.
+    """
+    factors = [torch.linalg.svd(matrix, full_matrices=False) for matrix in matrices]
+    vectors = max(values.shape[1] for _, values, _ in factors)
+    result = direction.new_full((len(direction), len(matrices) - 1, vectors, 2), torch.nan)
+    signal = direction
+    for k, (matrix, (before, after)) in enumerate(zip(matrices, pairwise(factors), strict=False)):
+        signal = _unit(Matrices(matrix).matvec(signal))
+        for side, basis in enumerate((before[0].mT, after[2])):
+            result[:, k, : basis.shape[1], side] = Matrices(basis).matvec(signal).square()
+    return result
+
+
 def overlaps(weights: Sequence[Tensor]) -> Tensor:
     """|<left singular vector i of W_k, right singular vector j of W_{k+1}>|, ordered by singular value.
 

@@ -14,21 +14,23 @@ from flatminima.curvature.subspace import BASIS
 from flatminima.data.moments import Moments
 from flatminima.data.seeding import sequence
 from flatminima.data.tasks import Samples
-from flatminima.minima.coupling import overlaps
+from flatminima.minima.coupling import overlaps, shared_vector
 from flatminima.minima.evaluation import Problem, StackHessian, on_samples
 from flatminima.minima.hessian import MomentHessian
 from flatminima.minima.linear import path_statistics, sharpness_statistics
 from flatminima.minima.own_path import own_path
 from flatminima.minima.sampled_paths import sampled_paths
-from flatminima.minima.tidy import Statistic, Statistics, cpu, join, scatter, tidy
+from flatminima.minima.tidy import Statistic, Statistics, cpu, inner, join, scatter, tidy
 from flatminima.networks.fully_convolutional import ConvolutionalStack
 from flatminima.networks.stack import Stack
 from flatminima.networks.storage import Networks
 from flatminima.settings.training import Measure
 
 CPU = torch.device("cpu")
-OVERLAP_VECTORS = 12
 COLLAPSED = 0.99
+SHARED_LABELS = ["study", "experiment", "family", "depth", "step_fraction", "seed"]
+NOTHING_SHARED = torch.zeros(0, 0, 0, 2, dtype=torch.float64)
+SHARED = [*SHARED_LABELS, "layer", "rank", "left", "right"]
 MEMORY = 2**30
 """Bytes that a group of replicas may take; one alone may need more."""
 THINNED = 10_000
@@ -55,7 +57,9 @@ def measure(
         device: where to compute.
 
     Returns:
-        The tidy measures and the overlaps of singular vectors of consecutive layers.
+        The tidy measures, and for final linear networks how much of the signal along theory's path each singular vector
+        has at every interface: columns SHARED, `layer` the layer k before it, `rank` that of the singular value, the
+        largest being 1, `left` and `right` as `shared_vector` has them.
     """
     replicas = networks.replicas
     networks = replace(networks, stack=networks.stack.to(device))
@@ -63,18 +67,19 @@ def measure(
     diverged = _diverged(networks, problem, settings)
     alive = torch.from_numpy(np.flatnonzero(~diverged))
     statistics: Statistics = {"diverged": Statistic(torch.from_numpy(diverged.astype(float)))}
-    pairs = torch.zeros(0, 0, 0, 0)
+    shared = NOTHING_SHARED
     if len(alive):
         group_size = max(1, MEMORY // _bytes(networks.stack, len(problem.samples.inputs)))
         groups = [_measure_group(networks, group, problem, settings) for group in torch.split(alive, group_size)]
-        pairs = torch.cat([overlap for _, overlap in groups])
+        shared = torch.cat([own for _, own in groups])
         measured = join([group for group, _ in groups])
         statistics |= {name: scatter(value, alive, len(replicas)) for name, value in measured.items()}
     if "start_scale" in replicas:
         statistics["start_scale"] = Statistic(torch.tensor(replicas["start_scale"].to_numpy()))
     labels = replica_labels(networks)
     final = labels["final"].to_numpy()
-    return tidy(labels, statistics), _overlap_rows(labels[~diverged & final], pairs[torch.from_numpy(final[~diverged])])
+    chosen = torch.from_numpy(final[~diverged]) if len(shared) else slice(0)
+    return tidy(labels, statistics), _shared_rows(labels[~diverged & final], shared[chosen])
 
 
 def replica_labels(networks: Networks) -> pd.DataFrame:
@@ -120,27 +125,18 @@ def _measure_group(networks: Networks, group: Tensor, problem: Problem, settings
     """Statistics of some replicas, few enough for the graph of their gradients to fit in memory."""
     stack = networks.stack.select(group).double()
     replicas = networks.replicas.iloc[group.numpy()]
-    pairs = _pairs(stack)
     names = [str(networks.labels[key]) for key in ("study", "experiment", "depth")]
     hessian = problem.hessian(stack)
     statistics = _curvature(stack, problem, settings, names, hessian)
     statistics |= _whole(stack, replicas, problem, hessian) | _gradients(stack, replicas, problem, names, hessian)
     inputs = problem.jacobian_inputs(settings).double()
+    if not isinstance(stack, ConvolutionalStack):  # filters are not the layers' matrices
+        statistics |= inner("singular_overlap", overlaps(stack.weights).amax((2, 3)))
     if stack.rectified:
-        statistics |= sampled_paths(stack, inputs, MEMORY)
-    else:
-        statistics |= path_statistics(stack.weights, problem.linear.expand(stack.replicas))
-        statistics |= own_path(stack, inputs, MEMORY)
-    if pairs.numel():
-        statistics["singular_overlap"] = Statistic(pairs.amax((2, 3)))
-    return cpu(statistics), pairs[..., :OVERLAP_VECTORS, :OVERLAP_VECTORS].cpu()
-
-
-def _pairs(stack: Stack) -> Tensor:
-    """Overlaps of singular vectors; of filters, which are not the layers' matrices, there are none."""
-    if isinstance(stack, ConvolutionalStack):
-        return stack.weights[0].new_zeros(stack.replicas, 0, 0, 0)
-    return overlaps(stack.weights)
+        return cpu(statistics | sampled_paths(stack, inputs, MEMORY)), NOTHING_SHARED
+    linear = problem.linear.expand(stack.replicas)
+    statistics |= path_statistics(stack.weights, linear) | own_path(stack, inputs, MEMORY)
+    return cpu(statistics), shared_vector(stack.weights, linear.direction).cpu()
 
 
 def _whole(stack: Stack, replicas: pd.DataFrame, problem: Problem, hessian: StackHessian) -> Statistics:
@@ -198,8 +194,9 @@ def _curvature(
     return sharpness_statistics(top.eigenvalues[:, 0], top.residuals[:, 0], problem.linear.expand(stack.replicas))
 
 
-def _overlap_rows(labels: pd.DataFrame, pairs: Tensor) -> pd.DataFrame:
-    replica, layer, left, right = (index.numpy() for index in torch.ones_like(pairs).nonzero(as_tuple=True))
-    columns = {"layer": layer + 1, "left": left, "right": right, "overlap": pairs.flatten().numpy()}
-    names = ["study", "experiment", "family", "depth", "step_fraction", "seed"]
-    return labels[names].iloc[replica].reset_index(drop=True).assign(**columns)
+def _shared_rows(labels: pd.DataFrame, shared: Tensor) -> pd.DataFrame:
+    """One row per network, interface and rank at which some side has a singular vector."""
+    replica, layer, rank = (~shared.isnan().all(3)).nonzero(as_tuple=True)
+    left, right = shared[replica, layer, rank].T.numpy()
+    rows = labels[SHARED_LABELS].iloc[replica.numpy()].reset_index(drop=True)
+    return rows.assign(layer=layer.numpy() + 1, rank=rank.numpy() + 1, left=left, right=right)

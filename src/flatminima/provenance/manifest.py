@@ -20,7 +20,7 @@ NAME = "manifest.json"
 OF_RECORD = (
     "claims.json",
     "measures.parquet",
-    "overlaps.parquet",
+    "shared.parquet",
     "curves.parquet",
     "tables/*.csv",
     "figures/*.csv",
