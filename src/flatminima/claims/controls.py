@@ -3,7 +3,8 @@
 ENDINGS = (
     *("-unbalanced", "-planted"),
     *("-spectra", "-permuted", "-untrained", "-spectra_again", "-permuted_again", "-untrained_again"),
-    *("-tanh", "-trained", "-rotated", "-unminimised"),
+    *("-tanh", "-trained", "-touching", "-reversed", "-other_layer", "-kept_biases", "-rotated", "-multiplied"),
+    *("-unminimised", "-split", "-mixed"),
     *("-negative", "-slight", "-other_load", "-far"),
 )
 """What is added to the name of the experiment that a control is made from."""

@@ -55,6 +55,10 @@ styled = mpl.rc_context(RC)
 
 BLUE, ORANGE, GREEN, VERMILION, PINK, BROWN, _, GREY, *_ = sns.color_palette("colorblind")
 FAMILY_COLOUR = {"linear": BLUE, "residual_linear": GREEN, "relu": VERMILION, "convolutional": PINK}
+CONTROL = ORANGE
+"""Of controls and nulls: networks without the property in question."""
+THEORY = (0.15, 0.15, 0.15)
+"""Of what theory says."""
 FAMILY_LABEL = {
     "linear": "linear",
     "residual_linear": "linear residual",
@@ -69,6 +73,8 @@ OPTIMISER_LABEL = {
 }
 SHARPNESS = r"$\lambda_{\max}$ (largest Hessian eigenvalue)"
 RATIO = r"$\lambda_{\max}$ / theoretical minimum"
+OVER_LEAST = "sharpness / least sharpness"
+CRITICAL_STEP = "step size / (2 / least sharpness)"
 SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 TRAINED: dict[str, Any] = {"marker": "*", "ms": 11, "color": "black", "mec": "white", "ls": "", "label": "as trained"}
 """Look of a network before anything is done to it."""
