@@ -5,7 +5,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from flatminima.figures import style, theory_selection
+from flatminima.figures import labels, style, theory_selection
 from flatminima.figures.claimed import Claimed
 
 CLAIM = "M1b"
@@ -56,7 +56,7 @@ def message(plotted: pd.DataFrame) -> str:
         return f"Not every run from zero residuals arrives at a minimum: those on {names} need not"
     if own["holds"].all():
         return "Runs from zero residuals arrive at a minimum, whatever the map"
-    return "Most runs from zero residuals arrive at a minimum; whether all do is not decided"
+    return "Whether runs from zero residuals arrive at a minimum is not decided for every map"
 
 
 def _draw(panel: Axes, plotted: pd.DataFrame) -> None:
@@ -79,7 +79,7 @@ def _draw(panel: Axes, plotted: pd.DataFrame) -> None:
             (0.5, row - 0.35),
             ha="center",
             va="center",
-            color=style.ink(colour),
+            color=labels.ink(colour),
         )
     panel.set(
         xlim=(-0.03, 1.03), ylim=(len(shown) - 0.4, -0.6), yticks=[], xlabel="share of runs that arrive at a minimum"

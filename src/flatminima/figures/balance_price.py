@@ -5,7 +5,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from flatminima.figures import selection, style, theory_selection
+from flatminima.figures import labels, selection, style, theory_selection
 from flatminima.figures.claimed import Claimed
 
 MARKERS = "os^D"
@@ -71,19 +71,18 @@ def _draw(panel: Axes, plotted: pd.DataFrame) -> None:
         panel.plot(found["condition"], found["balance_price"], marker, color=style.GREEN)
         end = found["condition"].iloc[-1], found["balance_price"].iloc[-1]
         panel.annotate(
-            f"{depth} layers", end, (7, 0), textcoords="offset points", va="center", color=style.ink(style.GREEN)
+            f"{depth} layers", end, (7, 0), textcoords="offset points", va="center", color=labels.ink(style.GREEN)
         )
     random = plotted[plotted["experiment"] == "price_random"]
     drawn = selection.quantiles(random, ["condition"], "balance_price")
     bars = np.abs(drawn[["low", "high"]].to_numpy().T - drawn["median"].to_numpy())
     panel.errorbar(drawn["condition"], drawn["median"], bars, fmt="D", color=style.ORANGE, lw=1)
     texts = {
-        f"dearest problems found ({(plotted['experiment'] == 'price_search').sum()} searches)": style.ink(style.GREEN),
-        "lines: proved bound, one for each depth": "black",
-        f"random problems (n = {len(random)})": style.ink(style.ORANGE),
+        f"dearest problems found ({(plotted['experiment'] == 'price_search').sum()} searches)": style.GREEN,
+        "lines: proved bound, one for each depth": labels.BLACK,
+        f"random problems (n = {len(random)})": style.ORANGE,
     }
-    for line, (text, colour) in enumerate(texts.items()):
-        panel.annotate(text, (0.02, 0.99 - 0.06 * line), xycoords="axes fraction", va="top", color=colour)
+    labels.write(panel, texts)
     panel.set(xscale="log", yscale="log", xlabel="condition of the inputs (1: white)", ylabel=PRICE)
     panel.margins(x=0.22)
     style.plain_log(panel.yaxis)

@@ -67,7 +67,7 @@ def message(cases: list[Case]) -> str:
 
 
 def _draw(panel: Axes, plotted: pd.DataFrame, limit: float) -> None:
-    panel.set(xscale="log", xlim=(FLOOR / 2, 100), xlabel="left residual  |W Wᵀp − s p|  (0: coupled)")
+    panel.set(xscale="log", xlim=(FLOOR / 2, 100), xlabel="left residual  |W Wᵀp − s p| / s  (0: coupled)")
     panel.axvline(limit, color="0.3", lw=1, ls=style.DASHDOT, zorder=0)
     panel.annotate(
         f"M3b: below {limit:g}",

@@ -8,7 +8,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from flatminima.figures import style, theory_selection
+from flatminima.figures import labels, style, theory_selection
 from flatminima.figures.claimed import Claimed
 
 CLAIMS = ("I2", "I3")
@@ -75,14 +75,13 @@ def _draw(panel: Axes, rows: pd.DataFrame, edges: np.ndarray, top: float) -> Non
     panel.fill_between(edges, edges[0], edges, color="0.9", lw=0, zorder=0)
     panel.plot(edges, edges, color="0.3", lw=1, zorder=1)
     panel.annotate(BELOW, (0.97, 0.02), xycoords="axes fraction", ha="right")
-    for place, (construction, (label, look)) in enumerate(LOOKS.items()):
+    texts = {}
+    for construction, (label, look) in LOOKS.items():
         shown = rows[rows["construction"] == construction]
         panel.plot(shown["minimal_sharpness"], shown["sharpness"], ls="", **look)
         if len(shown):
-            text = f"{label} (n = {len(shown):,})"
-            panel.annotate(
-                text, (0.03, 0.98 - 0.07 * place), xycoords="axes fraction", va="top", color=style.ink(look["color"])
-            )
+            texts[f"{label} (n = {len(shown):,})"] = look["color"]
+    labels.write(panel, texts)
     panel.set(xscale="log", yscale="log", xlim=edges, ylim=(edges[0], top))
     for axis in (panel.xaxis, panel.yaxis):
         style.plain_log(axis)

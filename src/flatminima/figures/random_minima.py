@@ -6,7 +6,7 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from flatminima.figures import style, theory_selection
+from flatminima.figures import labels, style, theory_selection
 from flatminima.figures.claimed import Claimed
 
 CLAIMS = ("I2", "I3")
@@ -65,11 +65,11 @@ def _draw(panel: Axes, rows: pd.DataFrame) -> None:
         panel.plot(ratio, np.append(0, line["share"]), drawstyle="steps-post", **look)
     for depth, share, side in ((depths[0], 0.75, "right"), (depths[-1], 0.25, "left")):
         line = rows[rows["depth"] == depth]
-        place = float(np.interp(share, line["share"], line["sharpness_ratio"]))
+        at = float(np.interp(share, line["share"], line["sharpness_ratio"]))
         colour = colours[depths.index(depth)]
         offset = (-6 if side == "right" else 6, 0)
         panel.annotate(
-            f"{depth} layers", (place, share), offset, textcoords="offset points", ha=side, color=style.ink(colour)
+            f"{depth} layers", (at, share), offset, textcoords="offset points", ha=side, color=labels.ink(colour)
         )
     panel.axvline(1, color="0.3", lw=1)
     panel.annotate(BOUND, (1, 1), (4, 0), textcoords="offset points", va="top")

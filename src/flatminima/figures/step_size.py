@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
-from flatminima.figures import style, theory_selection
+from flatminima.figures import labels, style, theory_selection
 from flatminima.figures.claimed import Claimed
 
 CLAIM = "M1"
@@ -74,7 +74,8 @@ def message(plotted: pd.DataFrame) -> str:
         return "Zero residuals end at the least sharpness in gradient flow, but not in steps of any size tried"
     if held.all():
         return "Zero residuals end at the least sharpness, whatever the step size"
-    return f"Zero residuals end at the least sharpness for steps up to {held[held].index.max():g} of the largest stable one"
+    largest = held[held].index.max()
+    return f"Zero residuals end at the least sharpness for steps up to {largest:g} of the largest stable one"
 
 
 def _draw(panel: Axes, rows: pd.DataFrame, bound: float) -> None:
@@ -115,6 +116,6 @@ def _labels(panel: Axes, rows: pd.DataFrame, bound: float) -> None:
         units = rows.loc[rows["start"] == start, "units"]
         if len(units):
             shown = f"{text} (n = {style.span(units)})"
-            panel.annotate(shown, place, xycoords="axes fraction", color=style.ink(COLOURS[start]))
+            panel.annotate(shown, place, xycoords="axes fraction", color=labels.ink(COLOURS[start]))
     panel.annotate(f"M1: at most {bound:.2g}", (0.02, bound), (0, 3), panel.get_yaxis_transform(), "offset points")
     panel.annotate("limit of\nstability", (1, LIMIT), (4, 0), va="center", textcoords="offset points")

@@ -21,8 +21,6 @@ NARROW = 5.4
 """Width of a figure of one panel or two, whose text can be read where the page is as narrow as a phone."""
 LETTER = 0.088
 """Width of a letter of a title in inches."""
-INK = 0.65
-"""Brightness of text relative to the colour of what it names."""
 
 RC: dict[RcKeyType, Any] = {
     **sns.axes_style("ticks"),
@@ -120,12 +118,6 @@ def _evenly(text: str, longest: int) -> str:
     lines = len(textwrap.wrap(text, longest))
     width = next((k for k in range(1, longest) if len(textwrap.wrap(text, k)) == lines), longest)
     return textwrap.fill(text, width)
-
-
-def ink(colour: tuple[float, float, float]) -> tuple[float, float, float]:
-    """A darker shade of a colour, in which text can be read on white."""
-    red, green, blue = (INK * part for part in colour)
-    return red, green, blue
 
 
 @styled

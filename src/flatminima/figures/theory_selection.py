@@ -111,7 +111,7 @@ def selected(claimed: Claimed, measures: pd.DataFrame, claim: str, statistic: st
     """The networks of a claim's criteria on one statistic and of their controls that count, of the measures' tasks.
 
     Returns:
-        Rows of `Claimed.networks`, a network once as a case and once as a control at most; none of criteria by symmetry.
+        Rows of `Claimed.networks`, a network once as case and once as control at most; none of criteria by symmetry.
     """
     rows, known = claimed.networks(claim, statistic), claimed.claim(claim)
     asked = [k for k, criterion in enumerate(known.criteria) if known.class_of(criterion) is not Class.SYMMETRY]
