@@ -12,6 +12,7 @@ from flatminima.figures import labels, style, theory_selection
 from flatminima.figures.claimed import Claimed
 
 CLAIMS = ("I2", "I3")
+VALUES = ["sharpness", "minimal_sharpness", "sharpness_ratio"]
 LOOKS: dict[str, tuple[str, dict[str, Any]]] = {
     "random": ("random minima", {"marker": "^", "color": style.ORANGE, "ms": 2.5, "alpha": 0.5, "mew": 0}),
     "balanced": ("balanced minima", {"marker": "D", "color": style.GREEN, "mfc": "none", "ms": 7}),
@@ -56,7 +57,8 @@ def minima(measures: pd.DataFrame, claimed: Claimed) -> pd.DataFrame:
     key = ["construction", "inputs", "depth", "seed"]
     rows = pd.concat(chosen).rename(columns={"initialisation": "construction", "task": "inputs"})
     rows = rows[[*key, "control"]].drop_duplicates(key)
-    values = theory_selection.constructed(measures)[[*key, "sharpness", "minimal_sharpness", "sharpness_ratio"]]
+    values = theory_selection.constructed(measures)
+    values = values.loc[values["construction"].isin(LOOKS), [*key, *VALUES]]
     rows = rows.merge(values, on=key, validate="one_to_one")
     return theory_selection.present(rows, "least-sharpness", "constructed minimum")
 

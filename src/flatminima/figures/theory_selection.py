@@ -28,19 +28,10 @@ MAPS = {
 """The end-to-end maps that networks are trained on."""
 CONSTRUCTIONS = ("flattest", "balanced", "random", "prescribed")
 STARTS = ("residual", "default", "flow", "catapult")
-STATEMENTS = {
-    "attack_white": "I2 on white inputs",
-    "attack_bound": "I3 on any inputs",
-    "attack_path": "I4: gains and cosines",
-    "attack_band": "I5: band of gains",
-    "attack_coloured": "control: I2 misapplied",
-}
 FOUND = [
     *("start", "map", "inputs", "depth", "step", "effect", "low", "high"),
     *("units", "excluded", "diverged", "holds", "refutes", "decided"),
 ]
-CONTROL = "attack_coloured"
-"""The statement that is false, except where all gains are equal."""
 present = partial(selection.present, cure="run a study of kind theory")
 
 
@@ -140,11 +131,6 @@ def findings(cases: Sequence[Case], measures: pd.DataFrame, criterion: int = 0) 
                 known |= {"units": len(found.units), "holds": found.holds is True, "refutes": found.refutes}
                 rows.append(known | {"decided": found.holds is not None})
     return pd.DataFrame(rows, columns=FOUND).astype(dict.fromkeys(["effect", "low", "high", "step"], float))
-
-
-def inputs_of(rows: pd.DataFrame) -> list[str]:
-    """The kinds of inputs that rows have, in the order of INPUTS."""
-    return [inputs for inputs in INPUTS if (rows["inputs"] == inputs).any()]
 
 
 def _named(measures: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
