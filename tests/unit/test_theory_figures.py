@@ -415,7 +415,7 @@ def test_a_training_study_has_no_theory(name):
     assert "\n" not in str(error.value)
 
 
-@pytest.mark.parametrize("name", ["coupling", "path-cosine", "sharpness", "gains"])
+@pytest.mark.parametrize("name", ["path-cosine", "sharpness"])
 def test_a_theory_study_has_no_training(study, name):
     with pytest.raises(UserError):
         draw(name, study[study["experiment"].str.startswith("attack")])

@@ -5,7 +5,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from flatminima.figures import labels, style, theory_selection
+from flatminima.figures import style, theory_selection
 from flatminima.figures.claimed import Claimed
 
 CLAIM = "M1b"
@@ -62,8 +62,8 @@ def message(plotted: pd.DataFrame) -> str:
 def _draw(panel: Axes, plotted: pd.DataFrame) -> None:
     """A row for each kind of map, and one for the control; a marker and interval for each depth."""
     rows = {name: plotted[(plotted["map"] == name) & ~plotted["control"]] for name in theory_selection.MAPS}
-    every = [(theory_selection.MAPS[name], style.GREEN, table) for name, table in rows.items()]
-    every.append((CONTROL, style.ORANGE, plotted[plotted["control"]]))
+    every = [(theory_selection.MAPS[name], theory_selection.ZERO_RESIDUALS, table) for name, table in rows.items()]
+    every.append((CONTROL, style.CONTROL, plotted[plotted["control"]]))
     shown = [row for row in every if len(row[2])]
     for depth, marker in zip(sorted(plotted["depth"].unique()), MARKERS, strict=False):
         for row, (_, colour, table) in enumerate(shown):
@@ -80,7 +80,7 @@ def _draw(panel: Axes, plotted: pd.DataFrame) -> None:
             (0.5, row - 0.35),
             ha="center",
             va="center",
-            color=labels.ink(colour),
+            color=style.ink(colour),
         )
     panel.set(
         xlim=(-0.03, 1.03), ylim=(len(shown) - 0.4, -0.6), yticks=[], xlabel="share of runs that arrive at a minimum"

@@ -7,14 +7,14 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from flatminima.figures import labels, selection, style, theory_selection
+from flatminima.figures import selection, style, theory_selection
 from flatminima.figures.claimed import Claimed
 
 CLAIM = "I7"
 MARKERS = "os^Dv"
 TOP = 30.0
 LOOKS: dict[bool, dict[str, Any]] = {
-    True: {"color": style.ORANGE, "marker": "^", "mfc": "white"},
+    True: {"color": style.CONTROL, "marker": "^", "mfc": "white"},
     False: {"color": style.BLUE, "marker": "o"},
 }
 """How minima look, those of the control first."""
@@ -36,7 +36,7 @@ def catapult(measures: pd.DataFrame, _details: pd.DataFrame, claimed: Claimed) -
     ratios, shares = page.subplots(2, 1, sharex=True, height_ratios=[3, 1])
     _draw_ratios(ratios, plotted)
     _draw_shares(shares, plotted[~plotted["control"]])
-    shares.set_xlabel(theory_selection.STEP)
+    shares.set_xlabel(style.CRITICAL_STEP)
     style.legend_below(page, [shares], columns=3)
     return page, plotted
 
@@ -88,13 +88,13 @@ def _draw_ratios(panel: Axes, rows: pd.DataFrame) -> None:
         panel.errorbar(shown["step"], shown["median"], bars, elinewidth=0.8, **look)
     runs = rows[~rows["control"]]
     settled = f"where it settled\n(n = {runs['counted'].sum():,} of {len(runs):,})"
-    panel.annotate(settled, (0.03, 0.2), xycoords="axes fraction", color=labels.ink(LOOKS[False]["color"]))
+    panel.annotate(settled, (0.03, 0.2), xycoords="axes fraction", color=style.ink(LOOKS[False]["color"]))
     panel.annotate(
-        "where each step started", (0.6, 0.6), xycoords="axes fraction", color=labels.ink(LOOKS[True]["color"])
+        "where each step started", (0.6, 0.6), xycoords="axes fraction", color=style.ink(LOOKS[True]["color"])
     )
     panel.annotate("no minimum is stable here", (0.97, 0.93), xycoords="axes fraction", ha="right")
     panel.annotate("the least", (steps[0], 1), (3, 3), textcoords="offset points")
-    panel.set(xscale="log", yscale="log", ylim=(0.8, TOP), xlim=(steps[0], steps[-1]), ylabel=theory_selection.RATIO)
+    panel.set(xscale="log", yscale="log", ylim=(0.8, TOP), xlim=(steps[0], steps[-1]), ylabel=style.OVER_LEAST)
     style.plain_log(panel.yaxis)
     style.plain_log(panel.xaxis)
 

@@ -17,7 +17,7 @@ GROUPS = {
     "white": ("white inputs, every interface", style.BLUE, "o"),
     "later": ("inputs not white, interfaces after the first", style.BLUE, "o"),
     "first": ("inputs not white, first interface", style.VERMILION, "o"),
-    "control": ("random minima, first interface", style.ORANGE, "^"),
+    "control": ("random minima, first interface", style.CONTROL, "^"),
 }
 
 

@@ -14,8 +14,11 @@ from flatminima.figures.claimed import Claimed
 CLAIMS = ("I2", "I3")
 VALUES = ["sharpness", "minimal_sharpness", "sharpness_ratio"]
 LOOKS: dict[str, tuple[str, dict[str, Any]]] = {
-    "random": ("random minima", {"marker": "^", "color": style.ORANGE, "ms": 2.5, "alpha": 0.5, "mew": 0}),
-    "balanced": ("balanced minima", {"marker": "D", "color": style.GREEN, "mfc": "none", "ms": 7}),
+    "random": ("random minima", {"marker": "^", "color": style.CONTROL, "ms": 2.5, "alpha": 0.5, "mew": 0}),
+    "balanced": (
+        "balanced minima",
+        {"marker": "D", "color": theory_selection.ZERO_RESIDUALS, "mfc": "none", "ms": 7},
+    ),
     "flattest": ("minima in closed form", {"marker": "o", "color": style.BLUE, "ms": 3.5, "mew": 0}),
 }
 BELOW = "no minimum is this flat"
@@ -83,7 +86,7 @@ def _draw(panel: Axes, rows: pd.DataFrame, edges: np.ndarray, top: float) -> Non
         panel.plot(shown["minimal_sharpness"], shown["sharpness"], ls="", **look)
         if len(shown):
             texts[f"{label} (n = {len(shown):,})"] = look["color"]
-    labels.write(panel, texts)
+    labels.names(panel, texts)
     panel.set(xscale="log", yscale="log", xlim=edges, ylim=(edges[0], top))
     for axis in (panel.xaxis, panel.yaxis):
         style.plain_log(axis)

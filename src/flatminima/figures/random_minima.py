@@ -6,7 +6,7 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from flatminima.figures import labels, style, theory_selection
+from flatminima.figures import style, theory_selection
 from flatminima.figures.claimed import Claimed
 
 CLAIMS = ("I2", "I3")
@@ -69,10 +69,10 @@ def _draw(panel: Axes, rows: pd.DataFrame) -> None:
         colour = colours[depths.index(depth)]
         offset = (-6 if side == "right" else 6, 0)
         panel.annotate(
-            f"{depth} layers", (at, share), offset, textcoords="offset points", ha=side, color=labels.ink(colour)
+            f"{depth} layers", (at, share), offset, textcoords="offset points", ha=side, color=style.ink(colour)
         )
     panel.axvline(1, color="0.3", lw=1)
     panel.annotate(BOUND, (1, 1), (4, 0), textcoords="offset points", va="top")
     panel.annotate(f"n = {len(rows):,}", (0.97, 0.03), xycoords="axes fraction", ha="right")
-    panel.set(xlabel=theory_selection.RATIO, xscale="log", ylim=(-0.02, 1.02))
+    panel.set(xlabel=style.OVER_LEAST, xscale="log", ylim=(-0.02, 1.02))
     style.plain_log(panel.xaxis)

@@ -95,6 +95,6 @@ def _finish(ratios: Axes, shares: Axes, plotted: pd.DataFrame) -> None:
     ratios.annotate(
         f"n = {plotted['reached'].sum():,} of {len(plotted):,} runs", (0.02, 0.95), xycoords="axes fraction"
     )
-    ratios.set(yscale="log", ylabel=theory_selection.RATIO, ylim=(BOTTOM, None))
+    ratios.set(yscale="log", ylabel=style.OVER_LEAST, ylim=(BOTTOM, None))
     style.plain_log(ratios.yaxis)
     shares.set(ylim=(-0.08, 1.08), ylabel="share that\narrived", xlabel="scale of the start (0: zero residuals)")

@@ -8,11 +8,15 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
-from flatminima.figures import labels, style, theory_selection
+from flatminima.figures import style, theory_selection
 from flatminima.figures.claimed import Claimed
 
 CLAIM = "M1"
-COLOURS = {"residual": style.GREEN, "flow": style.GREEN, "default": style.ORANGE}
+COLOURS = {
+    "residual": theory_selection.ZERO_RESIDUALS,
+    "flow": theory_selection.ZERO_RESIDUALS,
+    "default": style.CONTROL,
+}
 MARKERS = "os^Dv"
 FLOOR = 1e-6
 """Smaller distances from the least are drawn here."""
@@ -46,7 +50,7 @@ def step_size(measures: pd.DataFrame, _details: pd.DataFrame, claimed: Claimed) 
     for panel, name in zip(axes, kinds, strict=True):
         _draw(panel, plotted[plotted["map"] == name], bound)
         panel.set(title=theory_selection.MAPS[name], ylabel="sharpness / least − 1")
-    axes[-1].set_xlabel(theory_selection.STEP)
+    axes[-1].set_xlabel(style.CRITICAL_STEP)
     style.legend_below(page, axes, columns=3)
     return page, plotted
 
@@ -116,6 +120,6 @@ def _labels(panel: Axes, rows: pd.DataFrame, bound: float) -> None:
         units = rows.loc[rows["start"] == start, "units"]
         if len(units):
             shown = f"{text} (n = {style.span(units)})"
-            panel.annotate(shown, place, xycoords="axes fraction", color=labels.ink(COLOURS[start]))
+            panel.annotate(shown, place, xycoords="axes fraction", color=style.ink(COLOURS[start]))
     panel.annotate(f"M1: at most {bound:.2g}", (0.02, bound), (0, 3), panel.get_yaxis_transform(), "offset points")
     panel.annotate("limit of\nstability", (1, LIMIT), (4, 0), va="center", textcoords="offset points")

@@ -7,7 +7,7 @@ import pandas as pd
 
 from flatminima.claims.cases import Case
 from flatminima.claims.ledger import Class
-from flatminima.figures import selection
+from flatminima.figures import selection, style
 from flatminima.figures.claimed import Claimed
 
 ROUNDING = 1e-9
@@ -15,9 +15,8 @@ ROUNDING = 1e-9
 REACHED = {"excess_loss": 0.02, "gradient_norm": 1e-4}
 """Largest excess loss and gradient (relative to its start) at which a run counts as at a minimum."""
 PLANTED = "-planted"
-RATIO = "sharpness / least sharpness"
-STEP = "step size / largest stable step"
-"""Steps in units of 2 / (least sharpness), beyond which no minimum is stable."""
+ZERO_RESIDUALS = style.FAMILY_COLOUR["residual_linear"]
+"""Colour of balanced minima, too: there zero residuals end."""
 INPUTS = {"white": "white inputs", "coloured": "inputs not white"}
 MAPS = {
     "positive": "symmetric maps with positive eigenvalues",

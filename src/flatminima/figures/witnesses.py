@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator
 
-from flatminima.figures import labels, selection, style, theory_selection
+from flatminima.figures import selection, style, theory_selection
 from flatminima.figures.claimed import Claimed
 
 NEAR = 0.1
@@ -120,7 +120,7 @@ def _draw(panel: Axes, plotted: pd.DataFrame) -> None:
             ha="right",
             va="center",
             textcoords="offset points",
-            color=labels.ink(witness.look["color"]),
+            color=style.ink(witness.look["color"]),
         )
     panel.set(xscale="log", yscale="log", xlim=(plotted["excess"].min() / ROOM, None))
     panel.xaxis.set_major_locator(FixedLocator([10.0**k for k in range(-4, 1)]))
