@@ -17,6 +17,8 @@ GLYPHS = dict(zip("os^vDP", "●■▲▼◆✚", strict=True))
 """Markers as letters, for keys."""
 LINE = 12
 """Height of a line of text above a panel, in points."""
+SPACING = 12.5
+"""From one line of text inside a panel to the next, in points."""
 NEAR = 0.17
 """Crosses nearer than this share of the panel's width have one count."""
 
@@ -68,6 +70,13 @@ def header(panel: Axes, title: str, lines: Sequence[Sequence[tuple[str, Colour]]
             word = panel.annotate(text, place, shift, xycoords=anchor, textcoords="offset points", **look)
             anchor, place, shift = word, (1.0, 0.0), (10.0, 0.0)
     panel.set_title(title, loc="left", weight="bold", pad=5 + LINE * (rows + len(lines)))
+
+
+def names(panel: Axes, texts: Mapping[str, Colour]) -> None:
+    """Name what a panel shows, line by line from its top left corner, in darker shades of its colours."""
+    for line, (text, colour) in enumerate(texts.items()):
+        place = (4, -2 - line * SPACING)
+        panel.annotate(text, (0, 1), place, "axes fraction", "offset points", color=style.ink(colour), va="top")
 
 
 def diverged_strip(panel: Axes, networks: pd.DataFrame, x: str, by: str, colours: Mapping[str, Colour]) -> int:
