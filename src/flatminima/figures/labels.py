@@ -13,6 +13,8 @@ from flatminima.figures import style
 
 Colour = tuple[float, float, float]
 SIZE = 8
+GLYPHS = dict(zip("os^vDP", "●■▲▼◆✚", strict=True))
+"""Markers as letters, for keys."""
 LINE = 12
 """Height of a line of text above a panel, in points."""
 SPACING = 12.5
@@ -30,6 +32,13 @@ def n_of(units: pd.Series, what: str = "seed") -> str:
     """
     counts = list(dict.fromkeys(int(count) for count in (units.min(), units.max())))
     return f"n = {' to '.join(map(str, counts))} {what}{'s' * (counts != [1])}"
+
+
+def how_many(count: int, cases: int) -> str:
+    """`in all cases`, `in most cases`, `in some cases`, `in no case`."""
+    if count == cases:
+        return "in all cases"
+    return "in most cases" if 2 * count > cases else "in some cases" if count else "in no case"
 
 
 def counts(networks: pd.DataFrame, step: str) -> str:

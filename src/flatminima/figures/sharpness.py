@@ -82,7 +82,7 @@ def slopes(rows: pd.DataFrame) -> list[list[float]]:
     for _, case in rows.groupby(["experiment", "depth"]):
         large = case[case["x"] >= np.sqrt(case["x"].min() * case["x"].max())]
         seeds = [seed for _, seed in large.groupby("seed") if len(seed) > 1]
-        found.append([float(np.polyfit(*np.log(seed[["x", "sharpness_ratio"]].to_numpy().T), 1)[0]) for seed in seeds])
+        found.append([float(np.polyfit(np.log(seed["x"]), np.log(seed["sharpness_ratio"]), 1)[0]) for seed in seeds])
     return [powers for powers in found if powers]
 
 
