@@ -49,7 +49,7 @@ def minima(measures: pd.DataFrame, claimed: Claimed) -> pd.DataFrame:
         [theory_selection.selected(claimed, measures, name, "sharpness_ratio") for name in ("I2", "I3", "M1", "M1c")]
     )
     groups = rows["initialisation"].map({"random": "random", "flattest": "closed"})
-    inputs = rows["task"].astype(str).str.rpartition("_")[2]
+    inputs = rows["task"].astype(str).str.split("_").str[-1]
     trained = rows["initialisation"].isin(["flow", "default"])
     groups = groups.where(~trained, inputs + "-" + rows["initialisation"])
     rows = rows.assign(group=groups, sharpness_ratio=rows["value"].astype(float)).dropna(subset="group")

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator
+from matplotlib.ticker import FixedLocator, NullLocator
 
 from flatminima.figures import selection, style, theory_selection
 from flatminima.figures.claimed import Claimed
@@ -17,7 +17,7 @@ NEAR = 0.1
 FALLS = 0.5
 """Power of sharpness ratio - 1 from which on a statistic falls with it."""
 KEY = ["task", "depth", "step_fraction", "seed"]
-ROOM = 1e3
+ROOM = 5e3
 """How far the axis goes below the flattest minima, for the names of lines."""
 
 
@@ -124,3 +124,4 @@ def _draw(panel: Axes, plotted: pd.DataFrame) -> None:
         )
     panel.set(xscale="log", yscale="log", xlim=(plotted["excess"].min() / ROOM, None))
     panel.xaxis.set_major_locator(FixedLocator([10.0**k for k in range(-4, 1)]))
+    panel.xaxis.set_minor_locator(NullLocator())
