@@ -51,6 +51,7 @@ HEADINGS = {
     "gauss_newton_sharpness": "Sharpness as trained",
     "orbit_minimum": "Orbit minimum",
     "orbit_ratio": "Ratio",
+    "least_trace": "Least trace",
     "test_error": "Test error",
     "orbit_gap": "Largest gap",
     "orbit_change": "Largest change",
