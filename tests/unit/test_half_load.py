@@ -107,9 +107,7 @@ def test_extrapolation_is_weighted_least_squares():
 
 def test_scatter_beyond_the_errors_widens_the_limit():
     sizes, values = [501, 1001, 2001, 4001], np.array([0.73, 0.70, 0.73, 0.70])
-    narrow, wide = (
-        extrapolate(sizes, [Interval(v, v - half, v + half) for v in values], 1.0) for half in (0.001, 0.1)
-    )
+    narrow, wide = (extrapolate(sizes, [Interval(v, v - half, v + half) for v in values], 1.0) for half in (0.001, 0.1))
     _, covariance = np.polyfit(1 / np.array(sizes), values, 1, cov=True)
     assert narrow.high - narrow.value == pytest.approx(1.959964 * np.sqrt(covariance[1, 1]), rel=1e-5)
     assert wide.high - wide.value > narrow.high - narrow.value

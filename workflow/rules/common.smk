@@ -38,6 +38,7 @@ PERCEPTRON_FIGURES = [
     "local-entropy",
     "transitions",
     "typical-distance",
+    "neighbours",
     "solvers",
     "flips",
     "enumeration",
@@ -56,7 +57,7 @@ TABLES = {
     "training": ["summary", "sharpness", "balance", "coupling", "crosscheck"],
     "theory": ["falsification", "constructed", "convergence"],
     "rescaling": ["orbits", "theorems"],
-    "perceptron": ["thresholds", "solvers", "agreement"],
+    "perceptron": ["thresholds", "success", "solvers", "agreement"],
 }
 STAGES = {
     "training": ["data", "train", "measure", "figures", "tables", "claims", "report"],

@@ -31,7 +31,7 @@ def local_entropy(measures: pd.DataFrame, curves: pd.DataFrame, _claimed: Claime
     plotted = surroundings(curves)
     load = perceptron_selection.chosen_load(measures, NAME)
     isolation = perceptron_selection.isolation(measures, NAME, load)
-    page = style.figure(4.2, message(plotted, load, isolation))
+    page = style.figure(4.2, message(plotted, load))
     left, right = axes = page.subplots(1, 2)
     for panel in axes:
         draw(panel, plotted)
@@ -55,13 +55,14 @@ def surroundings(curves: pd.DataFrame) -> pd.DataFrame:
     return rows[columns].sort_values(columns, ignore_index=True)
 
 
-def message(plotted: pd.DataFrame, load: float, isolation: float) -> str:
-    """The figure's one message: how isolated solutions of margin zero are, and those of the highest margin are not."""
-    highest = plotted[plotted["margin"] == plotted["margin"].max()]
+def message(plotted: pd.DataFrame, load: float) -> str:
+    """The figure's one message: whether solutions of margin zero, and of the highest margin, have others nearby."""
+    zero, highest = (plotted["margin"] == end for end in (plotted["margin"].min(), plotted["margin"].max()))
+    some = [bool((plotted.loc[rows, "local_entropy"] > 0).all()) for rows in (zero, highest)]
+    first, second = ("others at every distance shown" if answer else "none at some distances" for answer in some)
     return (
-        f"At α = {load:g}, typical solutions of margin 0 have none around up to distance {isolation:.2g}; around those "
-        f"of\nmargin {highest['margin'].iloc[0]:.3f} local entropy is at least {highest['local_entropy'].min():.2g} at "
-        f"all distances from {style.scientific(highest['distance'].min())} to {highest['distance'].max():g}"
+        f"At α = {load:g}, typical solutions of margin 0 have {first},\n"
+        f"{'and' if some[0] == some[1] else 'but'} those of the highest margin have {second}"
     )
 
 

@@ -89,12 +89,10 @@ def _towards_capacity(curves: pd.DataFrame, low: float, high: float) -> pd.DataF
 
 
 def message(loads: dict[str, float]) -> str:
-    """The figure's one message: the loads at which even solutions of maximal margin lose a property."""
-    return (
-        f"Up to α = {loads['monotone_load']:.3f} solutions of maximal margin have ever more solutions around them, "
-        f"up to {loads['connected_load']:.3f}\nsome at every distance; above that, a gap isolates all typical ones, "
-        f"up to the capacity {loads['capacity']:.3f}"
-    )
+    """The figure's one message: from which load on typical solutions of every margin are isolated."""
+    gap = loads["connected_load"]
+    side = "below" if gap < loads["capacity"] else "not below"
+    return f"Beyond α = {gap:.3f}, {side} the capacity, typical solutions of every margin are isolated"
 
 
 def _draw_margins(panel: Axes, rows: pd.DataFrame) -> None:
