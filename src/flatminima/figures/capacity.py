@@ -67,7 +67,7 @@ def message(entropy: pd.DataFrame) -> str:
     lines = [line.sort_values("margin") for _, line in entropy[entropy["margin"] >= 0].groupby("alpha")]
     falls = [bool((line["entropy"].diff().dropna() < 0).all()) for line in lines]
     where = "at every" if all(falls) else "at some, not every," if any(falls) else "at no"
-    return f"The higher the margin, the exponentially rarer are solutions, {where} load shown"
+    return f"Solutions of higher margin are exponentially rarer, {where} load shown"
 
 
 def _draw_boundary(panel: Axes, rows: pd.DataFrame) -> None:

@@ -58,13 +58,10 @@ def compared(curves: pd.DataFrame, name: str) -> pd.DataFrame:
 
 def message(entropy: pd.DataFrame, claimed: Claimed) -> str:
     """The figure's one message: how far theory is from what was counted, by the criterion that claim P1 asks."""
-    errors = [
-        f.worst for case in claimed.cases("P1") for f in case.findings if f.criterion == 1 and f.worst is not None
-    ]
-    worst = max(errors, default=(entropy["exact"] - entropy["theory"]).abs().max())
-    return (
-        f"Theory for large numbers of weights counts the solutions of small ones\nto within {worst:.3f} nats per weight"
-    )
+    findings = [finding for case in claimed.cases("P1") for finding in case.findings if finding.criterion == 1]
+    asked = [finding.worst for finding in findings if finding.worst is not None]
+    worst = max(asked, default=(entropy["exact"] - entropy["theory"]).abs().max())
+    return f"Theory for large N counts the solutions of small perceptrons to within {worst:.3f} nats per weight"
 
 
 def _draw(panel: Axes, rows: pd.DataFrame, group: pd.Series, theory: dict[str, Any]) -> None:
@@ -72,10 +69,10 @@ def _draw(panel: Axes, rows: pd.DataFrame, group: pd.Series, theory: dict[str, A
     for (_, line), look in zip(rows.sort_values("x").groupby(group), LOOKS, strict=False):
         panel.plot(line["x"], line["theory"], color=look["color"], lw=1, **theory)
         panel.errorbar(line["x"], line["exact"], line["standard_error"], ls="", capsize=2, **look)
-        named = line if theory["ls"] == "" else line.tail(1)
-        for row in named.itertuples():
+        named = line if theory["ls"] == "" else line.iloc[[len(line) // 2]]
+        for alpha, x, y in named[["alpha", "x", "exact"]].to_numpy():
             place = {"textcoords": "offset points", "ha": "center", "color": look["color"]}
-            panel.annotate(perceptron_selection.shown(row.alpha), (row.x, row.exact), (0, 7), **place)
+            panel.annotate(perceptron_selection.shown(alpha), (x, y), (0, 9), **place)
     panel.errorbar([], [], [], color="0.3", ls="", marker="o", capsize=2, label="counted, standard error")
     panel.plot([], [], color="0.3", lw=1, label=THEORY, **theory | {"ms": 9})
     panel.legend(loc="best", borderaxespad=0.2)

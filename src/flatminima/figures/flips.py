@@ -109,9 +109,7 @@ def lead(curves: pd.DataFrame, farthest: float) -> pd.DataFrame:
 def message(claimed: Claimed) -> str:
     """The figure's one message: whether solutions found bear flips better than typical ones."""
     cases = perceptron_attempts.tally(claimed, "P6", 1).words
-    return (
-        f"After random flips of their weights, solutions that solvers find make fewer errors than typical ones\n{cases}"
-    )
+    return f"After random flips of weights, solutions that solvers find make fewer errors than typical ones\n{cases}"
 
 
 def draw(panel: Axes, rows: pd.DataFrame) -> None:
@@ -124,7 +122,7 @@ def draw(panel: Axes, rows: pd.DataFrame) -> None:
                 panel.vlines(line["distance"], line["low"], line["high"], color=look["color"], lw=2.5, alpha=0.3)
     places = rows.loc[rows["solver"] != "theory", "distance"]
     panel.set(xscale="log", xlim=(places.min() / 1.3, places.max() * 1.3))
-    panel.xaxis.set_major_locator(FixedLocator(places.unique()))
+    panel.xaxis.set_major_locator(FixedLocator(places.unique().tolist()))
     panel.xaxis.set_major_formatter("{x:g}")
     panel.xaxis.set_minor_locator(NullLocator())
 

@@ -35,26 +35,23 @@ def neighbours(measures: pd.DataFrame, _curves: pd.DataFrame, claimed: Claimed) 
     Raises:
         EmptyFigureError: if no instance was solved, or none planted.
     """
-    rows = medians(measures, claimed)
-    own = rows[rows["solver"] == followed(rows)]
+    rows, ends = medians(measures, claimed), success.halves(success.counts(measures, NAME))
+    solver = followed(rows)
     size = perceptron_attempts.common_size(rows[rows["solver"] != perceptron_attempts.PLANTED])
-    ends = success.halves(success.counts(measures, NAME))
-    ends = ends[ends["solver"] == own["solver"].iloc[0]]
-    page = style.figure(6.2, message(claimed))
-    axes = page.subplots(2, 2)
-    planted = rows[rows["solver"] == perceptron_attempts.PLANTED]
+    largest = rows["size"] == rows.loc[rows["solver"] == solver, "size"].max()
+    both, one = rows["solver"].isin([solver, perceptron_attempts.PLANTED]), rows["flips"] == 1
     shown = {
-        "a": pd.concat([own[own["flips"] == 1], planted[(planted["flips"] == 1)]]),
-        "b": rows[(rows["size"] == size) & (rows["flips"] == 1)],
-        "c": pd.concat([own, planted])[lambda rows: (rows["size"] == own["size"].max()) & (rows["flips"] > 1)],
+        "a": rows[both & one],
+        "b": rows[(rows["size"] == size) & one],
+        "c": rows[both & largest & ~one],
+        "d": ends[ends["solver"] == solver],
     }
-    _by_size(axes[0, 0], shown["a"])
-    _by_solver(axes[0, 1], shown["b"])
-    _further(axes[1, 0], shown["c"])
-    _ends(axes[1, 1], ends)
-    for panel in axes.flat:
+    page = style.figure(6.2, message(claimed))
+    axes = page.subplots(2, 2).flat
+    for panel, draw_, table in zip(axes, (_by_size, _by_solver, _further, _ends), shown.values(), strict=True):
+        draw_(panel, table)
         panel.set_xlabel(perceptron_selection.ALPHA)
-    tables = [table.assign(panel=name) for name, table in {**shown, "d": ends}.items()]
+    tables = [table.assign(panel=name) for name, table in shown.items()]
     return page, pd.concat(tables, ignore_index=True)
 
 
@@ -95,9 +92,7 @@ def scale(panel: Axes, top: float) -> None:
     panel.set_yscale("symlog", linthresh=1, linscale=0.6)
     powers = 10.0 ** np.arange(0, np.ceil(np.log10(max(top, 10))) + 1)
     panel.yaxis.set_major_locator(FixedLocator([0, *powers[:: 1 if len(powers) < 6 else 2]]))
-    panel.yaxis.set_major_formatter(
-        FuncFormatter(lambda value, _: style.scientific(value) if value > 10 else _few(value))
-    )
+    panel.yaxis.set_major_formatter(FuncFormatter(lambda value, _: _in_words(value)))
     panel.yaxis.set_minor_locator(NullLocator())
     panel.set_ylim(-0.08, 5 * max(top, 10))
 
@@ -112,7 +107,9 @@ def draw(panel: Axes, rows: pd.DataFrame, look: dict[str, Any]) -> None:
         panel.plot(part["alpha"], part["median"], **look | {"ls": "", "mfc": fill})
 
 
-def _few(value: float) -> str:
+def _in_words(value: float) -> str:
+    if value > 10:
+        return style.scientific(value)
     return "none" if value == 0 else f"{value:g}"
 
 
@@ -122,13 +119,13 @@ def _by_size(panel: Axes, rows: pd.DataFrame) -> None:
     for (size, look), marker in zip(perceptron_selection.shades(found["size"].unique()), "osD^", strict=False):
         line = found[found["size"] == size].sort_values("alpha")
         draw(panel, line, look | {"marker": marker})
-        _label(panel, line["alpha"].iloc[1], line["high"].iloc[1], f"N = {size:.0f}", colour=look["color"])
+        label(panel, line["alpha"].iloc[1], line["high"].iloc[1], f"N = {size:.0f}", colour=look["color"])
     largest = planted[planted["size"] == found["size"].max()]
     references(panel, largest, "0.3")
     panel.plot([], [], color="0.3", label="planted, counted", **PLANTED)
     panel.plot([], [], color="0.3", label="typical, expected", **TYPICAL)
     panel.legend(loc="lower left", bbox_to_anchor=(0, 0.22), handlelength=2, borderaxespad=0)
-    _label(panel, rows["alpha"].quantile(0.15), 1, "fewer than one", below=True)
+    label(panel, float(rows["alpha"].quantile(0.15)), 1, "fewer than one", below=True)
     solver = perceptron_attempts.SOLVERS[found["solver"].iloc[0]].label
     panel.set(ylabel="solutions at one flip", title=f"a   around solutions of {solver}")
 
@@ -141,7 +138,7 @@ def _by_solver(panel: Axes, rows: pd.DataFrame) -> None:
         if len(line):
             panel.plot(line["alpha"], line["median"], label=label, **look)
     references(panel, planted, "0.3")
-    panel.legend(loc="lower left", bbox_to_anchor=(0, 0.2), handlelength=2, borderaxespad=0)
+    panel.legend(loc="lower left", bbox_to_anchor=(0, 0.18), handlelength=1.8, labelspacing=0.15, borderaxespad=0)
     panel.set(title=f"b   all solvers, N = {rows['size'].iloc[0]:.0f}")
 
 
@@ -151,7 +148,7 @@ def _further(panel: Axes, rows: pd.DataFrame) -> None:
     for flips, colour in ((2, style.BLUE), (3, style.GREEN)):
         line = found[found["flips"] == flips].sort_values("alpha")
         draw(panel, line, {"color": colour, "marker": "os"[flips - 2]})
-        _label(panel, line["alpha"].iloc[1], line["high"].iloc[1], f"{flips} flips", colour=colour)
+        label(panel, line["alpha"].iloc[1], line["high"].iloc[1], f"{flips} flips", colour=colour)
         references(panel, planted[planted["flips"] == flips], colour)
     panel.set(ylabel="solutions at these flips", title=f"c   two and three flips, N = {rows['size'].iloc[0]:.0f}")
 
@@ -166,17 +163,18 @@ def references(panel: Axes, planted: pd.DataFrame, colour: Any) -> None:
 def _ends(panel: Axes, rows: pd.DataFrame) -> None:
     """Draw the loads of `success.EVENTS` with their intervals, a line for each size."""
     ordered = rows.sort_values("size", ignore_index=True)
-    for event, (label, shift, look) in EVENTS.items():
+    for event, (words, shift, look) in EVENTS.items():
         value, low, high = (ordered[f"{event}_{end}"].replace([-np.inf, np.inf], np.nan) for end in success.ENDS)
         panel.hlines(ordered.index + shift, low, high, color=look["color"], lw=1.6)
         panel.plot(value, ordered.index + shift, ls="", **look)
-        _label(panel, value.iloc[-1], len(ordered) - 1 + shift, label, below=shift < 0, colour=look["color"])
+        label(panel, value.iloc[-1], len(ordered) - 1 + shift, words, below=shift < 0, colour=look["color"])
     panel.set_yticks(ordered.index, [f"N = {size:.0f}" for size in ordered["size"]])
     panel.margins(x=0.3)
     panel.set(ylim=(-0.6, len(ordered) - 0.3), title="d   loads at which one half ...")
 
 
-def _label(panel: Axes, x: float, y: float, text: str, *, below: bool = False, colour: Any = "0.3") -> None:
+def label(panel: Axes, x: float, y: float, text: str, *, below: bool = False, colour: Any = "0.3") -> None:
+    """Write something above or below a point, centred on it if it has the colour of a line."""
     look = {"va": "top" if below else "bottom", "color": colour, "ha": "center" if colour != "0.3" else "left"}
     panel.annotate(text, (x, y), (0, -3 if below else 3), textcoords="offset points", **look)
 

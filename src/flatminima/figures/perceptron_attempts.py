@@ -1,10 +1,7 @@
 """Attempts of solvers on random perceptrons, and what surrounds the solutions that they find."""
 
-from collections.abc import Sequence
-from functools import partial
 from typing import Any, NamedTuple
 
-import numpy as np
 import pandas as pd
 
 from flatminima.figures import selection, style
@@ -131,4 +128,5 @@ def _named(measures: pd.DataFrame, figure: str) -> pd.DataFrame:
     return _solvers(present(rows, figure, "attempt of a solver"))
 
 
-_solvers = partial(pd.DataFrame.rename, columns={"optimiser": "solver", "step_fraction": "alpha", "depth": "size"})
+def _solvers(rows: pd.DataFrame) -> pd.DataFrame:
+    return rows.rename(columns={"optimiser": "solver", "step_fraction": "alpha", "depth": "size"})

@@ -81,9 +81,8 @@ def message(rare: pd.DataFrame, claimed: Claimed) -> str:
 def _draw_rarity(panel: Axes, rows: pd.DataFrame) -> None:
     panel.fill_between(rows["margin"], 0, rows["value"], color="0.92", lw=0)
     panel.plot(rows["margin"], rows["value"], color="black")
-    for place, (words, look), shift, side in zip(
-        (0, -1), _ends(rows), ((6, 2), (-9, 3)), ("left", "right"), strict=True
-    ):
+    places = zip((0, -1), _ends(rows), ((6, 2), (-9, 3)), ("left", "right"), strict=True)
+    for place, (words, look), shift, side in places:
         x, y = rows["margin"].iloc[place], rows["value"].iloc[place]
         panel.plot(x, y, clip_on=False, **look | {"ls": "", "marker": "o"})
         panel.annotate(words, (x, y), shift, textcoords="offset points", ha=side, color=look["color"])
@@ -108,9 +107,11 @@ def _draw_found(panel: Axes, rows: pd.DataFrame) -> None:
         line = found[found["solver"] == name].sort_values("alpha")
         panel.plot(line["alpha"], line["median"], **look | {"ms": 3.5, "lw": 1})
     neighbours.references(panel, rows[planted], "0.3")
-    panel.text(
-        0.03, 0.25, f"{found['solver'].nunique()} solvers,\nN = {rows['size'].iloc[0]}", transform=panel.transAxes
-    )
+    words = f"{found['solver'].nunique()} solvers,\nN = {rows['size'].iloc[0]}"
+    panel.text(0.03, 0.25, words, transform=panel.transAxes)
+    start = rows[planted].sort_values("alpha").iloc[1]
+    for words, height in (("typical", 0.35), ("planted", 0.02)):
+        neighbours.label(panel, start["alpha"], height, words)
     panel.set(xlabel=perceptron_selection.ALPHA, ylabel="solutions at one flip", title="c   around what solvers find")
 
 

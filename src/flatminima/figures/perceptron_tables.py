@@ -44,9 +44,9 @@ def solvers(measures: pd.DataFrame, curves: pd.DataFrame) -> pd.DataFrame:
     """Attempts by solver, size and alpha, and what surrounds the solutions found at the middle distance.
 
     Returns:
-        Columns solver, size, alpha, instances and solved (how many), distance, and median and 5-95 % interval over solved
-        instances of iterations, minimal_margin, flip_error_ratio and local_entropy_excess, the last two at the distance
-        and NaN where not measured.
+        Columns solver, size, alpha, instances and solved (how many), distance, and median and 5-95 % interval over
+        solved instances of iterations, minimal_margin, flip_error_ratio and local_entropy_excess, the last two at the
+        distance and NaN where not measured.
 
     Raises:
         EmptyFigureError: if there was no attempt, or no instance was solved.

@@ -1,6 +1,7 @@
 """How far solvers get on random instances, by size, beside published estimates of where they must fail (P7)."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import pandas as pd
 from matplotlib.axes import Axes
@@ -12,7 +13,8 @@ from flatminima.figures.claimed import Claimed
 
 NAME = "solvers"
 COLUMNS = 3
-SOLID, BAND = {"color": "0.45", "lw": 0.8, "zorder": 0}, {"color": "0.85", "lw": 0, "zorder": -1}
+SOLID: dict[str, Any] = {"color": "0.45", "lw": 0.8, "zorder": 0}
+BAND: dict[str, Any] = {"color": "0.85", "lw": 0, "zorder": -1}
 
 
 @style.styled
@@ -74,16 +76,16 @@ def message(plotted: pd.DataFrame, claimed: Claimed) -> str:
     )
 
 
-def sizes(plotted: pd.DataFrame) -> dict[int, dict[str, object]]:
+def sizes(plotted: pd.DataFrame) -> dict[int, dict[str, Any]]:
     """The look of every size."""
     looks = perceptron_selection.shades(plotted["size"].unique())
     return {int(size): look | {"marker": marker} for (size, look), marker in zip(looks, "os^DvP", strict=False)}
 
 
-def draw(panel: Axes, rows: pd.DataFrame, halves: pd.DataFrame, looks: dict[int, dict[str, object]]) -> None:
+def draw(panel: Axes, rows: pd.DataFrame, halves: pd.DataFrame, looks: dict[int, dict[str, Any]]) -> None:
     """Draw a solver's shares with their intervals, a line for each size, and where half of the instances are solved."""
-    for size, line in rows.groupby("size"):
-        look = looks[int(size)]
+    for size, look in looks.items():
+        line = rows[rows["size"] == size]
         panel.vlines(line["alpha"], line["low"], line["high"], color=look["color"], alpha=0.35, lw=1.2, zorder=0)
         panel.plot(line["alpha"], line["share"], label=f"N = {size}", **look | {"ms": 3.5})
     left, right = rows["alpha"].min(), rows["alpha"].max()
@@ -104,7 +106,7 @@ def mark(panel: Axes, known: Sequence[success.Estimate]) -> None:
             panel.axvspan(estimate.low, estimate.high, **BAND)
 
 
-def _explain(panel: Axes, known: Sequence[success.Estimate], looks: dict[int, dict[str, object]]) -> None:
+def _explain(panel: Axes, known: Sequence[success.Estimate], looks: dict[int, dict[str, Any]]) -> None:
     """Sizes, the mark of half, and the lines from left to right, in a cell of their own."""
     for size, look in looks.items():
         panel.plot([], [], label=f"N = {size}", **look)

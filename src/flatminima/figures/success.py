@@ -1,5 +1,6 @@
 """The loads at which solvers fail and solutions lose their last neighbours, by size, and what these exclude."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -16,6 +17,9 @@ EVENTS = {"half_solved": "solved", "half_near": "near"}
 """What happens at a load, and the counts (column `instances` or `found` beside them) that fall through one half."""
 ENDS = ("median", "low", "high")
 """Endings of the columns of a value and its interval, as tables have them."""
+
+
+ANSWERS = ["excluded", "open"]
 
 
 class Estimate(NamedTuple):
@@ -72,28 +76,24 @@ def counts(measures: pd.DataFrame, figure: str) -> pd.DataFrame:
 
 
 def halves(table: pd.DataFrame) -> pd.DataFrame:
-    """Loads of EVENTS by solver and size: where half of the instances are solved, and half of the solutions have
-    another at one flip, which is where the median number of these falls below one.
+    """Loads of EVENTS by solver and size.
+
+    Half of the solutions have another at one flip where the median number of these falls below one.
 
     Args:
         table: of `counts`.
 
     Returns:
         Columns solver, size, instances (of each load; the least) and those of EVENTS with ENDS: value and 95 % interval
-        (`half_load.half_load`), in the order of SOLVERS.
+        (`half_load.half_load`), NaN where no instance was solved; in the order of SOLVERS.
     """
-    order = list(perceptron_attempts.SOLVERS).index
     rows = []
-    for (solver, size), line in sorted(
-        table.groupby(["solver", "size"]), key=lambda pair: (order(pair[0][0]), pair[0])
-    ):
-        solved = half_load(line["alpha"], line["solved"], line["instances"])
-        near = half_load(line["alpha"], line["near"], line["found"]) if line["found"].sum() else None
-        rows.append(
-            {"solver": solver, "size": size, "instances": line["instances"].min()}
-            | _ends("half_solved", solved)
-            | _ends("half_near", near)
-        )
+    for solver in [name for name in perceptron_attempts.SOLVERS if name in set(table["solver"])]:
+        for size, line in table[table["solver"] == solver].groupby("size"):
+            solved = half_load(line["alpha"], line["solved"], line["instances"])
+            near = half_load(line["alpha"], line["near"], line["found"]) if line["found"].sum() else None
+            own = {"solver": solver, "size": size, "instances": line["instances"].min()}
+            rows.append(own | _ends("half_solved", solved) | _ends("half_near", near))
     return pd.DataFrame(rows)
 
 
@@ -101,7 +101,7 @@ def limits(table: pd.DataFrame) -> pd.DataFrame:
     """Extrapolations of `halves` to large N, for solvers with three sizes or more: a row for each of POWERS.
 
     Returns:
-        As `halves`, with the power's name in column `limit`, and infinite sizes.
+        As `halves`, with the power's name in column `limit`, which the table has too, and infinite sizes.
     """
     rows = []
     for solver, line in table.groupby("solver", sort=False):
@@ -110,7 +110,7 @@ def limits(table: pd.DataFrame) -> pd.DataFrame:
             if any(found.values()):
                 ends = _ends("half_solved", found["half_solved"]) | _ends("half_near", found["half_near"])
                 rows.append({"solver": solver, "size": np.inf, "limit": name} | ends)
-    return pd.DataFrame(rows, columns=[*table.columns, "limit"])
+    return pd.DataFrame(rows, columns=table.columns)
 
 
 def intervals(rows: pd.DataFrame, event: str) -> list[Interval]:
@@ -128,21 +128,24 @@ def success(measures: pd.DataFrame, _curves: pd.DataFrame) -> pd.DataFrame:
     Raises:
         EmptyFigureError: if there was no attempt, no instance was solved, or thresholds were not computed.
     """
-    known = estimates(measures, NAME)
-    table = halves(counts(measures, NAME))
-    rows = pd.concat([table, limits(table)]) if len(limits(table)) else table.assign(limit=np.nan)
-    rows["weights"] = rows["size"].map("{:.0f}".format).where(rows["limit"].isna(), "∞ (" + rows["limit"] + ")")
-    for solver, line in rows[rows["limit"].notna()].groupby("solver"):
-        found = [limit for limit in intervals(line, "half_solved") if not np.isnan(limit.value)]
-        out = [found != [] and all(estimate.outside(limit) for limit in found) for estimate in known]
-        for column, answer in (("excluded", True), ("open", False)):
-            names = [estimate.text for estimate, excluded in zip(known, out, strict=True) if excluded is answer]
-            rows.loc[(rows["solver"] == solver) & rows["limit"].notna(), column] = ", ".join(names)
-    order = {name: place for place, name in enumerate(perceptron_attempts.SOLVERS)}
-    rows = rows.sort_values("solver", key=lambda names: names.map(order), kind="stable", ignore_index=True)
-    ends = [f"{event}_{end}" for event in EVENTS for end in ENDS]
-    texts = rows.reindex(columns=["excluded", "open"]).fillna("")
-    return pd.concat([rows[["solver", "weights", "instances", *ends]], texts], axis=1)
+    table, known = halves(counts(measures, NAME)).assign(limit=""), estimates(measures, NAME)
+    parts = []
+    for _, line in table.groupby("solver", sort=False):
+        parts += [line, _with_answers(limits(line), known)]
+    rows = pd.concat([part for part in parts if len(part)], ignore_index=True)
+    rows["weights"] = rows["size"].map("{:.0f}".format).where(rows["limit"] == "", "∞ (" + rows["limit"] + ")")
+    rows[ANSWERS] = rows.reindex(columns=ANSWERS).fillna("")
+    return rows[["solver", "weights", "instances", *(f"{event}_{end}" for event in EVENTS for end in ENDS), *ANSWERS]]
+
+
+def _with_answers(rows: pd.DataFrame, known: Sequence[Estimate]) -> pd.DataFrame:
+    """Limits of one solver, with the estimates outside the intervals of all of them, and the others."""
+    found = [limit for limit in intervals(rows, "half_solved") if not np.isnan(limit.value)]
+    if not found:
+        return rows
+    out = [all(estimate.outside(limit) for limit in found) for estimate in known]
+    texts = [[e.text for e, excluded in zip(known, out, strict=True) if excluded is answer] for answer in (True, False)]
+    return rows.assign(**dict(zip(ANSWERS, map(", ".join, texts), strict=True)))
 
 
 def _ends(event: str, found: Interval | None) -> dict[str, float]:

@@ -62,4 +62,4 @@ def message(plotted: pd.DataFrame) -> str:
     lines = [line.sort_values("margin") for _, line in plotted[plotted["margin"] >= 0].groupby("alpha")]
     closer = [bool((line["distance"].diff().dropna() < 0).all()) for line in lines]
     where = "at every" if all(closer) else "at some, not every," if any(closer) else "at no"
-    return f"The higher the margin, the closer together typical solutions lie, {where} load shown"
+    return f"Solutions of higher margin lie closer together, {where} load shown"
