@@ -27,11 +27,11 @@ def perceptron_overview(measures: pd.DataFrame, curves: pd.DataFrame, claimed: C
     load = perceptron_selection.chosen_load(measures, NAME)
     rare, dense = rarity(curves, load), surroundings(curves, load)
     found = counted(neighbours.medians(measures, claimed))
-    page = style.figure(3.4, message(rare, claimed))
-    axes = page.subplots(1, 3)
-    _draw_rarity(axes[0], rare)
-    _draw_surroundings(axes[1], dense)
-    _draw_found(axes[2], found)
+    page = style.figure(5.6, message(rare, claimed))
+    axes = page.subplot_mosaic([["a", "b"], ["c", "c"]], height_ratios=[1, 1.1])
+    _draw_rarity(axes["a"], rare)
+    _draw_surroundings(axes["b"], dense)
+    _draw_found(axes["c"], found)
     panels = {"a": rare, "b": dense, "c": found}
     return page, pd.concat([rows.assign(panel=name) for name, rows in panels.items()], ignore_index=True)
 
@@ -103,16 +103,21 @@ def _draw_found(panel: Axes, rows: pd.DataFrame) -> None:
     planted = rows["solver"] == perceptron_attempts.PLANTED
     found = rows[~planted]
     neighbours.scale(panel, found["high"].max())
-    for name, (_, look) in perceptron_attempts.SOLVERS.items():
+    for name, (label, look) in perceptron_attempts.SOLVERS.items():
         line = found[found["solver"] == name].sort_values("alpha")
-        panel.plot(line["alpha"], line["median"], **look | {"ms": 3.5, "lw": 1})
+        if len(line):
+            panel.plot(line["alpha"], line["median"], label=label, **look)
     neighbours.references(panel, rows[planted], "0.3")
-    words = f"{found['solver'].nunique()} solvers,\nN = {rows['size'].iloc[0]}"
-    panel.text(0.03, 0.25, words, transform=panel.transAxes)
-    start = rows[planted].sort_values("alpha").iloc[1]
-    for words, height in (("typical", 0.35), ("planted", 0.02)):
-        neighbours.label(panel, start["alpha"], height, words)
-    panel.set(xlabel=perceptron_selection.ALPHA, ylabel="solutions at one flip", title="c   around what solvers find")
+    place = rows.loc[planted, "alpha"].sort_values().iloc[1]
+    for words, height in (("typical solutions, expected", 0.35), ("planted solutions", 0.02)):
+        neighbours.label(panel, place, height, words)
+    panel.legend(loc="lower left", bbox_to_anchor=(0, 0.22), labelspacing=0.15, borderaxespad=0)
+    size = rows["size"].iloc[0]
+    panel.set(
+        xlabel=perceptron_selection.ALPHA,
+        ylabel="others at one flip",
+        title=f"c   around what solvers find, N = {size}",
+    )
 
 
 def _ends(rows: pd.DataFrame) -> list[tuple[str, dict[str, Any]]]:
