@@ -63,7 +63,8 @@ def parts(tables: dict[str, list[str]]) -> list[str]:
 
 THEOREMS = ["theorems-depth2", "theorems-depth3", "theorems-convolutional", "volume"]
 ORBITS = ["orbit-depth2", "orbit-depth3", "orbit-convolutional", "orbit-linear"]
-PERCEPTRON = ["typical", "surroundings", "transitions", "enumeration", "solver-reinforced-bp", "solver-sgd"]
+SOLVERS = ["reinforced-bp-201", "sgd-201"]
+PERCEPTRON = ["typical", "surroundings", "transitions", "enumeration", *(f"solver-{solver}" for solver in SOLVERS)]
 OTHER_STAGES = {
     "theory": {
         "measure": parts({"measures": ["attack_bound", "minima", "residual", "catapult", "price", "scaled_residual"]})
@@ -73,8 +74,8 @@ OTHER_STAGES = {
         "measure": parts({"measures": THEOREMS + ORBITS, "curves": THEOREMS}),
     },
     "perceptron": {
-        "measure": parts({"measures": PERCEPTRON, "curves": PERCEPTRON})
-        + [f"solutions/{solver}.safetensors" for solver in ("reinforced-bp", "sgd")]
+        "measure": parts({"measures": [*PERCEPTRON, "planted-201"], "curves": PERCEPTRON})
+        + [f"solutions/{solver}.safetensors" for solver in SOLVERS]
     },
 }
 

@@ -69,7 +69,7 @@ def enumerate_perceptrons(study: str, settings: Enumeration) -> Tables:
 
     Margins are zero and the next that stabilities of N weights can tell apart from it, 2 / sqrt(N). Column seed numbers
     the sizes, step_fraction is P / N. Experiment `enumerated` has statistics
-        count_error: of the mean of ln(number of solutions) / N of either margin, against theory's entropy, the larger;
+        count_error: of the mean of ln(number of zero-margin solutions) / N, against theory's entropy;
         local_error: the largest error of local entropy around zero-margin solutions over distances, both theory's and
             the exact one less the entropy of all weights at the distance;
         rarity: entropy of margin zero less that of the next margin;
@@ -126,13 +126,12 @@ def _enumerate(study: str, settings: Enumeration, size: int, load: float) -> Enu
 def _statistics(found: Enumerated) -> dict[str, Values]:
     """Values of the experiment and of its controls, by the endings of their names."""
     below, zero, next_ = found.entropies.quenched
-    margins = np.array([0.0, 2 / found.size**0.5])
     lead = found.paired(found.surroundings[1].quenched - found.surroundings[0].quenched)
     apart = float(saddle_point(found.load, float(maximal_margin(found.load))).distance)
     pairs, (far, near) = found.pairs, (found.distances[0], found.distances[2])
     agreement = {
         end: {
-            "count_error": np.abs(np.array([zero, next_]) - saddle_point(load, margins).entropy).max(),
+            "count_error": abs(zero - float(saddle_point(load).entropy)),
             "local_error": np.abs(_measured_local(found) - _theory_local(found, load))[
                 (pairs >= NEAREST) & (pairs < 0.5)
             ].max(),

@@ -48,20 +48,20 @@ def _triples(pairwise: Plus, triplewise: Plus) -> int:
     types, places, counts = np.unique(
         np.vstack([pairwise, triplewise]), axis=1, return_inverse=True, return_counts=True
     )
-    pairwise, triplewise = np.split(types, [len(pairwise)])
+    pairwise, lowered = types[: len(pairwise)], types[len(pairwise) :] > 0
     apart = pairwise.T @ pairwise == 0
-    third, without = _bits(apart[:, places]), _bits(triplewise[:, places] == 0)
+    third, without = _bits(apart[:, places]), _bits(~lowered[:, places])
     every, twice, thrice = 0, 0, 0
     for place, count in enumerate(counts):
         near = np.flatnonzero(apart[place])
-        allowed = third[near] & third[place]
-        shared = triplewise[triplewise[:, place] > 0][:, near] > 0
-        for both, kept in zip(shared, without[triplewise[:, place] > 0], strict=True):
-            allowed[both] &= kept
+        rows = np.flatnonzero(lowered[:, place])
+        allowed, shared = third[near] & third[place], lowered[np.ix_(rows, near)]
+        for row, both in zip(rows[shared.any(1)], shared[shared.any(1)], strict=True):
+            allowed[both] &= without[row]
         every += count * int(counts[near] @ np.bitwise_count(allowed).sum(1, dtype=np.int64))
         if apart[place, place]:
             twice += count * int(counts[near[~shared.any(0)]].sum())
-            thrice += count * (not len(shared))
+            thrice += count * (not len(rows))
     return int(every - 3 * twice + 2 * thrice) // 6
 
 
