@@ -11,7 +11,7 @@ from flatminima.provenance.parts import numbered
 from flatminima.provenance.records import code_stamp as code_digest
 
 EVIDENCE_FIGURES = ["dose-response", "coupling-excess", "start-scale"]
-TRAINING_FIGURES = ["gains", "coupling", "training", "path-cosine", "overview"]
+TRAINING_FIGURES = ["overview", "training", "path-cosine"]
 THEORY_FIGURES = [
     "theory-overview",
     "least-sharpness",

@@ -1,91 +1,98 @@
 """How close searches come to minima that break what theory says of all of them (theory I2 to I5)."""
 
-from typing import Any
+from typing import NamedTuple
 
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, NullLocator
 
-from flatminima.figures import style, theory_selection
+from flatminima.figures import strips, style, theory_selection
 from flatminima.figures.claimed import Claimed
-from flatminima.figures.theory_selection import CONTROL, STATEMENTS
 
-COLUMNS = 3
-LOOKS: dict[bool, tuple[str, dict[str, Any]]] = {
-    False: ("closest approach", {"marker": "o", "color": style.BLUE}),
-    True: ("control: false statement near it", {"marker": "^", "color": style.VERMILION, "mfc": "white"}),
-}
-BROKEN = "shaded: a violation"
-TICKS = {-1: "−1", -1e-5: "−10⁻⁵", 0: "0", 1e-5: "10⁻⁵"}
-DODGE = 0.18
-APPROACH = "left side / right side − 1"
+
+class Search(NamedTuple):
+    """The searches of one experiment: the claim that they attack, or whose control they are, and what it states."""
+
+    claim: str
+    control: bool
+    experiment: str
+    name: str
+
+
+SEARCHES = (
+    Search("I2", False, "attack_white", "I2: sharpness ≥ the least for white inputs"),
+    Search("I2", True, "attack_white-planted", "false: I2 with the Frobenius norm"),
+    Search("I2", True, "attack_coloured", "false: I2 where inputs are not white"),
+    Search("I3", False, "attack_bound", "I3: sharpness ≥ the least for any inputs"),
+    Search("I3", True, "attack_bound-planted", "false: I3 with each factor at its own best"),
+    Search("I4", False, "attack_path", "I4: sharpness ≥ the mean along the path"),
+    Search("I4", True, "attack_path-planted", "false: I4 with the largest term"),
+    Search("I5", False, "attack_band", "I5: band ≥ largest gain"),
+    Search("I5", True, "attack_band-planted", "false: I5 with the band of white inputs"),
+)
+"""What each search attacks, in the order of the figure."""
 
 
 @style.styled
-def attacks(measures: pd.DataFrame, _details: pd.DataFrame, _claimed: Claimed) -> tuple[Figure, pd.DataFrame]:
-    """The closest approach to a violation, a panel per statement and a line per condition.
+def attacks(measures: pd.DataFrame, _details: pd.DataFrame, claimed: Claimed) -> tuple[Figure, pd.DataFrame]:
+    """Every attempt to break a statement of theory, or a false one near it: a row of points for each statement.
 
     Returns:
-        The figure, and its points: one row per statement, planted or not, and condition.
+        The figure, and its points: one row per attempt.
 
     Raises:
         EmptyFigureError: if there is no attempt to break a statement.
     """
-    plotted = closest(measures)
-    names = [name for name in STATEMENTS if (plotted["statement"] == name).any()]
-    conditions = {name: name.replace("_", " ") for name in sorted(plotted["condition"].unique())}
-    lines = -(-len(names) // COLUMNS)
-    page = style.figure(1.0 + 2.3 * lines, message(plotted))
-    axes = page.subplots(lines, COLUMNS, squeeze=False, sharex=True, sharey=True)
-    for panel in axes.flat[len(names) :]:
-        panel.set_visible(False)
-    for panel, name in zip(axes.flat, names, strict=False):
-        draw(panel, plotted[plotted["statement"] == name], "condition", conditions)
-        panel.set_title(STATEMENTS[name])
-        panel.set_xlabel(APPROACH)
-        panel.xaxis.set_tick_params(labelbottom=True)
-    style.legend_below(page, list(axes.flat), columns=2, last=[BROKEN])
+    plotted = attempts(measures, claimed)
+    page = style.figure(5.4, message(plotted), style.NARROW)
+    _draw(page.subplots(), plotted)
     return page, plotted
 
 
-def closest(measures: pd.DataFrame) -> pd.DataFrame:
-    """The searches by statement, planted or not, and condition.
+def attempts(measures: pd.DataFrame, claimed: Claimed) -> pd.DataFrame:
+    """The attempts that the claims of SEARCHES count.
+
+    Returns:
+        Columns claim, control, experiment, condition, start, depth, seed, approach (left side / right side at its
+        least) and broken (whether that is below one by more than rounding).
 
     Raises:
         EmptyFigureError: if there is none.
     """
-    return theory_selection.present(theory_selection.searches(measures), "attacks", "attempt to break a statement")
+    claims = dict.fromkeys(search.claim for search in SEARCHES)
+    chosen = {claim: theory_selection.selected(claimed, measures, claim, "inequality_ratio") for claim in claims}
+    rows = pd.concat([rows.assign(claim=claim) for claim, rows in chosen.items()], ignore_index=True)
+    rows = theory_selection.present(rows, "attacks", "attempt to break a statement")
+    rows = rows.rename(columns={"task": "condition", "initialisation": "start", "value": "approach"})
+    rows = rows.astype({"approach": float, "control": bool})
+    rows = rows.assign(broken=rows["approach"] < 1 - theory_selection.ROUNDING)
+    return rows[["claim", "control", "experiment", "condition", "start", "depth", "seed", "approach", "broken"]]
 
 
 def message(plotted: pd.DataFrame) -> str:
-    """The figure's one message: how many attempts broke true statements, and how many of the false ones broke."""
-    true = plotted[~plotted["planted"] & (plotted["statement"] != CONTROL)]
-    false, planted = plotted[~plotted["planted"] & (plotted["statement"] == CONTROL)], plotted[plotted["planted"]]
-    broken, nearby = (f"{(rows['violations'] > 0).sum()} of {len(rows)}" for rows in (false, planted))
-    return (
-        f"{true['violations'].sum()} of {true['attempts'].sum():,} attempts break a statement of theory\n"
-        f"(controls that break: I2 misapplied in {broken} conditions, false statements nearby in {nearby})"
-    )
+    """The figure's one message: whether any search breaks a statement, and whether each false one is broken."""
+    true, false = plotted[~plotted["control"]], plotted[plotted["control"]]
+    broken = sorted(true.loc[true["broken"], "claim"].unique())
+    if broken:
+        return f"Searches break what theory states: {', '.join(broken)}"
+    caught = false.groupby(["claim", "experiment"])["broken"].any().all()
+    controls = "each false statement beside it is broken" if caught else "not each false statement beside it is broken"
+    return f"No search breaks what theory states, and {controls}"
 
 
-def draw(panel: Axes, rows: pd.DataFrame, by: str, names: dict[str, str]) -> None:
-    """Draw the closest approach of every group of searches on a line of its own, violations in the shade.
+def _draw(panel: Axes, plotted: pd.DataFrame) -> None:
+    rows = []
+    for claim, control, experiment, name in SEARCHES:
+        shown = plotted[(plotted["claim"] == claim) & (plotted["experiment"] == experiment)]
+        colour, marker = (style.ORANGE, "^") if control else (style.BLUE, "o")
+        if len(shown):
+            look = {"marker": marker, "color": colour, "ms": 2.5, "mew": 0, "alpha": 0.7}
+            rows.append(strips.Strip(f"{name}: {_share(shown['broken'])} broken", shown["approach"], look))
+    panel.set(xlim=(0, 1.3), xlabel="left side / right side at the closest approach of each attempt")
+    panel.axvspan(0, 1, color="0.93", lw=0, zorder=0)
+    panel.axvline(1, color="0.3", lw=1, zorder=0)
+    strips.draw(panel, rows)
 
-    Args:
-        panel: where to draw.
-        rows: searches.
-        by: the column whose values have a line each.
-        names: the lines from top to bottom, and what they are called.
-    """
-    lines = {name: line for line, name in enumerate(names)}
-    for planted, (label, look) in LOOKS.items():
-        shown = rows[rows["planted"] == planted]
-        panel.plot(shown["closest"], shown[by].map(lines) + (DODGE if planted else -DODGE), ls="", label=label, **look)
-    panel.axvspan(-10, -theory_selection.ROUNDING, color="0.93", lw=0, zorder=0, label=BROKEN)
-    panel.axvline(0, color="0.3", lw=1, ls=style.DASHDOT, zorder=0)
-    panel.set_xscale("symlog", linthresh=theory_selection.ROUNDING)
-    panel.set(xlim=(-5, 0.1), ylim=(len(names) - 0.5, -0.5), xticks=list(TICKS))
-    panel.xaxis.set_major_formatter(FuncFormatter(lambda value, _: TICKS.get(value, "")))
-    panel.xaxis.set_minor_locator(NullLocator())
-    panel.set_yticks(range(len(names)), list(names.values()))
+
+def _share(broken: pd.Series) -> str:
+    return f"{broken.sum():,} of {len(broken):,}"

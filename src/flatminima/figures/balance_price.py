@@ -1,7 +1,5 @@
 """How much sharper than necessary balanced minima are, against the condition of the inputs (theory I3, I6)."""
 
-from typing import Any
-
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -10,18 +8,13 @@ from matplotlib.figure import Figure
 from flatminima.figures import selection, style, theory_selection
 from flatminima.figures.claimed import Claimed
 
-CEILING = "ceiling of any T and Sx (proved)"
-RANDOM = "random problems (median, 5–95 %)"
-LOOKS: dict[str, tuple[str, dict[str, Any]]] = {
-    "size2": ("dearest found, 2 dimensions", {"marker": "o", "color": style.BLUE, "ms": 6}),
-    "size3": ("dearest found, 3 dimensions", {"marker": "^", "color": style.VERMILION, "mfc": "white"}),
-}
-PRICE = "balanced sharpness / minimum"
+MARKERS = "os^D"
+PRICE = "sharpness of balanced minima\n/ least sharpness"
 
 
 @style.styled
 def balance_price(measures: pd.DataFrame, _details: pd.DataFrame, _claimed: Claimed) -> tuple[Figure, pd.DataFrame]:
-    """Price of balance against the condition of Sx, a panel for each depth.
+    """Price of balance of the dearest problems found, and of random ones, against the condition of Sx.
 
     Returns:
         The figure, and its problems and searches, one row each.
@@ -30,11 +23,8 @@ def balance_price(measures: pd.DataFrame, _details: pd.DataFrame, _claimed: Clai
         EmptyFigureError: if there is none.
     """
     plotted = prices(measures)
-    page = style.figure(3.6, message(plotted))
-    titles = {depth: panel_title(depth, rows) for depth, rows in plotted.groupby("depth")}
-    axes = style.panels(page, plotted, "depth", titles, draw)
-    axes[0].set_ylabel(PRICE)
-    style.legend_below(page, axes, columns=2, last=[CEILING])
+    page = style.figure(4.4, message(plotted), style.NARROW)
+    _draw(page.subplots(), plotted)
     return page, plotted
 
 
@@ -55,42 +45,45 @@ def prices(measures: pd.DataFrame) -> pd.DataFrame:
 
 
 def message(plotted: pd.DataFrame) -> str:
-    """The figure's one message: balanced minima can be sharper without limit, but none exceeds the ceiling."""
-    counts = plotted["experiment"].value_counts()
-    above = (plotted["balance_price"] > plotted["price_ceiling"] * (1 + theory_selection.ROUNDING)).sum()
-    return (
-        "Balanced minima can be sharper than necessary without limit\n"
-        f"{above} of {counts.get('price_random', 0)} random problems and {counts.get('price_search', 0)} searches "
-        "exceed the proved ceiling"
+    """The figure's one message: whether the price grows with the condition, and whether any exceeds the bound."""
+    dearest = dearest_found(plotted).groupby("depth")["balance_price"]
+    grows = bool(
+        (dearest.last() > dearest.first()).all() and dearest.apply(lambda price: price.is_monotonic_increasing).all()
     )
+    above = (plotted["balance_price"] > plotted["price_ceiling"] * (1 + theory_selection.ROUNDING)).any()
+    growth = (
+        "keeps growing as inputs get further from white"
+        if grows
+        else "does not keep growing as inputs get further from white"
+    )
+    return f"The price of balance {growth}, and {'exceeds' if above else 'never exceeds'} the proved bound"
 
 
-def panel_title(depth: Any, rows: pd.DataFrame) -> str:
-    """The depth, and as which power of the condition the dearest price grows: the slope of a line in logarithms.
-
-    Beside it stands the power of the ceiling for large conditions.
-    """
-    dearest = rows.groupby("condition")["balance_price"].max()
-    if len(dearest) == 1:
-        return f"depth {depth}"
-    slope = np.polyfit(np.log(dearest.index), np.log(dearest.to_numpy()), 1)[0]
-    return f"depth {depth}: power {slope:.2f}, limit {1 - 1 / depth:.2f}"
+def dearest_found(plotted: pd.DataFrame) -> pd.DataFrame:
+    """The dearest problem that searches found at each depth and condition, with its bound."""
+    found = plotted[plotted["experiment"] == "price_search"]
+    return found.groupby(["depth", "condition"])[["balance_price", "price_ceiling"]].max().reset_index()
 
 
-def draw(panel: Axes, rows: pd.DataFrame) -> None:
-    """Draw the ceiling, the dearest problem found in each dimension, and the interval of random problems."""
-    ceiling = rows.groupby("condition")["price_ceiling"].first()
-    panel.plot(ceiling.index, ceiling, color="0.3", ls=style.DASHDOT, lw=1, zorder=0, label=CEILING)
-    for size, (label, look) in LOOKS.items():
-        found = rows[(rows["experiment"] == "price_search") & (rows["size"] == size)]
-        dearest = found.groupby("condition")["balance_price"].max()
-        panel.plot(dearest.index, dearest, ls="", label=label, **look)
-    drawn = selection.quantiles(rows[rows["experiment"] == "price_random"], ["condition"], "balance_price")
+def _draw(panel: Axes, plotted: pd.DataFrame) -> None:
+    for (depth, found), marker in zip(dearest_found(plotted).groupby("depth"), MARKERS, strict=False):
+        panel.plot(found["condition"], found["price_ceiling"], color="0.3", ls=style.DASHDOT, lw=1)
+        panel.plot(found["condition"], found["balance_price"], marker, color=style.GREEN)
+        end = found["condition"].iloc[-1], found["balance_price"].iloc[-1]
+        panel.annotate(
+            f"{depth} layers", end, (7, 0), textcoords="offset points", va="center", color=style.ink(style.GREEN)
+        )
+    random = plotted[plotted["experiment"] == "price_random"]
+    drawn = selection.quantiles(random, ["condition"], "balance_price")
     bars = np.abs(drawn[["low", "high"]].to_numpy().T - drawn["median"].to_numpy())
-    panel.errorbar(drawn["condition"], drawn["median"], bars, fmt="s", color=style.ORANGE, lw=1, label=RANDOM)
-    panel.set(xscale="log", yscale="log", xlabel="condition of Sx", xlim=_range(rows["condition"]))
+    panel.errorbar(drawn["condition"], drawn["median"], bars, fmt="D", color=style.ORANGE, lw=1)
+    texts = {
+        f"dearest problems found ({(plotted['experiment'] == 'price_search').sum()} searches)": style.ink(style.GREEN),
+        "lines: proved bound, one for each depth": "black",
+        f"random problems (n = {len(random)})": style.ink(style.ORANGE),
+    }
+    for line, (text, colour) in enumerate(texts.items()):
+        panel.annotate(text, (0.02, 0.99 - 0.06 * line), xycoords="axes fraction", va="top", color=colour)
+    panel.set(xscale="log", yscale="log", xlabel="condition of the inputs (1: white)", ylabel=PRICE)
+    panel.margins(x=0.22)
     style.plain_log(panel.yaxis)
-
-
-def _range(condition: pd.Series) -> tuple[float, float]:
-    return condition.min() / 2, condition.max() * 2

@@ -1,85 +1,106 @@
-"""Sharpness under a step size that grows: minima too sharp for the step are left for flatter ones (theory I7)."""
+"""Sharpness under a step size that grows: minima too sharp for the step are left for flatter ones (I7)."""
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from flatminima.figures import step_size, style, theory_selection
+from flatminima.figures import selection, style, theory_selection
 from flatminima.figures.claimed import Claimed
 
-LIMIT = "limit of stability, 1 / step"
-FLATTEST = "theory's minimum"
-LOOKS = {
-    "white": {"color": style.BLUE, "marker": "o"},
-    "coloured": {"color": style.ORANGE, "marker": "D", "ls": style.DASHED},
-}
+CLAIM = "I7"
+MARKERS = "os^Dv"
+TOP = 30.0
 
 
 @style.styled
-def catapult(measures: pd.DataFrame, _details: pd.DataFrame, _claimed: Claimed) -> tuple[Figure, pd.DataFrame]:
-    """Sharpness relative to the minimum against the growing step, and the share of runs at a minimum, by depth.
+def catapult(measures: pd.DataFrame, _details: pd.DataFrame, claimed: Claimed) -> tuple[Figure, pd.DataFrame]:
+    """Sharpness relative to the least against the growing step, and the share of runs that settled at a minimum.
 
     Returns:
-        The figure, and its runs: one row per run and step.
+        The figure, and its runs: one row per run and step, those of the control (where each step started) behind them.
 
     Raises:
-        EmptyFigureError: if there is no run with a growing step.
+        EmptyFigureError: if no run settled.
     """
-    plotted = descents(measures)
-    depths = plotted.groupby("depth")
-    page = style.figure(4.6, message(plotted))
-    axes = page.subplots(2, depths.ngroups, squeeze=False, sharex=True, sharey="row", height_ratios=[3, 1])
-    for (panel, below), (depth, rows) in zip(axes.T, depths, strict=True):
-        draw(panel, rows)
-        _draw_shares(below, rows)
-        panel.set_title(f"depth {depth}")
-    axes[0, 0].set_ylabel(style.RATIO)
-    axes[1, 0].set_ylabel("share at\na minimum")
-    style.legend_below(page, list(axes[0]), columns=2, last=[LIMIT, FLATTEST])
+    plotted = descents(measures, claimed)
+    limit = float(claimed.claim(CLAIM).criteria[0].at_most or 1)
+    page = style.figure(5.0, message(plotted, limit), style.NARROW)
+    ratios, shares = page.subplots(2, 1, sharex=True, height_ratios=[3, 1])
+    _draw_ratios(ratios, plotted)
+    _draw_shares(shares, plotted[~plotted["control"]])
+    shares.set_xlabel(theory_selection.STEP)
+    style.legend_below(page, [shares], columns=3)
     return page, plotted
 
 
-def descents(measures: pd.DataFrame) -> pd.DataFrame:
-    """The runs with a growing step.
+def descents(measures: pd.DataFrame, claimed: Claimed) -> pd.DataFrame:
+    """The runs that I7 asks about, and its control: the minima that each step size started from.
+
+    Returns:
+        Columns control, experiment, depth, step, seed, diverged, counted (whether it settled at a minimum), limited
+        (sharpness / limit of stability) and sharpness_ratio, the last two NaN unless counted.
 
     Raises:
-        EmptyFigureError: if there is none.
+        EmptyFigureError: if no run settled.
     """
-    rows = theory_selection.runs(measures)
-    rows = rows[rows["start"] == "catapult"]
-    theory_selection.present(rows[rows["reached"]], "catapult", "minimum reached with a growing step")
-    return rows.drop(columns="start").reset_index(drop=True)
-
-
-def message(plotted: pd.DataFrame) -> str:
-    """The figure's one message: how far sharpness falls, and how close to its limit it gets."""
-    medians = plotted.groupby("step")["sharpness_ratio"].median().dropna()
-    limit = (plotted["sharpness_ratio"] * plotted["step"]).max()
-    return (
-        f"A growing step takes sharpness from {medians.iloc[0]:.3g} to {medians.iloc[-1]:.3g} times theory's minimum "
-        f"(median),\nnever at a minimum sharper than {limit:.3f} times the limit 2 / step size"
+    rows = claimed.networks(CLAIM, "sharpness")
+    rows = rows[rows["task"].isin(measures["task"].unique())].rename(columns={"step_fraction": "step"})
+    rows = rows.astype({"control": bool, "counted": bool, "diverged": bool, "step": float, "value": float})
+    theory_selection.present(
+        rows[rows["counted"] & ~rows["control"]], "catapult", "minimum reached with a growing step"
     )
+    limited = rows["value"].where(rows["counted"])
+    rows = rows.assign(limited=limited, sharpness_ratio=limited / rows["step"])
+    columns = ["control", "experiment", "depth", "step", "seed", "diverged", "counted", "limited", "sharpness_ratio"]
+    return rows[columns].reset_index(drop=True)
 
 
-def draw(panel: Axes, rows: pd.DataFrame) -> None:
-    """Draw every run, and the median of the runs at a minimum, against the step."""
-    for inputs in theory_selection.inputs_of(rows):
-        look, runs = LOOKS[inputs], rows[rows["inputs"] == inputs]
-        for _, run in runs.groupby(["map", "seed"]):
-            panel.plot(run["step"], run["sharpness_ratio"], color=look["color"], lw=0.5, alpha=0.3, zorder=1)
-        median = runs.groupby("step")["sharpness_ratio"].median()
-        panel.plot(median.index, median, label=f"{theory_selection.INPUTS[inputs]}, median", **look)
-    steps = np.array([rows["step"].min(), rows["step"].max()])
-    panel.plot(steps, 1 / steps, color="black", ls=style.DOTTED, label=LIMIT)
-    panel.axhline(1, color="0.3", lw=1, ls=style.DASHDOT, zorder=0, label=FLATTEST)
-    panel.set(xscale="log", yscale="log")
+def message(plotted: pd.DataFrame, limit: float) -> str:
+    """The figure's one message: whether a growing step leads to flatter minima, and whether any is above the limit.
+
+    Args:
+        plotted: as `descents` returns it.
+        limit: largest sharpness / (2 / step size) that the claim allows.
+    """
+    runs = plotted[~plotted["control"]]
+    medians = runs.groupby("step")["sharpness_ratio"].median().dropna()
+    flatter = (
+        "drives networks to flatter minima" if medians.iloc[-1] < medians.iloc[0] else "does not lead to flatter minima"
+    )
+    above = "some settle" if (runs["limited"] > limit).any() else "none settles"
+    return f"A growing step {flatter}, and {above} above the limit of stability"
+
+
+def _draw_ratios(panel: Axes, rows: pd.DataFrame) -> None:
+    steps = np.geomspace(rows["step"].min() / 1.2, rows["step"].max() * 1.2, 100)
+    panel.fill_between(steps, 1 / steps, TOP, color="0.9", lw=0, zorder=0)
+    panel.plot(steps, 1 / steps, color="black", ls=style.DOTTED, zorder=1)
+    panel.axhline(1, color="0.3", lw=1, zorder=0)
+    for control, colour, marker, look in ((True, style.ORANGE, "^", {"mfc": "white"}), (False, style.BLUE, "o", {})):
+        shown = selection.quantiles(rows[rows["control"] == control], ["step"], "sharpness_ratio")
+        bars = np.abs(shown[["low", "high"]].to_numpy().T - shown["median"].to_numpy())
+        panel.errorbar(shown["step"], shown["median"], bars, color=colour, marker=marker, elinewidth=0.8, **look)
+    settled = rows[~rows["control"]]
+    texts = {
+        "no minimum is stable here": ((0.97, 0.95), "right", "black"),
+        "where each step started": ((0.6, 0.62), "left", style.ink(style.ORANGE)),
+        f"where it settled\n(n = {settled['counted'].sum():,} of {len(settled):,})": (
+            (0.03, 0.3),
+            "left",
+            style.ink(style.BLUE),
+        ),
+    }
+    for text, (place, side, colour) in texts.items():
+        panel.annotate(text, place, xycoords="axes fraction", ha=side, va="top", color=colour)
+    panel.annotate("the least", (steps[0], 1), (3, 3), textcoords="offset points")
+    panel.set(xscale="log", yscale="log", ylim=(0.8, TOP), xlim=(steps[0], steps[-1]), ylabel=theory_selection.RATIO)
     style.plain_log(panel.yaxis)
+    style.plain_log(panel.xaxis)
 
 
 def _draw_shares(panel: Axes, rows: pd.DataFrame) -> None:
-    for inputs in theory_selection.inputs_of(rows):
-        share = rows[rows["inputs"] == inputs].groupby("step")["reached"].mean()
-        panel.plot(share.index, share, **LOOKS[inputs])
-    panel.set(ylim=(-0.08, 1.08), xlabel=step_size.STEP)
-    style.plain_log(panel.xaxis)
+    for (depth, runs), marker in zip(rows.groupby("depth"), MARKERS, strict=False):
+        share = runs.groupby("step")["counted"].mean()
+        panel.plot(share.index, share, color=style.BLUE, marker=marker, lw=0.8, label=f"{depth} layers")
+    panel.set(ylim=(-0.08, 1.08), ylabel="share that\nsettled")

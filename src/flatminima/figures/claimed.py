@@ -12,7 +12,7 @@ from flatminima.errors import UserError
 
 COLUMNS = [
     *("criterion", "control", "experiment", "depth", "step_fraction", "seed", "task", "initialisation"),
-    *("value", "diverged", "counted"),
+    *("value", "dose", "diverged", "counted"),
 ]
 
 
@@ -70,7 +70,8 @@ class Claimed:
         Returns:
             One row per criterion and network, columns COLUMNS: `criterion` is its number in the claim, `control`
             whether it is asked as a control, `value` as the criterion takes it (of the worst layer, a deviation, an
-            excess over nulls), `counted` whether its conditions take the network; a network that neither counts nor
+            excess over nulls), `dose` the statistic that a contrast orders a seed's networks by,
+            `counted` whether its conditions take the network; a network that neither counts nor
             diverged was left out by them. step_fraction is NaN where no steps were taken, as in the measures. Without a
             network there are no rows.
 

@@ -1,5 +1,6 @@
-"""How sharp minima are at each depth, and how flat theory allows them to be (theory I2, I3)."""
+"""Measured sharpness of constructed minima against the least that theory allows (theory I2, I3)."""
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -7,21 +8,23 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from flatminima.figures import selection, style, theory_selection
+from flatminima.figures import style, theory_selection
 from flatminima.figures.claimed import Claimed
 
-MINIMUM = "theory's minimum (median, 5–95 %)"
+CLAIMS = ("I2", "I3")
 LOOKS: dict[str, tuple[str, dict[str, Any]]] = {
-    "flattest": ("flattest, in closed form", {"marker": "o", "color": style.BLUE}),
-    "balanced": ("balanced", {"marker": "D", "color": style.ORANGE, "mfc": "white"}),
-    "random": ("random", {"marker": "^", "color": style.VERMILION}),
+    "random": ("random minima", {"marker": "^", "color": style.ORANGE, "ms": 2.5, "alpha": 0.5, "mew": 0}),
+    "balanced": ("balanced minima", {"marker": "D", "color": style.GREEN, "mfc": "none", "ms": 7}),
+    "flattest": ("minima in closed form", {"marker": "o", "color": style.BLUE, "ms": 3.5, "mew": 0}),
 }
-DODGE = 0.17
+BELOW = "no minimum is this flat"
+MARGIN, ROOM = 1.25, 5.0
+"""Factors around the points, and above them for their names."""
 
 
 @style.styled
-def least_sharpness(measures: pd.DataFrame, _details: pd.DataFrame, _claimed: Claimed) -> tuple[Figure, pd.DataFrame]:
-    """Sharpness of constructed minima against depth, a panel for each kind of inputs.
+def least_sharpness(measures: pd.DataFrame, _details: pd.DataFrame, claimed: Claimed) -> tuple[Figure, pd.DataFrame]:
+    """Sharpness of constructed minima against the least sharpness of their problem, a panel for each kind of inputs.
 
     Returns:
         The figure, and its minima, one row each.
@@ -29,49 +32,57 @@ def least_sharpness(measures: pd.DataFrame, _details: pd.DataFrame, _claimed: Cl
     Raises:
         EmptyFigureError: if there is no constructed minimum.
     """
-    plotted = minima(measures)
-    page = style.figure(3.8, message(plotted))
+    plotted = minima(measures, claimed)
+    page = style.figure(4.0, message(plotted), style.NARROW)
+    edges = np.array([plotted["minimal_sharpness"].min() / MARGIN, plotted["minimal_sharpness"].max() * MARGIN])
+    draw = partial(_draw, edges=edges, top=plotted["sharpness"].max() * ROOM)
     axes = style.panels(page, plotted, "inputs", theory_selection.INPUTS, draw)
     axes[0].set_ylabel(style.SHARPNESS)
-    style.legend_below(page, axes, columns=2, last=[MINIMUM])
+    for panel in axes:
+        panel.set_xlabel("least sharpness by theory")
     return page, plotted
 
 
-def minima(measures: pd.DataFrame) -> pd.DataFrame:
-    """The constructed minima that have a look.
+def minima(measures: pd.DataFrame, claimed: Claimed) -> pd.DataFrame:
+    """The minima in closed form of CLAIMS and those of their controls.
+
+    Returns:
+        Columns construction, inputs, depth, seed, sharpness, minimal_sharpness, sharpness_ratio and control.
 
     Raises:
         EmptyFigureError: if there is none.
     """
-    rows = theory_selection.constructed(measures)
-    rows = rows[rows["construction"].isin(LOOKS)].drop(columns="prescribed_ratio")
-    return theory_selection.present(rows, "least-sharpness", "constructed minimum").reset_index(drop=True)
+    chosen = [theory_selection.selected(claimed, measures, claim, "sharpness_ratio") for claim in CLAIMS]
+    key = ["construction", "inputs", "depth", "seed"]
+    rows = pd.concat(chosen).rename(columns={"initialisation": "construction", "task": "inputs"})
+    rows = rows[[*key, "control"]].drop_duplicates(key)
+    values = theory_selection.constructed(measures)[[*key, "sharpness", "minimal_sharpness", "sharpness_ratio"]]
+    rows = rows.merge(values, on=key, validate="one_to_one")
+    return theory_selection.present(rows, "least-sharpness", "constructed minimum")
 
 
 def message(plotted: pd.DataFrame) -> str:
-    """The figure's one message: how many minima fall below theory's minimum, and how close each construction comes."""
-    below = (plotted["sharpness_ratio"] < 1 - theory_selection.ROUNDING).sum()
-    kinds, deep = theory_selection.inputs_of(plotted), plotted[plotted["depth"] > 1]
-    medians = deep.groupby(["construction", "inputs"])["sharpness_ratio"].median()
-    values = {name: [f"{medians[name, inputs]:.2f}" for inputs in kinds if (name, inputs) in medians] for name in LOOKS}
-    found = ", ".join(f"{name} {' / '.join(numbers)}" for name, numbers in values.items() if numbers)
-    names = " / ".join(theory_selection.INPUTS[inputs] for inputs in kinds)
-    return (
-        f"{below} of {len(plotted):,} constructed minima lie below theory's minimum\n"
-        f"median sharpness / minimum, {names}:\n{found}"
-    )
+    """The figure's one message: whether any minimum lies below the least, and whether the closed forms lie on it."""
+    ratio, closed = plotted["sharpness_ratio"], ~plotted["control"].astype(bool)
+    if (ratio < 1 - theory_selection.ROUNDING).any():
+        return "Some minima are flatter than theory's least sharpness allows"
+    attained = (ratio[closed] < 1 + theory_selection.ROUNDING).all()
+    forms = "the minima in closed form lie on it" if attained else "not all minima in closed form lie on it"
+    return f"No minimum lies below theory's least sharpness, and {forms}"
 
 
-def draw(panel: Axes, rows: pd.DataFrame) -> None:
-    """Draw theory's minimum over depth, and beside it the median and interval of every construction."""
-    least = selection.quantiles(
-        rows.drop_duplicates(["inputs", "depth", "minimal_sharpness"]), ["depth"], "minimal_sharpness"
-    )
-    panel.fill_between(least["depth"], least["low"], least["high"], color="0.85", lw=0, zorder=0)
-    panel.plot(least["depth"], least["median"], color="0.3", ls=style.DASHDOT, lw=1, zorder=1, label=MINIMUM)
+def _draw(panel: Axes, rows: pd.DataFrame, edges: np.ndarray, top: float) -> None:
+    panel.fill_between(edges, edges[0], edges, color="0.9", lw=0, zorder=0)
+    panel.plot(edges, edges, color="0.3", lw=1, zorder=1)
+    panel.annotate(BELOW, (0.97, 0.02), xycoords="axes fraction", ha="right")
     for place, (construction, (label, look)) in enumerate(LOOKS.items()):
-        shown = selection.quantiles(rows[rows["construction"] == construction], ["depth"], "sharpness")
-        bars = np.abs(shown[["low", "high"]].to_numpy().T - shown["median"].to_numpy())
-        panel.errorbar(shown["depth"] + DODGE * (place - 1), shown["median"], bars, ls="", lw=1, label=label, **look)
-    panel.set(xlabel="depth m (layers)", yscale="log", xticks=sorted(rows["depth"].unique()))
-    style.plain_log(panel.yaxis)
+        shown = rows[rows["construction"] == construction]
+        panel.plot(shown["minimal_sharpness"], shown["sharpness"], ls="", **look)
+        if len(shown):
+            text = f"{label} (n = {len(shown):,})"
+            panel.annotate(
+                text, (0.03, 0.98 - 0.07 * place), xycoords="axes fraction", va="top", color=style.ink(look["color"])
+            )
+    panel.set(xscale="log", yscale="log", xlim=edges, ylim=(edges[0], top))
+    for axis in (panel.xaxis, panel.yaxis):
+        style.plain_log(axis)

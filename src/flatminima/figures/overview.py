@@ -1,127 +1,224 @@
-"""The picture of README.md: sharpness, gains, training and coupling, one panel each."""
+"""The picture of the first paper: step size and sharpness; gain, and singular vectors, along the signal's path."""
 
-from collections.abc import Callable
 from typing import Any
 
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, MaxNLocator, NullLocator
 
+from flatminima.claims.intervals import mean_interval
 from flatminima.errors import EmptyFigureError
-from flatminima.figures import gains, path_cosine, selection, sharpness, style, training
+from flatminima.figures import labels, style, sweeps
 from flatminima.figures.claimed import Claimed
+from flatminima.figures.compared import BALANCE, COUPLING, GAIN, NETWORK, RESIDUALS, compared, found
 
-DEEPEST = 4
-Table = Callable[[pd.DataFrame], pd.DataFrame]
-Drawing = Callable[[Axes, pd.DataFrame], None]
+NAMES = {"linear": "● linear", "residual_linear": "◆ zero residuals", "relu": "▲ ReLU"}
+MARKERS = {"linear": "o", "residual_linear": "D", "relu": "^"}
+KINDS = {True: "flat", False: "sharp"}
+COLOURS = {True: style.FAMILY_COLOUR["linear"], False: style.CONTROL}
+LOOKS: dict[bool, dict[str, Any]] = {
+    True: {"color": COLOURS[True], "ls": "-"},
+    False: {"color": COLOURS[False], "ls": style.DASHED},
+}
+SIDES = {"left": 1, "right": -1}
+MARKS = {"left": "^", "right": "v"}
+WORDS = {
+    BALANCE: {
+        1: "more balanced",
+        -1: "less balanced",
+        0: "no difference in balance detected",
+        None: "balance undecided",
+    },
+    COUPLING: {
+        1: "more coupled",
+        -1: "less coupled",
+        0: "no difference in coupling detected",
+        None: "coupling undecided",
+    },
+}
+NONE_FLAT = "(b), (c): no flat minimum of a linear network in this record"
+NO_TABLE = "(c): not in this record"
 
 
 @style.styled
-def overview(measures: pd.DataFrame, _details: pd.DataFrame, _claimed: Claimed) -> tuple[Figure, pd.DataFrame]:
-    """One panel per property of flat minima, all at the largest depth up to DEEPEST; panels without data are left out.
+def overview(measures: pd.DataFrame, shared: pd.DataFrame, claimed: Claimed) -> tuple[Figure, pd.DataFrame]:
+    """Three panels: (a) sharpness against step size, (b) gain along the path, (c) singular vectors that carry it.
+
+    (a) shows networks of all depths, linear ones as far as claim M4 takes them for minima. (b) and (c) show the flat
+    and the sharp minima that it compares, at one depth; where there are none the panels say so.
 
     Returns:
-        The figure, and what its panels show: the rows of the other figures' tables behind a column `panel`.
+        The figure, and what its panels show, behind a column `panel`.
 
     Raises:
         EmptyFigureError: if there is nothing to draw in any panel.
     """
-    depth = selection.moderate_depth(measures["depth"], DEEPEST)
-    shown = available(measures[measures["depth"] == depth], PANELS)
-    names = list(shown)
-    grid: list[list[Any]] = [[names[k], names[min(k + 1, len(names) - 1)]] for k in range(0, len(names), 2)]
-    page = style.figure(0.4 + 3.5 * len(grid), message(measures, depth))
-    for name, panel in page.subplot_mosaic(grid).items():
-        rows = shown[name]
-        PANELS[name][1](panel, rows)
-        panel.set_title(name)
-        style.legend_under(panel, last=sharpness.REFERENCES)
-    return page, pd.concat([rows.assign(panel=name) for name, rows in shown.items()], ignore_index=True)
+    swept, pair = families(measures, claimed), compared(claimed)
+    gains, vectors = along_path(claimed.measures, pair), carriers(shared, pair)
+    if swept.empty and pair.empty:
+        raise EmptyFigureError("figure overview: no network with a step size; add an experiment with step_sizes")
+    page = style.figure(4.4 if pair.empty else 6.6, message(claimed, pair), style.NARROW)
+    below = "none none" if pair.empty else "gains vectors"
+    grid: list[Any] = [["steps", "steps"], below.split()]
+    axes = page.subplot_mosaic(grid, height_ratios=(1, 0.15) if pair.empty else (1.1, 1))
+    _draw_steps(axes["steps"], swept)
+    if pair.empty:
+        _say(axes["none"], NONE_FLAT)
+    else:
+        _draw_gains(axes["gains"], gains)
+        _draw_vectors(axes["vectors"], vectors, residuals(claimed, pair))
+    tables = {"steps": swept, "gains": gains, "vectors": vectors}
+    return page, pd.concat([rows.assign(panel=name) for name, rows in tables.items() if len(rows)], ignore_index=True)
 
 
-def message(measures: pd.DataFrame, depth: int) -> str:
-    """What the picture is about, and how many networks it stands on."""
-    rows = selection.final(selection.networks(measures[measures["depth"] == depth]))
-    controls = int(selection.is_control(rows).sum())
-    return f"Flat minima at depth {depth}: {len(rows) - controls} trained networks and {controls} unbalanced controls"
+def families(measures: pd.DataFrame, claimed: Claimed) -> pd.DataFrame:
+    """The sweeps of linear networks, of zero residuals, and of the ReLU experiment with most networks.
 
-
-def available(measures: pd.DataFrame, panels: dict[str, tuple[Table, Drawing]]) -> dict[str, pd.DataFrame]:
-    """The tables of those panels for which there are data.
-
-    Raises:
-        EmptyFigureError: if there are none for any.
+    Linear networks are those that claim M4 counts, and those that diverged.
     """
-    shown, missing = {}, []
-    for name, (table, _) in panels.items():
-        try:
-            shown[name] = table(measures)
-        except EmptyFigureError as error:
-            missing.append(error)
-    if not shown:
-        raise missing[0]
-    return shown
+    rows = sweeps.sweeps(claimed.measures)
+    asked = claimed.networks(BALANCE, GAIN)
+    asked = asked[~asked["control"] & (asked["counted"] | asked["diverged"]) & asked["step_fraction"].notna()]
+    linear = rows[rows["family"] == "linear"].merge(asked[NETWORK].drop_duplicates(), on=NETWORK)
+    residual = rows[(rows["family"] == "residual_linear") & (rows["at_minimum"] | rows["diverged"])]
+    relu = rows[(rows["family"] == "relu") & (rows["optimiser"] == "sgd")]
+    relu = relu[relu["experiment"].isin(measures["experiment"])]
+    relu = relu[relu["experiment"].eq(relu["experiment"].mode().min())]
+    return pd.concat([linear, residual, relu], ignore_index=True)
 
 
-def _sweep(measures: pd.DataFrame) -> pd.DataFrame:
-    rows = sharpness.sweeps(measures).dropna(subset=["step_size"])
-    rows = rows[rows["optimiser"] != "adam"]
-    selection.present(
-        rows, "overview", "step sizes but those of Adam, which have no scale", "add an experiment with sgd"
-    )
-    return rows[rows["experiment"].isin(rows.drop_duplicates("family")["experiment"])]
+def along_path(measures: pd.DataFrame, pair: pd.DataFrame) -> pd.DataFrame:
+    """The gain from the input to every layer, 1 at layer 0: that along the path, and that of equal steps.
+
+    Returns:
+        One row per network and layer: the columns of `pair`, layer, gain, equal_steps.
+    """
+    final = measures[measures["final"]]
+    rows = final[final["statistic"] == GAIN].rename(columns={"value": "relative"})
+    ends = final[final["statistic"] == "end_to_end_gain"].rename(columns={"value": "end"})
+    rows = pair.merge(rows[[*NETWORK, "layer", "relative"]], on=NETWORK).merge(ends[[*NETWORK, "end"]], on=NETWORK)
+    start = pair.assign(layer=0, relative=1.0, end=1.0)
+    rows = pd.concat([start, rows], ignore_index=True)
+    equal = rows["end"] ** (rows["layer"] / rows["depth"])
+    rows = rows.assign(gain=rows["relative"] * equal, equal_steps=equal)
+    return rows.drop(columns=["relative", "end"]).sort_values([*NETWORK, "layer"], ignore_index=True)
 
 
-def _draw_sweep(panel: Axes, rows: pd.DataFrame) -> None:
-    sharpness.draw([panel], rows, style.series(rows))
-    panel.set_ylabel(style.SHARPNESS)
+def carriers(shared: pd.DataFrame, pair: pd.DataFrame) -> pd.DataFrame:
+    """The share of the signal that every singular vector has, on both sides of all interfaces.
+
+    Returns:
+        One row per network, interface, side and rank: the columns of `pair`, layer, side, rank, share; empty if none
+        was recorded.
+    """
+    if "rank" not in shared or pair.empty:
+        return pd.DataFrame()
+    rows = pair.merge(shared[[*NETWORK, "layer", "rank", *SIDES]], on=NETWORK)
+    return rows.melt([*pair.columns, "layer", "rank"], list(SIDES), "side", "share")
 
 
-def _path_gains(measures: pd.DataFrame) -> pd.DataFrame:
-    rows = gains.profiles(measures)
-    return rows[(rows["statistic"] == "path_gain") & rows["experiment"].eq(rows["experiment"].iloc[0])]
+def message(claimed: Claimed, pair: pd.DataFrame) -> str:
+    """The figure's one sentence: whether flat minima are more balanced and more coupled than sharp ones."""
+    if pair.empty:
+        return "Sharpness against step size; no linear network ended at a flat minimum, to be compared with a sharp one"
+    depth, signs = pair["depth"].iloc[0], {claim: found(claimed, claim, pair) for claim in WORDS}
+    words = [WORDS[claim][sign] for claim, sign in signs.items() if sign is not None]
+    if not words:
+        return f"Flat minima and sharp ones at depth {depth}: too few seeds to tell whether balance or coupling differ"
+    if all(signs.values()):
+        return f"At depth {depth}, flat minima are {' and '.join(words)} than sharp ones"
+    return f"Flat minima against sharp ones, depth {depth}: {', '.join(words)}"
+
+
+def flatter(swept: pd.DataFrame) -> str:
+    """What a large step does to linear networks: the change of each seed from its smallest step to its largest."""
+    rows = swept[(swept["family"] == "linear") & ~swept["diverged"]].sort_values("x")
+    seeds = rows.groupby(["experiment", "depth", "seed"])["sharpness_ratio"].agg(["first", "last", "size"])
+    changes = (seeds["last"] - seeds["first"])[seeds["size"] > 1].groupby(["experiment", "depth"])
+    ends = [mean_interval(change.to_numpy()) for _, change in changes if len(change) > 1]
+    if ends and all(end.high < 0 for end in ends):
+        return "Large steps end at flatter minima"
+    return "Sharpness where training ends" + ("; falls with the step, but not always" if ends else "")
+
+
+def residuals(claimed: Claimed, pair: pd.DataFrame) -> pd.DataFrame:
+    """Mean over networks of the residuals of claim M3 in the worst layer: a row for flat and for sharp ones."""
+    for name in RESIDUALS:
+        rows = claimed.networks(COUPLING, name)
+        rows = rows[rows["counted"] & ~rows["control"]].drop_duplicates(NETWORK)
+        pair = pair.merge(rows[[*NETWORK, "value"]].rename(columns={"value": name}), on=NETWORK, how="left")
+    return pair.groupby("flat")[list(RESIDUALS)].mean()
+
+
+def _say(panel: Axes, words: str) -> None:
+    """Why a panel is empty."""
+    panel.axis("off")
+    panel.text(0.5, 0.5, words, transform=panel.transAxes, ha="center", va="center", color="0.3")
+
+
+def _draw_steps(panel: Axes, rows: pd.DataFrame) -> None:
+    """Medians of every experiment and depth in critical units, the limit of stability, diverged networks above."""
+    medians = sweeps.summary(rows).merge(rows[["experiment", "family"]].drop_duplicates(), on="experiment")
+    for (family, _, _), line in medians.groupby(["family", "experiment", "depth"]):
+        sweeps.draw_line(panel, line, style.FAMILY_COLOUR[str(family)], MARKERS[str(family)])
+    panel.set(xscale="log", yscale="log", xlabel=style.CRITICAL_STEP, ylabel=style.OVER_LEAST)
+    panel.set_xlim(medians["x"].min() / 1.5, medians["x"].max() * 1.6)
+    low, high = (medians["median"].min(), medians["median"].max()) if medians["median"].notna().any() else (1.0, 1.0)
+    panel.set_ylim(low / 1.5, high * 1.25)
+    sweeps.draw_limit(panel)
+    for axis in (panel.xaxis, panel.yaxis):
+        style.plain_log(axis)
+    count = f"medians; {_depths(medians)}; {labels.n_of(medians['replicas'])}"
+    panel.text(0.01, 0.02, count, transform=panel.transAxes, size=labels.SIZE)
+    strip = labels.diverged_strip(panel, rows, "x", "family", style.FAMILY_COLOUR)
+    key = [(name, style.FAMILY_COLOUR[family]) for family, name in NAMES.items() if family in set(rows["family"])]
+    labels.header(panel, f"(a) {flatter(rows)}", [key], rows=strip)
+
+
+def _depths(rows: pd.DataFrame) -> str:
+    depths = style.span(rows["depth"])
+    return f"depth{'s' * (' ' in depths)} {depths}"
 
 
 def _draw_gains(panel: Axes, rows: pd.DataFrame) -> None:
-    gains.draw(panel, rows)
-    panel.set(xlabel="layer k / m", ylabel="path gain, relative")
+    """A line per network from the input to the output, over the straight line of equal steps."""
+    for (flat, _), network in rows.groupby(["flat", "seed"]):
+        panel.plot(network["layer"], network["gain"], **LOOKS[bool(flat)], lw=1, alpha=0.8)
+    equal = rows.groupby("layer")["equal_steps"].median()
+    panel.plot(equal.index, equal, color=style.THEORY, lw=1, ls=style.DASHDOT)
+    panel.set(yscale="log", xlabel="layer k", ylabel="gain from the input to layer k")
+    panel.xaxis.set_major_locator(MaxNLocator(integer=True))
+    panel.yaxis.set_major_locator(MaxNLocator(5))
+    panel.yaxis.set_major_formatter(FuncFormatter(lambda gain, _: f"{gain:.3g}"))
+    panel.yaxis.set_minor_locator(NullLocator())
+    lines = [[("dash-dotted: equal steps", style.THEORY)]]
+    for flat, name in KINDS.items():
+        own = rows[rows["flat"] == flat]
+        ratios = "–".join(dict.fromkeys(f"{ratio:.3g}" for ratio in (own["ratio"].min(), own["ratio"].max())))
+        lines.append([(f"{name}, {ratios} × least; {labels.n_of(pd.Series([own['seed'].nunique()]))}", COLOURS[flat])])
+    labels.header(panel, "(b) Gain along the path", lines)
 
 
-def _ratio(measures: pd.DataFrame) -> pd.DataFrame:
-    rows = training.curves(measures)
-    return rows[rows["statistic"] == "sharpness_ratio"]
-
-
-def _draw_ratio(panel: Axes, rows: pd.DataFrame) -> None:
-    training.draw(panel, rows, "sharpness_ratio")
-    panel.set(xlabel="training step", ylabel=style.RATIO)
-
-
-def _draw_cosines(panel: Axes, rows: pd.DataFrame) -> None:
-    groups = [(block, kind) for block, _ in path_cosine.blocks_of(rows) for kind in ("trained", "unbalanced control")]
-    for place, (block, kind) in enumerate(groups):
-        values = rows.loc[(rows["block"] == block) & (rows["kind"] == kind), "path_cosine"]
-        colour = path_cosine.LOOKS[kind]["color"]
-        panel.boxplot(
-            [values],
-            positions=[place],
-            widths=0.6,
-            whis=(5, 95),
-            showfliers=False,
-            orientation="horizontal",
-            patch_artist=True,
-            boxprops={"facecolor": colour, "alpha": 0.6},
-            medianprops={"color": "black"},
-            tick_labels=[f"{block},\n{kind.removeprefix('unbalanced ')}"],
-        )
-    panel.axvline(1, color="0.3", lw=1, ls=style.DASHDOT, zorder=0, label=training.FLATTEST)
-    panel.invert_yaxis()
-    panel.set(xlabel="path cosine, worst interface", xlim=(0, 1.03))
-
-
-PANELS: dict[str, tuple[Table, Drawing]] = {
-    "Sharpness against step size": (_sweep, _draw_sweep),
-    "Gain from input to layer k": (_path_gains, _draw_gains),
-    "Sharpness along training": (_ratio, _draw_ratio),
-    "Coupling of neighbouring layers": (path_cosine.points, _draw_cosines),
-}
+def _draw_vectors(panel: Axes, rows: pd.DataFrame, residual: pd.DataFrame) -> None:
+    """The vector with the largest share, left ones upwards, right ones downwards: one point per network and layer."""
+    if rows.empty:
+        _say(panel, NO_TABLE)
+        return
+    for (flat, side), own in rows.groupby(["flat", "side"]):
+        most = own.loc[own.groupby([*NETWORK, "layer"])["share"].idxmax()]
+        look = {"color": COLOURS[bool(flat)], "marker": MARKS[str(side)], "ms": 3.5, "mew": 0.8, "alpha": 0.8, "ls": ""}
+        panel.plot(most["rank"], SIDES[str(side)] * most["share"], **look, fillstyle="full" if flat else "none")
+    for height in (-1, 0, 1):
+        panel.axhline(height, color=style.THEORY, lw=0.8, ls="-" if height == 0 else style.DASHDOT, zorder=0)
+    panel.set(xscale="log", xlabel="rank of the singular value", ylabel="largest share of one vector", ylim=(-1.1, 1.1))
+    panel.set_xlim(0.8, rows["rank"].max() * 1.2)
+    style.plain_log(panel.xaxis)
+    panel.yaxis.set_major_formatter(FuncFormatter(lambda share, _: f"{abs(share):g}"))
+    for text, place, align in (("left, layer k", 0.93, "top"), ("right, layer k + 1", 0.07, "bottom")):
+        panel.text(0.98, place, text, transform=panel.transAxes, ha="right", va=align, size=labels.SIZE)
+    lines = [[("dash-dotted: one vector has all", style.THEORY)]]
+    for flat, name in KINDS.items():
+        sides = ", ".join(f"{value:.2f}" for value in residual.loc[flat])
+        lines.append([(f"{name}: residuals {sides}", COLOURS[flat])])
+    labels.header(panel, "(c) The vectors that carry it", lines)

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -12,6 +13,7 @@ from flatminima.errors import EmptyFigureError, UserError
 from flatminima.figures import selection, style
 from flatminima.figures.alpha import alpha
 from flatminima.figures.any_inputs import any_inputs
+from flatminima.figures.arrival import arrival
 from flatminima.figures.attacks import attacks
 from flatminima.figures.balance_price import balance_price
 from flatminima.figures.balls import balls
@@ -19,13 +21,12 @@ from flatminima.figures.capacity import capacity
 from flatminima.figures.catapult import catapult
 from flatminima.figures.claimed import Claimed
 from flatminima.figures.coordinates import coordinates
-from flatminima.figures.coupling import REPLICA, coupling
 from flatminima.figures.coupling_excess import coupling_excess
 from flatminima.figures.dose_response import dose_response
 from flatminima.figures.enumeration import enumeration
 from flatminima.figures.files import save
+from flatminima.figures.first_interface import first_interface
 from flatminima.figures.flips import flips
-from flatminima.figures.gains import gains
 from flatminima.figures.landscape import landscape
 from flatminima.figures.least_sharpness import least_sharpness
 from flatminima.figures.local_entropy import local_entropy
@@ -34,6 +35,7 @@ from flatminima.figures.orbits import orbits
 from flatminima.figures.overview import overview
 from flatminima.figures.path_cosine import path_cosine
 from flatminima.figures.perceptron_overview import perceptron_overview
+from flatminima.figures.predicted_price import predicted_price
 from flatminima.figures.random_minima import random_minima
 from flatminima.figures.rescaling_overview import rescaling_overview
 from flatminima.figures.scaled_residual import scaled_residual
@@ -57,8 +59,6 @@ Drawing = Callable[[pd.DataFrame, pd.DataFrame, Claimed], tuple[Figure, pd.DataF
 TRAINING: dict[str, Drawing] = {
     "overview": overview,
     "sharpness": sharpness,
-    "gains": gains,
-    "coupling": coupling,
     "training": training,
     "path-cosine": path_cosine,
 }
@@ -73,11 +73,14 @@ THEORY: dict[str, Drawing] = {
     "least-sharpness": least_sharpness,
     "random-minima": random_minima,
     "any-inputs": any_inputs,
+    "first-interface": first_interface,
     "attacks": attacks,
     "witnesses": witnesses,
     "step-size": step_size,
-    "catapult": catapult,
+    "arrival": arrival,
+    "predicted-price": predicted_price,
     "balance-price": balance_price,
+    "catapult": catapult,
     "scaled-residual": scaled_residual,
 }
 RESCALING: dict[str, Drawing] = {
@@ -102,7 +105,8 @@ PERCEPTRON: dict[str, Drawing] = {
     "enumeration": enumeration,
 }
 FIGURES = TRAINING | EVIDENCE | THEORY | RESCALING | PERCEPTRON
-NO_DETAILS = pd.DataFrame(columns=["study", *REPLICA, "layer", "left", "right", "overlap"])
+NO_DETAILS = pd.DataFrame()
+"""Of a study that has no other table."""
 
 
 def render(
@@ -120,7 +124,7 @@ def render(
     Args:
         name: a key of FIGURES, or `<key>-<task>` for one task alone.
         measures_path: measures.parquet of a study.
-        details_path: overlaps.parquet or curves.parquet of the same study, where it has one.
+        details_path: shared.parquet or curves.parquet of the same study, where it has one.
         ledger: the claims; a figure shows the networks that the claims it belongs to select.
         output: the files' path without suffix.
         without: experiments that are left out, with their controls and nulls.
@@ -174,4 +178,5 @@ def draw(name: str, measures: pd.DataFrame, details: pd.DataFrame, claimed: Clai
     tasks = sorted(measures["task"].unique())
     if task not in tasks:
         raise UserError(f"figure {name!r}: no network of task {task!r} in the measures: {nearest(task, tasks)}")
-    return FIGURES[figure](measures[measures["task"] == task], details, claimed)
+    of_task = replace(claimed, measures=claimed.measures[claimed.measures["task"] == task])
+    return FIGURES[figure](measures[measures["task"] == task], details, of_task)

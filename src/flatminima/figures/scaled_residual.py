@@ -1,32 +1,27 @@
-"""Where linear residual networks with a fixed last projection end: the sweep of Marion & Chizat 2024 (theory I3)."""
+"""Where linear residual networks with a fixed last projection end: the sweep of Marion & Chizat 2024 (I9)."""
 
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from flatminima.figures import selection, style, theory_selection
 from flatminima.figures.claimed import Claimed
 
-LOOKS: list[dict[str, Any]] = [
-    {"marker": "o", "color": style.BLUE},
-    {"marker": "D", "color": style.GREEN},
-    {"marker": "^", "color": style.ORANGE},
-    {"marker": "s", "color": style.VERMILION},
-    {"marker": "v", "color": style.PINK},
-]
-FLATTEST = "theory's minimum (I3)"
-PUBLISHED = "published bound (median)"
-FEW = "hollow: under half reached one"
-STATISTICS = ["start_scale", "diverged", "arrived", "sharpness_ratio", "minimal_sharpness", "published_bound"]
-DODGE = 0.02
+CLAIM = "I9"
+MARKERS = "osD^v"
+STATISTICS = ["start_scale", "sharpness_ratio", "minimal_sharpness", "published_bound"]
+DODGE, BOTTOM = 0.012, 0.75
+FEW = 0.5
+"""Share of the runs below which a marker is hollow."""
 
 
 @style.styled
-def scaled_residual(measures: pd.DataFrame, _details: pd.DataFrame, _claimed: Claimed) -> tuple[Figure, pd.DataFrame]:
-    """Sharpness relative to the minimum against the start's scale, and the share of runs that reach a minimum.
+def scaled_residual(measures: pd.DataFrame, _details: pd.DataFrame, claimed: Claimed) -> tuple[Figure, pd.DataFrame]:
+    """Sharpness relative to the least against the start's scale, and the share of runs that arrive at a minimum.
 
     Returns:
         The figure, and its runs, one row each.
@@ -34,74 +29,79 @@ def scaled_residual(measures: pd.DataFrame, _details: pd.DataFrame, _claimed: Cl
     Raises:
         EmptyFigureError: if there is no run.
     """
-    plotted = ends(measures)
-    page = style.figure(4.2, message(plotted))
-    ratios, shares = page.subplots(1, 2, width_ratios=[3, 2])
-    looks = dict(zip(sorted(plotted["step_size"].unique()), LOOKS, strict=False))
-    for place, (step, look) in enumerate(looks.items()):
-        runs = plotted[plotted["step_size"] == step]
-        share = runs.groupby("start_scale")["reached"].mean()
-        shares.plot(share.index, share, label=f"step {step:g}", **look)
-        _draw_ratios(ratios, runs, DODGE * (place - (len(looks) - 1) / 2), look)
-    ratios.axhline(1, color="0.3", lw=1, ls=style.DASHDOT, zorder=0, label=FLATTEST)
-    ratios.axhline(1 / _excess(plotted).median(), color="black", lw=1, ls=style.DOTTED, zorder=0, label=PUBLISHED)
-    ratios.set(yscale="log", ylabel=style.RATIO, title="sharpness of those at a minimum")
-    style.plain_log(ratios.yaxis)
-    shares.set(ylim=(-0.05, 1.05), title="share of runs at a minimum")
-    for panel in (ratios, shares):
-        panel.set_xlabel("scale of the start")
-    style.legend_below(page, [shares, ratios], columns=3, last=[FLATTEST, PUBLISHED, FEW])
+    plotted = ends(measures, claimed)
+    page = style.figure(5.0, message(plotted, float(claimed.claim(CLAIM).criteria[0].at_least or 0)), style.NARROW)
+    ratios, shares = page.subplots(2, 1, sharex=True, height_ratios=[3, 1])
+    for step, look in _looks(plotted).items():
+        _draw_step(ratios, shares, plotted[plotted["step_size"] == step], look)
+    _finish(ratios, shares, plotted)
+    style.legend_below(page, [shares], columns=3)
     return page, plotted
 
 
-def ends(measures: pd.DataFrame) -> pd.DataFrame:
+def ends(measures: pd.DataFrame, claimed: Claimed) -> pd.DataFrame:
     """One row per run.
 
     Returns:
-        Columns seed, step_size, start_scale, diverged, reached, sharpness_ratio (NaN unless the run reached a minimum),
-        minimal_sharpness and published_bound.
+        Columns seed, step_size, step_fraction, start_scale, diverged, reached (whether the claim counts it: it arrived
+        at a minimum), sharpness_ratio (NaN unless reached), minimal_sharpness and published_bound.
 
     Raises:
         EmptyFigureError: if there is none.
     """
+    asked = claimed.networks(CLAIM, "sharpness_ratio")
+    asked = asked[~asked["control"].astype(bool)].rename(columns={"counted": "reached"})
+    key = ["seed", "initialisation", "step_fraction"]
     rows = measures[measures["experiment"] == "scaled_residual"]
-    table = selection.pivot(rows, STATISTICS, ["seed", "initialisation", "step_size"]).drop(columns="initialisation")
-    reached = table.pop("arrived") == 1
-    ratio = table["sharpness_ratio"].where(reached)
-    table = table.assign(diverged=table["diverged"] == 1, reached=reached, sharpness_ratio=ratio)
-    return theory_selection.present(table, "scaled-residual", "run of the residual sweep")
+    table = selection.pivot(rows, STATISTICS, [*key, "step_size"])
+    theory_selection.present(table, "scaled-residual", "run of the residual sweep")
+    table = table.merge(asked[[*key, "reached", "diverged"]], on=key, validate="one_to_one")
+    table = table.astype({"reached": bool, "diverged": bool}).drop(columns="initialisation")
+    return table.assign(sharpness_ratio=table["sharpness_ratio"].where(table["reached"]))
 
 
-def message(plotted: pd.DataFrame) -> str:
-    """The figure's one message: how many minima lie below either bound, and where runs from zero residuals end."""
-    at, excess = plotted[plotted["reached"]], _excess(plotted)
-    low = 1 - theory_selection.ROUNDING
-    below = (at["sharpness_ratio"] < low).sum()
-    under = (at["sharpness_ratio"] * at["minimal_sharpness"] / at["published_bound"] < low).sum()
-    zero = at[(at["start_scale"] == 0) & (at["step_size"] == plotted["step_size"].min())]["sharpness_ratio"]
-    lines = [
-        f"{below} of {len(at)} minima are flatter than theory's minimum, {under} than the published bound\n"
-        f"({len(plotted)} runs on {len(excess)} problems)",
-        f"theory's minimum / published bound: median {excess.median():.3f}, largest {excess.max():.3f}",
-    ]
-    ended = f"zero residuals, smallest step: {zero.median():.2f} times theory's minimum (median of {len(zero)})"
-    return "\n".join([*lines, ended] if len(zero) else lines)
+def message(plotted: pd.DataFrame, limit: float) -> str:
+    """The figure's one message: whether any run ends below the least sharpness.
+
+    Args:
+        plotted: as `ends` returns it.
+        limit: smallest sharpness ratio that the claim allows.
+    """
+    below = (plotted["sharpness_ratio"] < limit).any()
+    return f"{'Some runs' if below else 'No run'} of Marion & Chizat's sweep end{'' if below else 's'} below the least sharpness"
 
 
-def _excess(plotted: pd.DataFrame) -> pd.Series:
-    """Theory's minimum over the published bound, one for each problem."""
-    problems = plotted.drop_duplicates("seed")
-    ratio: pd.Series = problems["minimal_sharpness"] / problems["published_bound"]
-    return ratio
+def _looks(plotted: pd.DataFrame) -> dict[float, dict[str, Any]]:
+    steps = np.sort(plotted["step_size"].unique())
+    places = DODGE * (np.arange(len(steps)) - (len(steps) - 1) / 2)
+    colours = sns.color_palette("crest", len(steps))
+    return {
+        float(step): {"color": colour, "marker": MARKERS[k % len(MARKERS)], "shift": place}
+        for k, (step, colour, place) in enumerate(zip(steps, colours, places, strict=True))
+    }
 
 
-def _draw_ratios(panel: Axes, runs: pd.DataFrame, shift: float, look: dict[str, Any]) -> None:
+def _draw_step(ratios: Axes, shares: Axes, runs: pd.DataFrame, look: dict[str, Any]) -> None:
+    look, shift = {name: value for name, value in look.items() if name != "shift"}, look["shift"]
     share = runs.groupby("start_scale")["reached"].mean().reset_index()
     shown = selection.quantiles(runs, ["start_scale"], "sharpness_ratio").merge(share, on="start_scale")
     shown = shown.dropna(subset="median")
     bars = np.abs(shown[["low", "high"]].to_numpy().T - shown["median"].to_numpy())
-    panel.errorbar(shown["start_scale"] + shift, shown["median"], bars, elinewidth=0.7, **look)
-    few = shown[shown["reached"] < 1 / 2]
-    panel.plot(few["start_scale"] + shift, few["median"], **look | {"mfc": "white", "ls": "", "zorder": 3})
-    if not few.empty:
-        panel.plot([], [], "o", color="0.3", mfc="white", label=FEW)
+    ratios.errorbar(shown["start_scale"] + shift, shown["median"], bars, elinewidth=0.7, **look)
+    few = shown[shown["reached"] < FEW]
+    ratios.plot(few["start_scale"] + shift, few["median"], **look | {"mfc": "white", "ls": "", "zorder": 3})
+    shares.plot(share["start_scale"], share["reached"], **look, label=f"step {runs['step_size'].iloc[0]:g}")
+
+
+def _finish(ratios: Axes, shares: Axes, plotted: pd.DataFrame) -> None:
+    ratios.axhspan(BOTTOM, 1, color="0.9", lw=0, zorder=0)
+    ratios.axhline(1, color="0.3", lw=1, zorder=0)
+    ratios.annotate(
+        "no minimum is this flat", (0.98, BOTTOM), (0, 3), ratios.get_yaxis_transform(), "offset points", ha="right"
+    )
+    ratios.annotate(
+        f"n = {plotted['reached'].sum():,} of {len(plotted):,} runs", (0.02, 0.95), xycoords="axes fraction"
+    )
+    ratios.set(yscale="log", ylabel=theory_selection.RATIO, ylim=(BOTTOM, None))
+    style.plain_log(ratios.yaxis)
+    shares.set(ylim=(-0.08, 1.08), ylabel="share that\narrived", xlabel="scale of the start (0: zero residuals)")

@@ -6,174 +6,108 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.transforms import blended_transform_factory, offset_copy
 
-from flatminima.figures import selection, style
+from flatminima.figures import labels, selection, style, sweeps
 from flatminima.figures.claimed import Claimed
 
-COLUMNS = 4
-MINIMUM = "theoretical minimum of a linear network"
-LIMIT = "limit of stability, 2 / step size"
-DIVERGED = "diverged replicas, and how many"
-AWAY = "hollow: not at a minimum"
-REFERENCES = (MINIMUM, LIMIT, DIVERGED, AWAY)
+COLUMNS = 2
+AT_LEAST = 1.01
+"""Networks up to this ratio are said to end at the least sharpness."""
 NAMES = {
-    "Linear networks at a minimum": selection.LINEAR,
-    "ReLU networks": ("relu",),
-    "Convolutional networks": ("convolutional",),
+    "linear": "● linear",
+    "residual_linear": "◆ zero residuals",
+    "relu": "▲ ReLU",
+    "convolutional": "■ convolutional",
 }
-GROUP = ["experiment", "depth", "step_size", "step_fraction"]
+MARKERS = dict(zip(NAMES, "oD^s", strict=True))
 
 
 @style.styled
 def sharpness(measures: pd.DataFrame, _details: pd.DataFrame, _claimed: Claimed) -> tuple[Figure, pd.DataFrame]:
-    """Largest Hessian eigenvalue at the end of training against step size, a panel per depth.
+    """Sharpness over the least, at the end of training, against step size: a panel per depth, Adam's apart.
 
-    Adam's step sizes mean something else than those of gradient descent, and 2/step is not its limit of stability: it
-    has panels of its own.
+    Adam's step sizes mean something else than those of gradient descent, and 2/step is not its limit of stability.
 
     Returns:
-        The figure, and its networks: one row per replica with the median and interval of its step size.
+        The figure, and its networks: one row per network, with median, 5-95 % interval and counts of its step size.
 
     Raises:
         EmptyFigureError: if no trained network has a step size.
     """
-    plotted = sweeps(measures)
-    groups = [group for _, group in plotted.groupby(plotted["optimiser"] == "adam")]
-    columns = min(COLUMNS, max(group["depth"].nunique() for group in groups))
-    lines = [-(-group["depth"].nunique() // columns) for group in groups]
-    page = style.figure(0.9 + 2.3 * sum(lines), message(plotted))
-    axes = page.subplots(sum(lines), columns, squeeze=False)
+    plotted = swept(measures)
+    groups = [group for _, group in plotted.groupby("adam")]
+    lines = [-(-group["depth"].nunique() // COLUMNS) for group in groups]
+    page = style.figure(0.5 + 2.6 * sum(lines), message(plotted), style.NARROW)
+    axes = page.subplots(sum(lines), COLUMNS, squeeze=False)
     for group, band in zip(groups, np.split(axes, np.cumsum(lines)[:-1]), strict=True):
-        _draw_group(band, group, style.series(plotted))
-    page.supylabel(style.SHARPNESS, size=style.RC["axes.labelsize"])
-    style.legend_below(page, list(axes.flat), columns=2, last=REFERENCES)
+        _draw_group(list(band.flat), group)
     return page, plotted
 
 
-def sweeps(measures: pd.DataFrame) -> pd.DataFrame:
-    """The trained networks of every step-size sweep of one task, with median, interval and counts of their replicas.
+def swept(measures: pd.DataFrame) -> pd.DataFrame:
+    """The networks of the sweeps of the task with most networks, in the order of the panels.
 
     Raises:
         EmptyFigureError: if there are none.
     """
-    rows = selection.trained(selection.final(selection.networks(measures)))
-    snapshots = rows["experiment"].isin(selection.along_training(measures)["experiment"])
-    several = rows.groupby("experiment")["step_fraction"].transform("nunique") > 1
-    rows = rows[several | ~snapshots]
-    selection.present(
-        rows.dropna(subset="step_size"),
-        "sharpness",
-        "trained network with a step size",
-        "add an experiment with step_sizes",
-    )
+    rows = sweeps.sweeps(measures)
+    selection.present(rows, "sharpness", "trained network with a step size", "add an experiment with step_sizes")
     rows = selection.main_task(rows)
-    replicas = rows.groupby(GROUP, dropna=False).agg(
-        replicas=("seed", "size"), diverged_replicas=("diverged", "sum"), at_minimum_replicas=("at_minimum", "sum")
-    )
-    rows = rows.merge(selection.quantiles(rows, GROUP, "sharpness"), on=GROUP).merge(replicas.reset_index(), on=GROUP)
-    shown = [
-        "seed",
-        "diverged",
-        "at_minimum",
-        "sharpness",
-        "median",
-        "low",
-        "high",
-        "replicas",
-        "diverged_replicas",
-        "at_minimum_replicas",
-    ]
-    return rows[[*selection.SWEEP, *shown, "minimal_sharpness"]].sort_values([*GROUP, "seed"], ignore_index=True)
+    rows = rows.merge(sweeps.summary(rows), on=sweeps.PLACE).assign(adam=rows["optimiser"] == "adam")
+    return rows.sort_values(["adam", *sweeps.PLACE[1::-1], "x", "seed"], ignore_index=True)
 
 
 def message(plotted: pd.DataFrame) -> str:
-    """The figure's one message: how far from the theoretical minimum networks at a minimum ended."""
+    """The figure's one sentence: what a large step does to sharpness, and where zero residuals end."""
+    sound = plotted[~plotted["adam"] & ~plotted["diverged"]]
+    cases = slopes(sound[sound["family"] != "residual_linear"])
+    falling = sum(max(powers) < 0 for powers in cases)
+    trend = f"Once the step is large, sharpness {'falls' if falling else 'was not seen to fall'} as the step grows"
+    if 0 < falling < len(cases):
+        trend += f", in {'most' if 2 * falling > len(cases) else 'some'} cases"
+    zero = sound.loc[(sound["family"] == "residual_linear") & sound["at_minimum"], "sharpness_ratio"]
+    if zero.empty:
+        return trend if cases else "Sharpness where training ends"
+    where = f"zero residuals end {'at' if (zero <= AT_LEAST).all() else 'above'} the least sharpness"
+    return f"{trend}; {where}" if cases else where.capitalize()
+
+
+def slopes(rows: pd.DataFrame) -> list[list[float]]:
+    """By experiment and depth, of every seed the power of the step with which sharpness goes where the step is large.
+
+    That is in the upper half of the range of steps that networks survived, on a logarithmic scale. A slope of log
+    sharpness on log step for each seed that has two such steps.
+    """
     found = []
-    for name, families in NAMES.items():
-        rows = plotted[plotted["at_minimum"] & plotted["family"].isin(families)]
-        if not rows.empty:
-            low, high = (rows["sharpness"] / rows["minimal_sharpness"]).quantile([selection.LOW, selection.HIGH])
-            found.append(f"{name} end at {low:.2f} to {high:.2f} times the theoretical minimum")
-    task, diverged = plotted["task"].iloc[0], plotted["diverged"].sum()
-    found.append(f"(5–95 % of networks, task {task}; {diverged} of {len(plotted)} diverged)")
-    return "\n".join(found)
+    for _, case in rows.groupby(["experiment", "depth"]):
+        large = case[case["x"] >= np.sqrt(case["x"].min() * case["x"].max())]
+        seeds = [seed for _, seed in large.groupby("seed") if len(seed) > 1]
+        found.append([float(np.polyfit(*np.log(seed[["x", "sharpness_ratio"]].to_numpy().T), 1)[0]) for seed in seeds])
+    return [powers for powers in found if powers]
 
 
-def draw(panels: Sequence[Axes], rows: pd.DataFrame, series: dict[str, style.Series]) -> None:
-    """Draw one depth per panel on a common vertical scale, diverged replicas as crosses above the data."""
-    low, high = _range(pd.concat([rows["sharpness"], rows["minimal_sharpness"]]))
-    unstable = sorted(rows.loc[rows["diverged"], "experiment"].unique())
-    ceiling = high * (high / low) ** (0.15 * len(unstable))
-    unit = 10 ** np.floor(np.log10(rows["step_size"].min() * rows["step_size"].max()) / 2)
-    for panel, (depth, at) in zip(panels, rows.groupby("depth"), strict=False):
-        positions = at.assign(position=at["step_size"].fillna(at["step_size"].min() / 2).fillna(1.0))
-        for experiment, replicas in positions.groupby("experiment"):
-            _draw_experiment(panel, replicas, series[str(experiment)])
-        for line, experiment in enumerate(unstable):
-            diverged = positions[positions["diverged"] & (positions["experiment"] == experiment)]
-            _draw_diverged(panel, diverged, series[experiment], height=0.95 - 0.1 * line)
-        panel.axhline(at["minimal_sharpness"].median(), color="0.3", lw=1, ls=style.DASHDOT, zorder=0, label=MINIMUM)
-        panel.set(xscale="log", yscale="log", ylim=(low, ceiling), title=f"depth {depth}")
-        panel.set_xlabel(f"{_step(rows)} ($10^{{{np.log10(unit):.0f}}}$)")
-        _draw_limit(panel, at)
-        style.plain_log(panel.xaxis, (1.0, 3.0), unit)
-        style.plain_log(panel.yaxis)
+def _draw_group(panels: Sequence[Axes], rows: pd.DataFrame) -> None:
+    """One depth per panel, on common scales; the names of lines stand in the first panel."""
+    adam, low, high = bool(rows["adam"].iloc[0]), *_range(rows["sharpness_ratio"])
+    steps = rows["x"].min() / 1.6, rows["x"].max() * 1.6
+    key = [(NAMES[family], style.FAMILY_COLOUR[family]) for family in NAMES if (rows["family"] == family).any()]
+    for place, (panel, (depth, at)) in enumerate(zip(panels, rows.groupby("depth"), strict=False)):
+        panel.set(xscale="log", yscale="log", xlim=steps, ylim=(low, high), ylabel=style.OVER_LEAST)
+        panel.set_xlabel("Adam's step size" if adam else style.CRITICAL_STEP)
+        for (family, _), line in at.groupby(["family", "experiment"]):
+            colour = style.FAMILY_COLOUR[str(family)]
+            sweeps.draw_line(panel, line.drop_duplicates("x"), colour, MARKERS[str(family)])
+            panel.plot(line["x"], line["sharpness_ratio"], ".", color=colour, alpha=0.35, ms=3, zorder=1)
+        if not adam:
+            sweeps.draw_limit(panel, named=place == 0)
+        for axis in (panel.xaxis, panel.yaxis):
+            style.plain_log(axis)
+        strip = labels.diverged_strip(panel, at, "x", "family", style.FAMILY_COLOUR)
+        count = labels.n_of(at["replicas"])
+        labels.header(panel, f"depth {depth}, {count}", [] if place else [key], rows=strip)
+    for panel in panels[rows["depth"].nunique() :]:
+        panel.axis("off")
 
 
 def _range(values: pd.Series) -> tuple[float, float]:
-    return (values.min() / 1.15, values.max() * 1.15) if values.notna().any() else (1.0, 10.0)
-
-
-def _step(rows: pd.DataFrame) -> str:
-    return "Adam step size" if rows["optimiser"].iloc[0] == "adam" else r"step size $\eta$"
-
-
-def _draw_group(band: np.ndarray, rows: pd.DataFrame, series: dict[str, style.Series]) -> None:
-    draw(list(band.flat), rows, series)
-    for place, panel in enumerate(band.flat):
-        panel.set_visible(place < rows["depth"].nunique())
-    for panel in band[:, 1:].flat:
-        panel.tick_params(labelleft=False)
-
-
-def _draw_experiment(panel: Axes, replicas: pd.DataFrame, series: style.Series) -> None:
-    median = replicas.drop_duplicates("position").dropna(subset=["median"])
-    label = f"{series.label} (step size → 0)" if replicas["step_size"].isna().all() else series.label
-    panel.fill_between(median["position"], median["low"], median["high"], color=series.colour, alpha=0.15, lw=0)
-    panel.plot(median["position"], median["median"], label=label, **series.line)
-    away = median[2 * median["at_minimum_replicas"] <= median["replicas"] - median["diverged_replicas"]]
-    hollow = {**series.line, "ls": "", "mfc": "white"}
-    panel.plot(away["position"], away["median"], **hollow)
-    if not away.empty:
-        panel.plot([], [], "o", color="0.3", mfc="white", label=AWAY)
-    panel.plot(replicas["position"], replicas["sharpness"], ".", color=series.colour, alpha=0.35, ms=3, zorder=1)
-
-
-def _draw_diverged(panel: Axes, diverged: pd.DataFrame, series: style.Series, height: float) -> None:
-    if diverged.empty:
-        return
-    across = blended_transform_factory(panel.transData, panel.transAxes)
-    steps = np.sort(diverged["position"].unique())
-    panel.plot(steps, np.full(len(steps), height), "x", color=series.colour, transform=across)
-    panel.plot([], [], "kx", label=DIVERGED)
-    before = offset_copy(across, panel.get_figure(root=True), x=-24, units="points")
-    panel.plot(steps[:1], [height], marker=series.line["marker"], color=series.colour, transform=before)
-    panel.annotate(
-        f"{len(diverged)}",
-        (steps.min(), height),
-        xycoords=across,
-        xytext=(-5, 0),
-        textcoords="offset points",
-        ha="right",
-        va="center",
-        color=series.colour,
-    )
-
-
-def _draw_limit(panel: Axes, rows: pd.DataFrame) -> None:
-    if rows["optimiser"].iloc[0] == "adam" or rows["step_size"].isna().all():
-        return
-    panel.autoscale(False)
-    steps = np.array([rows["step_size"].min() / 2, rows["step_size"].max() * 2])
-    panel.plot(steps, 2 / steps, color="black", lw=1, ls=style.DOTTED, label=LIMIT, zorder=0)
+    return (values.min() / 1.2, values.max() * 1.2) if values.notna().any() else (0.5, 2.0)

@@ -1,4 +1,4 @@
-"""Where gradient descent and gradient flow end: sharpness against step size, map, inputs and start (M1, I6, I7)."""
+"""How far from the least sharpness zero residuals end, against step size, for white inputs (M1)."""
 
 from typing import Any
 
@@ -6,137 +6,115 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
-from flatminima.figures import selection, style, theory_selection
+from flatminima.figures import style, theory_selection
 from flatminima.figures.claimed import Claimed
 
-MAPS = {
-    "positive": "positive definite maps",
-    "turned": "turned maps (det > 0)",
-    "reflected": "reflected maps (det < 0)",
-    "labels": "digits' label tasks (det > 0)",
+CLAIM = "M1"
+COLOURS = {"residual": style.GREEN, "flow": style.GREEN, "default": style.ORANGE}
+MARKERS = "os^Dv"
+FLOOR = 1e-6
+"""Smaller distances from the least are drawn here."""
+TOP, LIMIT = 3.0, 1e-5
+TICKS = (0.05, 0.1, 0.2, 0.5, 1.0)
+LABELS = {
+    "flow": ((0.02, 0.1), "zero residuals,\ngradient flow"),
+    "residual": ((0.5, 0.35), "zero residuals"),
+    "default": ((0.02, 0.9), "random start as PyTorch's"),
 }
-LOOKS: dict[str, tuple[str, dict[str, Any]]] = {
-    "residual": ("zero residuals", {"marker": "o", "color": style.BLUE}),
-    "flow": ("zero residuals, gradient flow", {"marker": "*", "ms": 9, "color": style.GREEN}),
-    "default": ("default start", {"marker": "^", "color": style.VERMILION}),
-}
-DASHES = {"white": "-", "coloured": style.DASHED}
-LIMIT = "limit of stability, 1 / step"
-FLATTEST = "theory's minimum"
-FEW = "hollow: under half reached one"
-REFERENCES = (FLATTEST, LIMIT, FEW)
-RATIO = "sharpness / minimum"
-STEP = r"step size ($2\,/\,$minimum)"
-FLOW_STEP = 0.5
-"""Where gradient flow is drawn, relative to the smallest step."""
-DODGE, MARGIN = 1.04, 1.15
+"""Where the lines are named, in parts of the panel."""
+FLOW_STEP, DODGE = 0.5, 1.03
+"""Where gradient flow is drawn, relative to the smallest step; and depths, relative to the one before."""
 
 
 @style.styled
-def step_size(measures: pd.DataFrame, _details: pd.DataFrame, _claimed: Claimed) -> tuple[Figure, pd.DataFrame]:
-    """Sharpness relative to the minimum against step size, and the share of runs on reflected maps that reach one.
+def step_size(measures: pd.DataFrame, _details: pd.DataFrame, claimed: Claimed) -> tuple[Figure, pd.DataFrame]:
+    """Mean sharpness ratio - 1 of the cases of M1 and of their control against step size, a panel for each kind of map.
 
     Returns:
-        The figure, and its runs, one row each.
+        The figure, and its points: the findings of the claim, one row per case.
 
     Raises:
-        EmptyFigureError: if there is no run.
+        EmptyFigureError: if there is no run of the claim.
     """
-    plotted = ends(measures)
-    kinds, reflected = theory_selection.inputs_of(plotted), plotted[plotted["map"] == "reflected"]
-    lines, columns = len(kinds) + (not reflected.empty), max(plotted["map"].nunique(), reflected["depth"].nunique())
-    page = style.figure(1.3 + 1.9 * lines, message(plotted))
-    axes = page.subplots(lines, columns, squeeze=False, sharey="row")
-    for band, inputs in zip(axes, kinds, strict=False):
-        _draw_ratios(band, plotted[plotted["inputs"] == inputs])
-        band[0].set_ylabel(f"{theory_selection.INPUTS[inputs]}\n{RATIO}")
-    if not reflected.empty:
-        _draw_shares(axes[-1], reflected)
-    for panel in axes.flat:
-        panel.set_visible(panel.has_data())
-    for panel in axes[-1]:
-        panel.set_xlabel(STEP)
-    style.legend_below(page, list(axes.flat), columns=2, last=REFERENCES)
+    plotted = ends(measures, claimed)
+    kinds = [name for name in theory_selection.MAPS if (plotted["map"] == name).any()]
+    page = style.figure(1.4 + 2.6 * len(kinds), message(plotted), style.NARROW)
+    axes = list(page.subplots(len(kinds), 1, squeeze=False, sharex=True, sharey=True)[:, 0])
+    bound = float(claimed.claim(CLAIM).criteria[0].at_most or 1) - 1
+    for panel, name in zip(axes, kinds, strict=True):
+        _draw(panel, plotted[plotted["map"] == name], bound)
+        panel.set(title=theory_selection.MAPS[name], ylabel="sharpness / least − 1")
+    axes[-1].set_xlabel(theory_selection.STEP)
+    style.legend_below(page, axes, columns=3)
     return page, plotted
 
 
-def ends(measures: pd.DataFrame) -> pd.DataFrame:
-    """The runs of every start but the growing step's.
+def ends(measures: pd.DataFrame, claimed: Claimed) -> pd.DataFrame:
+    """The findings of the first criterion of M1 and on its control, see `theory_selection.findings`, and `control`.
 
     Raises:
         EmptyFigureError: if there is none.
     """
-    rows = theory_selection.runs(measures)
-    rows = rows[rows["start"].isin(LOOKS)]
-    theory_selection.present(rows.dropna(subset="step"), "step-size", "training run with a step size")
-    return rows.reset_index(drop=True)
+    cases = [case for case in claimed.cases(CLAIM) if case.counted]
+    own = theory_selection.findings(cases, measures).assign(control=False)
+    control = theory_selection.findings(claimed.controls(CLAIM, 0), measures).assign(control=True)
+    return theory_selection.present(pd.concat([own, control], ignore_index=True), "step-size", "training run")
 
 
 def message(plotted: pd.DataFrame) -> str:
-    """The figure's one message: where runs from zero residuals and from the default start end, by kind of inputs."""
-    names = {True: "zero residuals", False: "the default start"}
-    rows = plotted[plotted["reached"]]
-    found = []
-    for inputs in theory_selection.inputs_of(rows):
-        groups = rows[rows["inputs"] == inputs].groupby(rows["start"] != "default", sort=False)["sharpness_ratio"]
-        low, high = groups.quantile(selection.LOW), groups.quantile(selection.HIGH)
-        spans = [f"{low[zero]:.2f}–{high[zero]:.2f} from {names[zero]}" for zero in names if zero in low]
-        found.append(f"{theory_selection.INPUTS[inputs]}: {', '.join(spans)}")
-    return "Sharpness / minimum at which runs end (5–95 % of those that reach a minimum)\n" + "\n".join(found)
+    """The figure's one message: up to which step size zero residuals end at the least sharpness."""
+    own = plotted[~plotted["control"]]
+    flow, steps = own[own["step"].isna()], own.dropna(subset="step").groupby("step")["holds"].all()
+    if not flow["holds"].all():
+        return "Zero residuals do not end at the least sharpness, not even in gradient flow"
+    held = steps.cummin()
+    if not held.any():
+        return "Zero residuals end at the least sharpness in gradient flow, but not in steps of any size tried"
+    if held.all():
+        return "Zero residuals end at the least sharpness, whatever the step size"
+    return f"Zero residuals end at the least sharpness for steps up to {held[held].index.max():g} of the largest stable one"
 
 
-def draw(panel: Axes, rows: pd.DataFrame, top: float) -> None:
-    """Draw the median and interval of the sharpness ratio against the step, a line per start, up to a ratio `top`."""
+def _draw(panel: Axes, rows: pd.DataFrame, bound: float) -> None:
     least = rows["step"].min()
-    for side, (start, (label, look)) in enumerate(LOOKS.items(), -1):
-        runs = rows[rows["start"] == start]
-        places = runs["step"].fillna(FLOW_STEP * least) * DODGE**side
-        _draw_start(panel, runs.assign(place=places), label, look)
-    panel.axhline(1, color="0.3", lw=1, ls=style.DASHDOT, zorder=0, label=FLATTEST)
-    panel.set(xscale="log", yscale="log", xlim=_range(rows), ylim=(0.97, top))
-    steps = np.geomspace(least, 1, 100)
-    panel.plot(steps, 1 / steps, color="black", lw=1, ls=style.DOTTED, label=LIMIT, zorder=0)
-    style.plain_log(panel.xaxis)
-    style.plain_log(panel.yaxis, (1.0, 1.2, 1.5, 2.0, 3.0, 5.0))
+    markers = dict(zip(sorted(rows["depth"].unique()), MARKERS, strict=False))
+    for (start, depth), line in rows.groupby(["start", "depth"]):
+        look = {"color": COLOURS[str(start)], "marker": markers[depth], "ms": 4, "lw": 0.8}
+        places = line["step"].fillna(FLOW_STEP * least) * DODGE ** (list(markers).index(depth) - (len(markers) - 1) / 2)
+        _draw_line(panel, line.assign(place=places).sort_values("place"), look)
+    steps = np.geomspace(least, 1 / (1 + FLOOR), 200)
+    panel.plot(steps, 1 / steps - 1, color="black", lw=1, ls=style.DOTTED, zorder=0)
+    panel.axhline(bound, color="0.3", lw=1, ls=style.DASHDOT, zorder=0)
+    panel.set(xscale="log", yscale="log", xlim=(FLOW_STEP * least / 1.3, 1.6), ylim=(FLOOR / 1.6, TOP))
+    _ticks(panel, FLOW_STEP * least)
+    _labels(panel, rows, bound)
+    for depth, marker in markers.items():
+        panel.plot([], [], marker, color="0.3", ls="", label=f"{depth} layers")
 
 
-def ceiling(rows: pd.DataFrame) -> float:
-    """Where the vertical axis ends."""
-    return 1.1 * max(1.2, float(rows["sharpness_ratio"].max()))
+def _draw_line(panel: Axes, line: pd.DataFrame, look: dict[str, Any]) -> None:
+    effect, low, high = (line[name].sub(1).clip(lower=FLOOR).to_numpy() for name in ("effect", "low", "high"))
+    bars = np.nan_to_num(np.abs([effect - low, high - effect]))
+    panel.errorbar(line["place"], effect, bars, elinewidth=0.7, **look)
+    open_ = ~line["decided"].to_numpy()
+    panel.plot(line["place"][open_], effect[open_], **look | {"mfc": "white", "ls": "", "zorder": 3})
 
 
-def _range(rows: pd.DataFrame) -> tuple[float, float]:
-    return FLOW_STEP * rows["step"].min() / MARGIN, rows["step"].max() * MARGIN
+def _ticks(panel: Axes, flow: float) -> None:
+    ticks = {flow: "flow"} | {step: f"{step:g}" for step in TICKS}
+    panel.xaxis.set_major_locator(FixedLocator(list(ticks)))
+    panel.xaxis.set_major_formatter(FuncFormatter(lambda value, place: list(ticks.values())[place or 0]))
+    panel.xaxis.set_minor_locator(NullLocator())
 
 
-def _draw_start(panel: Axes, runs: pd.DataFrame, label: str, look: dict[str, Any]) -> None:
-    reached = runs.groupby("place")["reached"].mean().reset_index()
-    shown = selection.quantiles(runs, ["place"], "sharpness_ratio").merge(reached, on="place").dropna(subset="median")
-    bars = np.abs(shown[["low", "high"]].to_numpy().T - shown["median"].to_numpy())
-    panel.errorbar(shown["place"], shown["median"], bars, elinewidth=0.7, label=label, **look)
-    few = shown[shown["reached"] < 1 / 2]
-    panel.plot(few["place"], few["median"], **look | {"mfc": "white", "ls": "", "zorder": 3})
-    if not few.empty:
-        panel.plot([], [], "o", color="0.3", mfc="white", label=FEW)
-
-
-def _draw_ratios(band: np.ndarray, rows: pd.DataFrame) -> None:
-    maps = [name for name in MAPS if (rows["map"] == name).any()]
-    for panel, name in zip(band, maps, strict=False):
-        draw(panel, rows[rows["map"] == name], ceiling(rows))
-        panel.set_title(MAPS[name])
-
-
-def _draw_shares(band: np.ndarray, rows: pd.DataFrame) -> None:
-    """Draw the share of runs at a minimum against the step, a panel per depth."""
-    for panel, (depth, at) in zip(band, rows.groupby("depth"), strict=False):
-        for (start, inputs), runs in at.groupby(["start", "inputs"]):
-            share = runs.groupby("step", dropna=False)["reached"].mean()
-            look = LOOKS[str(start)][1] | {"ls": DASHES[str(inputs)]}
-            panel.plot(share.index.fillna(FLOW_STEP * rows["step"].min()), share, **look)
-        panel.set(xscale="log", xlim=_range(rows), ylim=(-0.05, 1.05), title=f"reflected maps, depth {depth}")
-        style.plain_log(panel.xaxis)
-    for inputs, dash in DASHES.items():
-        band[0].plot([], [], color="0.3", ls=dash, label=f"bottom row: {theory_selection.INPUTS[inputs]}")
-    band[0].set_ylabel("share that reached\na minimum")
+def _labels(panel: Axes, rows: pd.DataFrame, bound: float) -> None:
+    """Name the lines, and say how many runs of a case arrived."""
+    for start, (place, text) in LABELS.items():
+        units = rows.loc[rows["start"] == start, "units"]
+        if len(units):
+            shown = f"{text} (n = {style.span(units)})"
+            panel.annotate(shown, place, xycoords="axes fraction", color=style.ink(COLOURS[start]))
+    panel.annotate(f"M1: at most {bound:.2g}", (0.02, bound), (0, 3), panel.get_yaxis_transform(), "offset points")
+    panel.annotate("limit of\nstability", (1, LIMIT), (4, 0), va="center", textcoords="offset points")

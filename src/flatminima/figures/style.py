@@ -17,6 +17,12 @@ from matplotlib.typing import RcKeyType
 
 WIDTH = 7.1
 """Width of a figure in inches."""
+NARROW = 5.4
+"""Width of a figure of one panel or two, whose text can be read where the page is as narrow as a phone."""
+LETTER = 0.088
+"""Width of a letter of a title in inches."""
+INK = 0.65
+"""Brightness of text relative to the colour of what it names."""
 
 RC: dict[RcKeyType, Any] = {
     **sns.axes_style("ticks"),
@@ -49,6 +55,10 @@ styled = mpl.rc_context(RC)
 
 BLUE, ORANGE, GREEN, VERMILION, PINK, BROWN, _, GREY, *_ = sns.color_palette("colorblind")
 FAMILY_COLOUR = {"linear": BLUE, "residual_linear": GREEN, "relu": VERMILION, "convolutional": PINK}
+CONTROL = ORANGE
+"""Of controls and nulls: networks without the property in question."""
+THEORY = (0.15, 0.15, 0.15)
+"""Of what theory says."""
 FAMILY_LABEL = {
     "linear": "linear",
     "residual_linear": "linear residual",
@@ -63,6 +73,8 @@ OPTIMISER_LABEL = {
 }
 SHARPNESS = r"$\lambda_{\max}$ (largest Hessian eigenvalue)"
 RATIO = r"$\lambda_{\max}$ / theoretical minimum"
+OVER_LEAST = "sharpness / least sharpness"
+CRITICAL_STEP = "step size / (2 / least sharpness)"
 SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 TRAINED: dict[str, Any] = {"marker": "*", "ms": 11, "color": "black", "mec": "white", "ls": "", "label": "as trained"}
 """Look of a network before anything is done to it."""
@@ -101,12 +113,25 @@ def series(rows: pd.DataFrame) -> dict[str, Series]:
     return known
 
 
-def figure(height: float, title: str) -> Figure:
-    """An empty figure of the page's width, height in inches, titled with its one message."""
-    page = Figure(figsize=(WIDTH, height), layout="constrained")
+def figure(height: float, title: str, width: float = WIDTH) -> Figure:
+    """An empty figure of this height and width in inches, titled with its one message, on as many lines as it takes."""
+    page = Figure(figsize=(width, height), layout="constrained")
     FigureCanvasAgg(page)
-    page.suptitle(title)
+    page.suptitle("\n".join(_evenly(line, int(width / LETTER)) for line in title.splitlines()))
     return page
+
+
+def _evenly(text: str, longest: int) -> str:
+    """The text on as few lines of at most `longest` letters as it takes, about equally long."""
+    lines = len(textwrap.wrap(text, longest))
+    width = next((k for k in range(1, longest) if len(textwrap.wrap(text, k)) == lines), longest)
+    return textwrap.fill(text, width)
+
+
+def ink(colour: tuple[float, float, float]) -> tuple[float, float, float]:
+    """A darker shade of a colour, in which text can be read on white."""
+    red, green, blue = (INK * part for part in colour)
+    return red, green, blue
 
 
 @styled

@@ -1,101 +1,94 @@
-"""The picture of the theory study for README.md: the bound, where training ends, the growing step, the attacks."""
+"""The picture of the theory study for README.md: how flat a minimum can be, and which training ends there."""
 
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from flatminima.figures import attacks, catapult, least_sharpness, selection, step_size, style, theory_selection
+from flatminima.figures import strips, style, theory_selection
 from flatminima.figures.claimed import Claimed
-from flatminima.figures.overview import Drawing, Table, available
 
-DEEPEST = 3
+GROUPS = {
+    "random": ("minima drawn at random", style.ORANGE, "^"),
+    "closed": ("minima in closed form", style.BLUE, "o"),
+    "white-default": ("white inputs, trained from a random start as PyTorch's", style.ORANGE, "^"),
+    "white-flow": ("white inputs, trained from zero residuals", style.GREEN, "o"),
+    "coloured-default": ("other inputs, trained from a random start as PyTorch's", style.ORANGE, "^"),
+    "coloured-flow": ("other inputs, trained from zero residuals", style.GREEN, "o"),
+}
+"""Rows from top to bottom: made minima, where training on white inputs ends, and where training on others ends."""
+LEFT = 0.75
+"""Where the axis begins: smaller values are drawn there."""
 
 
 @style.styled
-def theory_overview(measures: pd.DataFrame, _details: pd.DataFrame, _claimed: Claimed) -> tuple[Figure, pd.DataFrame]:
-    """One panel per result of the theory study; panels without data are left out.
+def theory_overview(measures: pd.DataFrame, _details: pd.DataFrame, claimed: Claimed) -> tuple[Figure, pd.DataFrame]:
+    """Sharpness relative to the least of all minima that claims I2, I3, M1 and M1c count: a row of points each group.
 
     Returns:
-        The figure, and what its panels show: rows of the other figures' tables behind a column `panel`.
+        The figure, and its points: one row per minimum.
 
     Raises:
-        EmptyFigureError: if there is nothing to draw in any panel.
+        EmptyFigureError: if there is no minimum.
     """
-    shown = available(measures, PANELS)
-    columns, lines = min(2, len(shown)), -(-len(shown) // 2)
-    page = style.figure(0.5 + 3.2 * lines, message(measures))
-    axes = page.subplots(lines, columns, squeeze=False)
-    for panel in axes.flat[len(shown) :]:
-        panel.set_visible(False)
-    for panel, (name, rows) in zip(axes.flat, shown.items(), strict=False):
-        PANELS[name][1](panel, rows)
-        panel.set_title(", ".join([name, *_only_inputs(rows)]))
-        style.legend_under(panel)
-    return page, pd.concat([rows.assign(panel=name) for name, rows in shown.items()], ignore_index=True)
+    plotted = minima(measures, claimed)
+    page = style.figure(4.6, message(plotted, claimed), style.NARROW)
+    _draw(page.subplots(), plotted)
+    return page, plotted
 
 
-def message(measures: pd.DataFrame) -> str:
-    """What the picture stands on, and how much of it violates theory."""
-    minima, attempts = theory_selection.constructed(measures), theory_selection.attempts(measures)
-    attempts = attempts[~attempts["planted"] & (attempts["statement"] != theory_selection.CONTROL)]
-    excess = pd.concat([minima["sharpness_ratio"] - 1, attempts["approach"]])
-    violations = (excess < -theory_selection.ROUNDING).sum()
-    runs = len(theory_selection.runs(measures))
-    return (
-        f"Theory of flat minima: {violations} violations in {len(minima):,} constructed minima\n"
-        f"and in {len(attempts):,} attempts to break it; {runs:,} training runs"
+def minima(measures: pd.DataFrame, claimed: Claimed) -> pd.DataFrame:
+    """The minima of each of GROUPS: constructed ones, and where gradient flow and its controls end.
+
+    Returns:
+        Columns group, experiment, depth, step_fraction, seed, sharpness_ratio.
+
+    Raises:
+        EmptyFigureError: if there is none.
+    """
+    rows = pd.concat(
+        [theory_selection.selected(claimed, measures, name, "sharpness_ratio") for name in ("I2", "I3", "M1", "M1c")]
     )
+    groups = rows["initialisation"].map({"random": "random", "flattest": "closed"})
+    inputs = rows["task"].str.rpartition("_")[2]
+    trained = rows["initialisation"].isin(["flow", "default"])
+    groups = groups.where(~trained, inputs + "-" + rows["initialisation"])
+    rows = rows.assign(group=groups, sharpness_ratio=rows["value"].astype(float)).dropna(subset="group")
+    columns = ["group", "experiment", "depth", "step_fraction", "seed", "sharpness_ratio"]
+    rows = rows[columns].drop_duplicates(columns[1:-1])
+    return theory_selection.present(rows, "theory-overview", "minimum").reset_index(drop=True)
 
 
-def _only_inputs(rows: pd.DataFrame) -> list[str]:
-    kinds = theory_selection.inputs_of(rows) if "inputs" in rows else []
-    return [theory_selection.INPUTS[inputs] for inputs in kinds if len(kinds) == 1]
+def message(plotted: pd.DataFrame, claimed: Claimed) -> str:
+    """The picture's one message: whether any minimum is flatter than the least, and where zero residuals reach it."""
+    if (plotted["sharpness_ratio"] < 1 - theory_selection.ROUNDING).any():
+        return "Some minima are flatter than theory's least sharpness allows"
+    flow = [case for case in claimed.cases("M1") if case.counted and case.step is None]
+    reached = {"white": flow, "other": claimed.cases("M1c")}
+    where = [name for name, cases in reached.items() if cases and all(case.holds for case in cases)]
+    ends = {
+        (): "zero residuals do not always end there",
+        ("white",): "zero residuals end there for white inputs only",
+        ("other",): "zero residuals end there unless inputs are white",
+        ("white", "other"): "zero residuals end there, whatever the inputs",
+    }[tuple(where)]
+    return f"Theory says how flat a minimum can be, and {ends}"
 
 
-def _minima(measures: pd.DataFrame) -> pd.DataFrame:
-    rows = least_sharpness.minima(measures)
-    return rows[rows["inputs"] == theory_selection.inputs_of(rows)[-1]]
-
-
-def _draw_minima(panel: Axes, rows: pd.DataFrame) -> None:
-    least_sharpness.draw(panel, rows)
-    panel.set_ylabel(style.SHARPNESS)
-
-
-def _steps(measures: pd.DataFrame) -> pd.DataFrame:
-    rows = _moderate(step_size.ends(measures))
-    rows = rows[(rows["map"] != "reflected") & (rows["inputs"] == theory_selection.inputs_of(rows)[0])]
-    return theory_selection.present(rows, "theory-overview", "training run on maps that are not reflected")
-
-
-def _draw_steps(panel: Axes, rows: pd.DataFrame) -> None:
-    step_size.draw(panel, rows, step_size.ceiling(rows))
-    panel.set(xlabel=step_size.STEP, ylabel=style.RATIO)
-
-
-def _descents(measures: pd.DataFrame) -> pd.DataFrame:
-    return _moderate(catapult.descents(measures))
-
-
-def _draw_descents(panel: Axes, rows: pd.DataFrame) -> None:
-    catapult.draw(panel, rows)
-    panel.set(xlabel=step_size.STEP, ylabel=style.RATIO)
+def _draw(panel: Axes, plotted: pd.DataFrame) -> None:
+    panel.set(xscale="log", xlim=(LEFT, 1.1 * plotted["sharpness_ratio"].max()), xlabel=theory_selection.RATIO)
+    panel.axvspan(LEFT, 1, color="0.9", lw=0, zorder=0)
+    panel.axvline(1, color="0.3", lw=1, zorder=0)
+    panel.annotate(
+        "no minimum is this flat",
+        (LEFT, 0.5),
+        (8, 0),
+        panel.get_xaxis_transform(),
+        "offset points",
+        rotation=90,
+        va="center",
+    )
     style.plain_log(panel.xaxis)
-
-
-def _draw_attacks(panel: Axes, rows: pd.DataFrame) -> None:
-    names = {name: label for name, label in theory_selection.STATEMENTS.items() if (rows["statement"] == name).any()}
-    attacks.draw(panel, rows, "statement", names)
-    panel.set_xlabel(attacks.APPROACH)
-
-
-def _moderate(rows: pd.DataFrame) -> pd.DataFrame:
-    return rows[rows["depth"] == selection.moderate_depth(rows["depth"], DEEPEST)]
-
-
-PANELS: dict[str, tuple[Table, Drawing]] = {
-    "Sharpness of minima": (_minima, _draw_minima),
-    "Where training ends": (_steps, _draw_steps),
-    "Sharpness under a growing step": (_descents, _draw_descents),
-    "Attempts to break theory": (attacks.closest, _draw_attacks),
-}
+    rows = {group: plotted.loc[plotted["group"] == group, "sharpness_ratio"] for group in GROUPS}
+    looks = {group: {"marker": m, "color": c, "ms": 3, "mew": 0, "alpha": 0.7} for group, (_, c, m) in GROUPS.items()}
+    names = {group: name for group, (name, *_) in GROUPS.items() if len(rows[group])}
+    strips.draw(panel, [strips.Strip.counted(name, rows[group], looks[group]) for group, name in names.items()], 1)

@@ -5,14 +5,27 @@ from functools import partial
 
 import pandas as pd
 
+from flatminima.claims.cases import Case
+from flatminima.claims.ledger import Class
 from flatminima.figures import selection
+from flatminima.figures.claimed import Claimed
 
 ROUNDING = 1e-9
 """How far left side / right side of a true inequality may fall below one before it counts as a violation."""
 REACHED = {"excess_loss": 0.02, "gradient_norm": 1e-4}
 """Largest excess loss and gradient (relative to its start) at which a run counts as at a minimum."""
 PLANTED = "-planted"
+RATIO = "sharpness / least sharpness"
+STEP = "step size / largest stable step"
+"""Steps in units of 2 / (least sharpness), beyond which no minimum is stable."""
 INPUTS = {"white": "white inputs", "coloured": "inputs not white"}
+MAPS = {
+    "positive": "symmetric maps with positive eigenvalues",
+    "turned": "maps turned by moderate angles",
+    "labels": "label tasks of handwritten digits",
+    "reflected": "symmetric maps with a negative eigenvalue",
+}
+"""The end-to-end maps that networks are trained on."""
 CONSTRUCTIONS = ("flattest", "balanced", "random", "prescribed")
 STARTS = ("residual", "default", "flow", "catapult")
 STATEMENTS = {
@@ -22,6 +35,10 @@ STATEMENTS = {
     "attack_band": "I5: band of gains",
     "attack_coloured": "control: I2 misapplied",
 }
+FOUND = [
+    *("start", "map", "inputs", "depth", "step", "effect", "low", "high"),
+    *("units", "excluded", "diverged", "holds", "refutes", "decided"),
+]
 CONTROL = "attack_coloured"
 """The statement that is false, except where all gains are equal."""
 present = partial(selection.present, cure="run a study of kind theory")
@@ -88,6 +105,41 @@ def searches(measures: pd.DataFrame) -> pd.DataFrame:
     return groups.agg(
         attempts=("seed", "size"), violations=("violation", "sum"), closest=("approach", "min")
     ).reset_index()
+
+
+def selected(claimed: Claimed, measures: pd.DataFrame, claim: str, statistic: str) -> pd.DataFrame:
+    """The networks of a claim's criteria on one statistic and of their controls that count, of the measures' tasks.
+
+    Returns:
+        Rows of `Claimed.networks`, a network once as a case and once as a control at most; none of criteria by symmetry.
+    """
+    rows, known = claimed.networks(claim, statistic), claimed.claim(claim)
+    asked = [k for k, criterion in enumerate(known.criteria) if known.class_of(criterion) is not Class.SYMMETRY]
+    rows = rows[rows["counted"].astype(bool) & rows["task"].isin(measures["task"].unique())]
+    rows = rows[rows["criterion"].isin(asked)]
+    network = ["control", "experiment", "depth", "step_fraction", "seed", "task", "initialisation"]
+    return rows.drop_duplicates(network).reset_index(drop=True)
+
+
+def findings(cases: Sequence[Case], measures: pd.DataFrame, criterion: int = 0) -> pd.DataFrame:
+    """What one criterion found in training runs: a row for each case of the measures' tasks that decides the verdict.
+
+    Returns:
+        Columns start, map, inputs, depth, step (NaN for gradient flow), effect, low, high (NaN where there are none),
+        units, excluded, diverged, and holds, refutes and decided, which are boolean.
+    """
+    tasks = measures["task"].unique()
+    rows = []
+    for case in cases:
+        start, _, task = case.experiment.partition("_")
+        for found in case.findings:
+            if found.criterion == criterion and task in tasks:
+                known = {name: getattr(found, name) for name in ("effect", "low", "high", "excluded", "diverged")}
+                kind, _, inputs = task.partition("_")
+                known |= {"start": start, "map": kind, "inputs": inputs, "depth": case.depth, "step": case.step}
+                known |= {"units": len(found.units), "holds": found.holds is True, "refutes": found.refutes}
+                rows.append(known | {"decided": found.holds is not None})
+    return pd.DataFrame(rows, columns=FOUND).astype(dict.fromkeys(["effect", "low", "high", "step"], float))
 
 
 def inputs_of(rows: pd.DataFrame) -> list[str]:

@@ -7,31 +7,34 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import FixedLocator
 
 from flatminima.figures import selection, style, theory_selection
 from flatminima.figures.claimed import Claimed
 
 NEAR = 0.1
 """Largest sharpness ratio - 1 from which powers are estimated."""
+FALLS = 0.5
+"""Power of sharpness ratio - 1 from which on a statistic falls with it."""
 KEY = ["task", "depth", "step_fraction", "seed"]
+ROOM = 1e3
+"""How far the axis goes below the flattest minima, for the names of lines."""
 
 
 class Witness(NamedTuple):
     """A statistic, how far it is from its value at a flattest minimum, and its look."""
 
-    label: str
+    name: str
     distance: Callable[[pd.Series], pd.Series]
     look: dict[str, Any]
 
 
 WITNESSES = {
-    "balance_defect": Witness("balance defect", lambda defect: defect, {"color": style.GREY, "marker": "s"}),
-    "singular_overlap": Witness(
-        "1 − singular overlap", lambda overlap: 1 - overlap, {"color": style.PINK, "marker": "v"}
-    ),
+    "path_cosine": Witness("path cosine", lambda cosine: 1 - cosine, {"color": style.BLUE, "marker": "o"}),
+    "path_gain": Witness("path gain", lambda gain: np.log(gain).abs(), {"color": style.ORANGE, "marker": "^"}),
     "path_residual": Witness("path residual", lambda residual: residual, {"color": style.GREEN, "marker": "D"}),
-    "path_gain": Witness("|log path gain|", lambda gain: np.log(gain).abs(), {"color": style.ORANGE, "marker": "^"}),
-    "path_cosine": Witness("1 − path cosine", lambda cosine: 1 - cosine, {"color": style.BLUE, "marker": "o"}),
+    "singular_overlap": Witness("singular overlap", lambda value: 1 - value, {"color": style.PINK, "marker": "v"}),
+    "balance_defect": Witness("balance defect", lambda defect: defect, {"color": style.GREY, "marker": "s"}),
 }
 
 
@@ -46,10 +49,12 @@ def witnesses(measures: pd.DataFrame, _details: pd.DataFrame, _claimed: Claimed)
         EmptyFigureError: if there is no minimum of prescribed sharpness.
     """
     plotted = distances(measures)
-    page = style.figure(4.2, message(plotted))
-    axes = style.panels(page, plotted, "inputs", theory_selection.INPUTS, _draw)
-    axes[0].set_ylabel("distance from a flattest minimum's value\n(worst layer)")
-    style.legend_below(page, axes, columns=3)
+    page = style.figure(4.2, message(plotted), style.NARROW)
+    panel = page.subplots()
+    _draw(panel, plotted)
+    panel.set(xlabel="sharpness / least sharpness − 1", ylabel="distance from the value\nat a flattest minimum")
+    minima = plotted.drop_duplicates([*KEY[1:2], "inputs", "excess", "seed"])
+    panel.annotate(f"n = {len(minima):,} minima", (0.98, 0.03), xycoords="axes fraction", ha="right")
     return page, plotted
 
 
@@ -77,19 +82,45 @@ def power(rows: pd.DataFrame) -> float:
     return float(np.polyfit(np.log(medians.index), np.log(medians), 1)[0]) if len(medians) > 1 else np.nan
 
 
+def powers(plotted: pd.DataFrame) -> dict[str, float]:
+    """The power of every statistic that was measured, in the order of WITNESSES."""
+    found = {name: plotted[plotted["statistic"] == name] for name in WITNESSES}
+    return {name: power(rows) for name, rows in found.items() if len(rows)}
+
+
 def message(plotted: pd.DataFrame) -> str:
-    """The figure's one message: the power of sharpness ratio - 1 with which each statistic falls."""
-    powers = plotted.groupby("statistic")[["excess", "distance"]].apply(power)
-    words = [f"{WITNESSES[name].label} {round(powers[name], 1) + 0:.1f}" for name in reversed(WITNESSES)]
-    return (
-        "What tells a flat minimum: power of (sharpness / minimum − 1) with which it falls\n"
-        f"{', '.join(words[:3])};\n{', '.join(words[3:])}"
-    )
+    """The figure's one message: which statistics fall towards a flattest minimum, and which do not."""
+    found = powers(plotted)
+    shown = [WITNESSES[name].name for name in found if found[name] > FALLS]
+    hidden = [WITNESSES[name].name for name in found if not found[name] > FALLS]
+    if not shown:
+        return f"How flat a minimum is does not show in its {_listed(hidden)}"
+    rest = f", but not in its {_listed(hidden)}" if hidden else ""
+    return f"How flat a minimum is shows in its {_listed(shown)}{rest}"
 
 
-def _draw(panel: Axes, rows: pd.DataFrame) -> None:
-    for name, witness in WITNESSES.items():
-        shown = selection.quantiles(rows[rows["statistic"] == name], ["excess"], "distance")
+def _listed(names: list[str]) -> str:
+    *first, last = names
+    return f"{', '.join(first)} and {last}" if first else last
+
+
+def _draw(panel: Axes, plotted: pd.DataFrame) -> None:
+    exponents = powers(plotted)
+    for name, exponent in exponents.items():
+        witness = WITNESSES[name]
+        shown = selection.quantiles(plotted[plotted["statistic"] == name], ["excess"], "distance")
         panel.fill_between(shown["excess"], shown["low"], shown["high"], color=witness.look["color"], alpha=0.13, lw=0)
-        panel.plot(shown["excess"], shown["median"], label=witness.label, **witness.look)
-    panel.set(xlabel="sharpness / minimum − 1", xscale="log", yscale="log")
+        panel.plot(shown["excess"], shown["median"], **witness.look)
+        place = shown["excess"].iloc[0], shown["median"].iloc[0]
+        text = f"{witness.name}: power {exponent:.1f}".replace("-0.0", "0.0")
+        panel.annotate(
+            text,
+            place,
+            (-6, 0),
+            ha="right",
+            va="center",
+            textcoords="offset points",
+            color=style.ink(witness.look["color"]),
+        )
+    panel.set(xscale="log", yscale="log", xlim=(plotted["excess"].min() / ROOM, None))
+    panel.xaxis.set_major_locator(FixedLocator([10.0**k for k in range(-4, 1)]))

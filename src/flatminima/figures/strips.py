@@ -1,0 +1,46 @@
+"""Rows of points along one axis, each under its name and number: how figures of theory compare groups of minima."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+
+GOLDEN = (np.sqrt(5) - 1) / 2
+HEIGHT = 0.34
+"""Height of the band that a row's points fill, in rows."""
+DROP = 0.14
+"""How far below the middle of its row the band lies: the name stands above it."""
+
+
+class Strip(NamedTuple):
+    """A row: its name, its values and how its points look."""
+
+    label: str
+    values: pd.Series
+    look: dict[str, Any]
+
+    @classmethod
+    def counted(cls, name: str, values: pd.Series, look: dict[str, Any]) -> "Strip":
+        """A row whose name says how many values there are."""
+        return cls(f"{name} (n = {values.notna().sum():,})", values, look)
+
+
+def draw(panel: Axes, strips: Sequence[Strip], start: float | None = None) -> None:
+    """Draw rows from top to bottom, every value a point, spread over the height of its row.
+
+    Args:
+        panel: where to; the scale and limits of its horizontal axis are set before, values beyond are drawn at the edge.
+        strips: the rows.
+        start: where names begin; at the left edge if not given.
+    """
+    low, high = panel.get_xlim()
+    for row, strip in enumerate(strips):
+        values = strip.values.dropna().sort_values().to_numpy()
+        heights = row + DROP + HEIGHT * ((np.arange(len(values)) * GOLDEN) % 1 - 0.5)
+        panel.plot(values.clip(low, high), heights, ls="", clip_on=False, **strip.look)
+        place = low if start is None else start, row - 0.3
+        panel.annotate(strip.label, place, (3, 0), textcoords="offset points", va="center")
+    panel.set(ylim=(len(strips) - 0.5, -0.6), yticks=[])
+    panel.spines["left"].set_visible(False)
