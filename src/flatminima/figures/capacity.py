@@ -23,7 +23,7 @@ def capacity(_measures: pd.DataFrame, curves: pd.DataFrame, _claimed: Claimed) -
         EmptyFigureError: if there are no such curves.
     """
     boundary, entropy = capacities(curves), entropies(curves)
-    page = style.figure(3.4, message(entropy))
+    page = style.figure(3.4, message(entropy), style.NARROW)
     left, right = page.subplots(1, 2)
     _draw_boundary(left, boundary)
     for alpha, look in perceptron_selection.shades(entropy["alpha"].unique()):

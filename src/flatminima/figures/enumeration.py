@@ -29,14 +29,15 @@ def enumeration(_measures: pd.DataFrame, curves: pd.DataFrame, claimed: Claimed)
     local, entropy = compared(curves, "exact_local"), compared(curves, "exact_entropy")
     entropy["x"] = (1 / entropy["x"]).round()
     size = round(entropy["x"].max())
-    page = style.figure(3.6, message(entropy, claimed))
+    page = style.figure(3.6, message(entropy, claimed), style.NARROW)
     left, right = page.subplots(1, 2, width_ratios=[1.3, 1])
     _draw(left, local, local["alpha"].rank(method="dense"), {"ls": "-"})
     _draw(right, entropy, entropy.groupby("x")["alpha"].rank(method="first"), {"ls": "", "marker": "_", "ms": 22})
     left.set(xlabel=perceptron_selection.DISTANCE, ylabel=LOCAL, title=f"Around solutions of margin 0, N = {size}")
-    right.set(xlabel="N (weights)", ylabel=perceptron_selection.ENTROPY, title="Number of solutions")
+    right.set(xlabel="N (weights)", ylabel=perceptron_selection.ENTROPY, title=r"Number of solutions, at each $\alpha$")
     right.set_xticks(entropy["x"].unique())
     right.margins(x=0.25)
+    left.legend(loc="lower left", borderaxespad=0.2)
     return page, pd.concat([local.assign(panel="local entropy"), entropy.assign(panel="entropy")], ignore_index=True)
 
 
@@ -72,8 +73,8 @@ def _draw(panel: Axes, rows: pd.DataFrame, group: pd.Series, theory: dict[str, A
         named = line if theory["ls"] == "" else line.iloc[[len(line) // 2]]
         for alpha, x, y in named[["alpha", "x", "exact"]].to_numpy():
             place = {"textcoords": "offset points", "ha": "center", "color": look["color"]}
-            panel.annotate(perceptron_selection.shown(alpha), (x, y), (0, 9), **place)
+            words, right = (perceptron_selection.shown(alpha), 22) if len(named) == 1 else (f"{alpha:.3g}", 0)
+            panel.annotate(words, (x, y), (right, 9), **place)
     panel.errorbar([], [], [], color="0.3", ls="", marker="o", capsize=2, label="counted, standard error")
     panel.plot([], [], color="0.3", lw=1, label=THEORY, **theory | {"ms": 9})
-    panel.legend(loc="best", borderaxespad=0.2)
     panel.margins(y=0.12)

@@ -32,7 +32,7 @@ def flips(measures: pd.DataFrame, curves: pd.DataFrame, claimed: Claimed) -> tup
     rows = perceptron_attempts.surroundings(measures, curves, NAME)
     load = perceptron_selection.chosen_load(measures, NAME)
     errors, excess = ratios(rows, claimed, load), excesses(rows, curves, load)
-    page = style.figure(4.4, message(claimed))
+    page = style.figure(4.4, message(claimed), style.NARROW)
     left, right = axes = page.subplots(1, 2)
     left.axhline(1, **TYPICAL)
     left.annotate("typical solutions", (errors["distance"].max(), 1), (0, 3), textcoords="offset points", ha="right")
@@ -109,7 +109,7 @@ def lead(curves: pd.DataFrame, farthest: float) -> pd.DataFrame:
 def message(claimed: Claimed) -> str:
     """The figure's one message: whether solutions found bear flips better than typical ones."""
     cases = perceptron_attempts.tally(claimed, "P6", 1).words
-    return f"After random flips of weights, solutions that solvers find make fewer errors than typical ones\n{cases}"
+    return f"After random flips of weights, solutions that solvers find make fewer errors than typical ones {cases}"
 
 
 def draw(panel: Axes, rows: pd.DataFrame) -> None:
@@ -143,4 +143,4 @@ def _at(rows: pd.DataFrame, load: float) -> pd.DataFrame:
 def _where(rows: pd.DataFrame) -> str:
     found = rows[rows["solver"] != "theory"]
     size, load = found["size"].iloc[0], perceptron_selection.shown(found["alpha"].iloc[0])
-    return f"N = {size:.0f}, {load}, n = {style.span(found['solutions'])} of each"
+    return f"N = {size:.0f}, {load}, n = {style.span(found['solutions'])}"

@@ -18,8 +18,8 @@ GROUP = ["solver", "size", "alpha", "flips"]
 TYPICAL: dict[str, Any] = {"lw": 1.3, "ls": style.DOTTED, "zorder": 1}
 PLANTED: dict[str, Any] = {"lw": 1.0, "ls": style.DASHED, "zorder": 1}
 EVENTS: dict[str, tuple[str, float, dict[str, Any]]] = {
-    "half_solved": ("of the instances are solved", 0.15, {"color": style.BLUE, "marker": "o"}),
-    "half_near": ("of the solutions have one at one flip", -0.15, {"color": style.VERMILION, "marker": "D"}),
+    "half_solved": ("instances are solved", 0.15, {"color": style.BLUE, "marker": "o"}),
+    "half_near": ("solutions have a neighbour", -0.15, {"color": style.VERMILION, "marker": "D"}),
 }
 """Those of `success`: label, place and look."""
 
@@ -46,11 +46,12 @@ def neighbours(measures: pd.DataFrame, _curves: pd.DataFrame, claimed: Claimed) 
         "c": rows[both & largest & ~one],
         "d": ends[ends["solver"] == solver],
     }
-    page = style.figure(6.2, message(claimed))
-    axes = page.subplots(2, 2).flat
+    page = style.figure(6.8, message(claimed), style.NARROW)
+    axes = list(page.subplots(2, 2).flat)
     for panel, draw_, table in zip(axes, (_by_size, _by_solver, _further, _ends), shown.values(), strict=True):
         draw_(panel, table)
         panel.set_xlabel(perceptron_selection.ALPHA)
+    style.legend_below(page, [axes[1]], columns=3)
     tables = [table.assign(panel=name) for name, table in shown.items()]
     return page, pd.concat(tables, ignore_index=True)
 
@@ -83,7 +84,7 @@ def followed(rows: pd.DataFrame) -> str:
 def message(claimed: Claimed) -> str:
     """The figure's one message: whether solutions found have more others nearby than planted ones."""
     cases = perceptron_attempts.tally(claimed, "P6", 0).words
-    return f"Around solutions that solvers find, more others lie within three flips\nthan around planted ones {cases}"
+    return f"Around solutions that solvers find, more others lie within three flips than around planted ones {cases}"
 
 
 def scale(panel: Axes, top: float) -> None:
@@ -133,12 +134,11 @@ def _by_size(panel: Axes, rows: pd.DataFrame) -> None:
 def _by_solver(panel: Axes, rows: pd.DataFrame) -> None:
     found, planted = _apart(rows)
     scale(panel, found["high"].max())
-    for name, (label, look) in perceptron_attempts.SOLVERS.items():
+    for name, (words, look) in perceptron_attempts.SOLVERS.items():
         line = found[found["solver"] == name].sort_values("alpha")
         if len(line):
-            panel.plot(line["alpha"], line["median"], label=label, **look)
+            panel.plot(line["alpha"], line["median"], label=words, **look)
     references(panel, planted, "0.3")
-    panel.legend(loc="lower left", bbox_to_anchor=(0, 0.18), handlelength=1.8, labelspacing=0.15, borderaxespad=0)
     panel.set(title=f"b   all solvers, N = {rows['size'].iloc[0]:.0f}")
 
 
@@ -169,8 +169,8 @@ def _ends(panel: Axes, rows: pd.DataFrame) -> None:
         panel.plot(value, ordered.index + shift, ls="", **look)
         label(panel, value.iloc[-1], len(ordered) - 1 + shift, words, below=shift < 0, colour=look["color"])
     panel.set_yticks(ordered.index, [f"N = {size:.0f}" for size in ordered["size"]])
-    panel.margins(x=0.3)
-    panel.set(ylim=(-0.6, len(ordered) - 0.3), title="d   loads at which one half ...")
+    panel.margins(x=0.45)
+    panel.set(ylim=(-0.6, len(ordered) - 0.3), title="d   loads at which half of the ...")
 
 
 def label(panel: Axes, x: float, y: float, text: str, *, below: bool = False, colour: Any = "0.3") -> None:

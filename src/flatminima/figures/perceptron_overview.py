@@ -27,11 +27,12 @@ def perceptron_overview(measures: pd.DataFrame, curves: pd.DataFrame, claimed: C
     load = perceptron_selection.chosen_load(measures, NAME)
     rare, dense = rarity(curves, load), surroundings(curves, load)
     found = counted(neighbours.medians(measures, claimed))
-    page = style.figure(5.6, message(rare, claimed))
+    page = style.figure(6.0, message(rare, claimed), style.NARROW)
     axes = page.subplot_mosaic([["a", "b"], ["c", "c"]], height_ratios=[1, 1.1])
     _draw_rarity(axes["a"], rare)
     _draw_surroundings(axes["b"], dense)
     _draw_found(axes["c"], found)
+    style.legend_below(page, [axes["c"]], columns=3)
     panels = {"a": rare, "b": dense, "c": found}
     return page, pd.concat([rows.assign(panel=name) for name, rows in panels.items()], ignore_index=True)
 
@@ -73,8 +74,8 @@ def message(rare: pd.DataFrame, claimed: Claimed) -> str:
     denser = "denser" if 0 < order.held == order.decided else "not always denser"
     found = perceptron_attempts.tally(claimed, "P6", 0).words
     return (
-        f"Solutions of high margin are {rarer} (a) and lie in {denser} regions (b); solutions that\n"
-        f"solvers find have more others nearby than planted ones {found} (c)"
+        f"Solutions of high margin are {rarer} (a) and lie in {denser} regions (b); "
+        f"solutions that solvers find have more others nearby than planted ones {found} (c)"
     )
 
 
@@ -109,9 +110,7 @@ def _draw_found(panel: Axes, rows: pd.DataFrame) -> None:
             panel.plot(line["alpha"], line["median"], label=label, **look)
     neighbours.references(panel, rows[planted], "0.3")
     place = rows.loc[planted, "alpha"].sort_values().iloc[1]
-    for words, height in (("typical solutions, expected", 0.35), ("planted solutions", 0.02)):
-        neighbours.label(panel, place, height, words)
-    panel.legend(loc="lower left", bbox_to_anchor=(0, 0.22), labelspacing=0.15, borderaxespad=0)
+    neighbours.label(panel, place, 0.35, "typical (dotted) and planted (dashed) solutions")
     size = rows["size"].iloc[0]
     panel.set(
         xlabel=perceptron_selection.ALPHA,

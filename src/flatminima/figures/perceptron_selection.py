@@ -15,7 +15,7 @@ from flatminima.figures import selection, style
 
 ENTROPY = "entropy (nats per weight)"
 LOCAL_ENTROPY = "local entropy (nats per weight)"
-DISTANCE = r"distance $d$ (share of weights that differ)"
+DISTANCE = r"distance $d$"
 MARGIN = r"margin $\kappa$"
 ALPHA = r"$\alpha$ (patterns per weight)"
 
@@ -114,7 +114,7 @@ def name_line(panel: Axes, x: float, y: float, load: float, look: dict[str, Any]
 
 def with_room(values: pd.Series) -> tuple[float, float]:
     """Ends of an axis with room for names beside the left ends of lines."""
-    return values.min() - 0.3 * np.ptp(values), values.max() + 0.03 * np.ptp(values)
+    return values.min() - 0.42 * np.ptp(values), values.max() + 0.03 * np.ptp(values)
 
 
 def shown(load: float) -> str:

@@ -33,7 +33,7 @@ def solvers(measures: pd.DataFrame, _curves: pd.DataFrame, claimed: Claimed) -> 
     farthest = halves.assign(reach=halves["half_solved_median"].fillna(halves["half_solved_low"]))
     names = list(farthest.groupby("solver")["reach"].max().sort_values(ascending=False, kind="stable").index)
     lines = len(names) // COLUMNS + 1
-    page = style.figure(0.8 + 1.9 * lines, message(plotted, claimed))
+    page = style.figure(0.8 + 1.9 * lines, message(plotted, claimed), style.NARROW)
     axes = list(page.subplots(lines, COLUMNS, sharex=True, sharey=True).flat)
     looks = sizes(plotted)
     for panel, name in zip(axes, names, strict=False):
@@ -71,7 +71,7 @@ def message(plotted: pd.DataFrame, claimed: Claimed) -> str:
     solved = [case.step for case in claimed.cases("P7") for f in case.findings if f.criterion == 1 and f.holds]
     reach = f"up to α = {max(filter(None, solved)):g}" if solved else "at no load between 0.6 and 0.7"
     return (
-        f"Within its steps {fails} on most instances beyond the overlap gap;\n"
+        f"Within its steps {fails} on most instances beyond the overlap gap; "
         f"reinforced BP still solves most of them {reach}"
     )
 
@@ -112,6 +112,6 @@ def _explain(panel: Axes, known: Sequence[success.Estimate], looks: dict[int, di
         panel.plot([], [], label=f"N = {size}", **look)
     panel.plot([], [], color="black", lw=2, marker="D", mec="white", label="half solved (95 %)")
     panel.legend(loc="upper left", borderaxespad=0, handlelength=2)
-    words = ["lines and band, from the left:", *(f"{estimate.text} {estimate.name}" for estimate in known)]
+    words = ["lines, from the left:", *(f"{estimate.text} {estimate.name}" for estimate in known)]
     text = panel.text(0, -0.1, "\n".join(words), transform=panel.transAxes, va="bottom", size=8)
     text.set_in_layout(False)

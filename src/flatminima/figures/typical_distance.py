@@ -23,7 +23,7 @@ def typical_distance(_measures: pd.DataFrame, curves: pd.DataFrame, _claimed: Cl
         EmptyFigureError: if there are no such curves.
     """
     plotted = distances(curves)
-    page = style.figure(3.4, message(plotted))
+    page = style.figure(3.4, message(plotted), style.NARROW)
     left, right = page.subplots(1, 2, sharey=True)
     for alpha, look in perceptron_selection.shades(plotted["alpha"].unique()):
         line = plotted[plotted["alpha"] == alpha]
@@ -35,8 +35,8 @@ def typical_distance(_measures: pd.DataFrame, curves: pd.DataFrame, _claimed: Cl
     left.plot([], [], ls="", marker="o", color="0.3", label="margin 0")
     left.legend(loc="upper right", borderaxespad=0)
     left.set_xlim(perceptron_selection.with_room(plotted["margin"]))
-    left.set(xlabel=perceptron_selection.MARGIN, ylabel=APART, title="Higher margin: closer together")
-    right.set(xlabel=f"{perceptron_selection.ENTROPY}, rarer to the right", title="Rarer: closer together")
+    left.set(xlabel=perceptron_selection.MARGIN, ylabel=APART, title="Higher margin: closer")
+    right.set(xlabel=perceptron_selection.ENTROPY, title="Rarer (to the right): closer")
     right.invert_xaxis()
     return page, plotted
 
