@@ -144,16 +144,18 @@ def test_solvers_say_what_the_verdict_says(drawn, study):
         "reinforced BP still solves most of them up to α = 0.7"
     )
     measures, curves = study
-    for swapped, words in (({0.4: 0.8, 0.8: 0.4}, "no solver is seen to fail"), ({0.7: 0.71}, "between 0.6 and 0.7")):
-        loads = measures["step_fraction"].replace(swapped).where(measures["optimiser"] != "annealing")
-        assert words in " ".join(
-            draw("solvers", measures.assign(step_fraction=loads), curves)[0].get_suptitle().split()
-        )
+    two = measures[measures["optimiser"] != "annealing"]
+    for changed, words in (
+        (two.assign(step_fraction=two["step_fraction"].replace({0.4: 0.8, 0.8: 0.4})), "no solver is seen to fail"),
+        (measures.assign(step_fraction=measures["step_fraction"].replace(0.7, 0.71)), "is not seen to solve most"),
+    ):
+        assert words in said(draw("solvers", changed, curves)[0])
 
 
 def test_solvers_without_claimed_loads_claim_nothing(study):
     measures, curves = study
-    figure, _ = draw("solvers", measures[~measures["step_fraction"].between(0.6, 0.9)], curves)
+    beyond = measures["optimiser"].ne("") & measures["step_fraction"].gt(0.6)
+    figure, _ = draw("solvers", measures[~beyond], curves)
     assert said(figure) == "Share of random instances that 3 solvers solve within their steps"
 
 
@@ -186,7 +188,7 @@ def test_neighbours_say_in_how_many_cases_there_are_more(drawn, study):
     )
     measures, curves = study
     planted = measures["experiment"] == "planted"
-    for factor, words in ((0.0, "in all 10 cases"), (1e4, "in none of 10 cases")):
+    for factor, words in ((-1.0, "in all 10 cases"), (1e4, "in none of 10 cases")):
         changed = measures.assign(value=measures["value"].mask(planted, factor))
         assert said(draw("neighbours", changed, curves)[0]).endswith(words)
 
