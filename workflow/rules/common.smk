@@ -41,6 +41,7 @@ PERCEPTRON_FIGURES = [
     "local-entropy",
     "transitions",
     "typical-distance",
+    "neighbours",
     "solvers",
     "flips",
     "enumeration",
@@ -59,7 +60,7 @@ TABLES = {
     "training": ["summary", "sharpness", "balance", "coupling", "crosscheck"],
     "theory": ["falsification", "constructed", "convergence"],
     "rescaling": ["orbits", "theorems"],
-    "perceptron": ["thresholds", "solvers", "agreement"],
+    "perceptron": ["thresholds", "success", "solvers", "agreement"],
 }
 STAGES = {
     "training": ["data", "train", "measure", "figures", "tables", "claims", "report"],
