@@ -12,7 +12,7 @@ STATISTICS = {"path_cosine": "path cosine", "singular_overlap": "singular overla
 LOOKS = {
     "at a minimum": {"marker": "o", "color": style.FAMILY_COLOUR["linear"], "mew": 0},
     "unbalanced control": {"marker": "^", "color": style.CONTROL, "mfc": "none"},
-    "not counted by the claim": {"marker": "x", "color": style.GREY},
+    "not counted": {"marker": "x", "color": style.GREY},
 }
 GLYPHS = dict(zip(LOOKS, "●△×", strict=True))
 MINIMUM = next(iter(LOOKS))
@@ -53,7 +53,7 @@ def points(measures: pd.DataFrame, claimed: Claimed) -> pd.DataFrame:
     counted = claimed.networks(BALANCE, GAIN)
     counted = counted.loc[counted["counted"] & ~counted["control"], NETWORK].drop_duplicates()
     at_minimum = rows[NETWORK].merge(counted.assign(found=True), on=NETWORK, how="left")["found"].notna().to_numpy()
-    kind = pd.Series("not counted by the claim", rows.index).mask(at_minimum, MINIMUM)
+    kind = pd.Series("not counted", rows.index).mask(at_minimum, MINIMUM)
     rows = rows.assign(kind=kind.mask(selection.is_control(rows), "unbalanced control"))
     rows["excess"] = rows["sharpness_ratio"] - 1
     return rows[[*selection.SWEEP, "seed", "kind", "excess", *STATISTICS]].reset_index(drop=True)
