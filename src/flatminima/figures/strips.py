@@ -52,6 +52,6 @@ def draw(panel: Axes, strips: Sequence[Strip], start: float | None = None) -> No
 def _drawn(points: pd.Series) -> npt.NDArray[np.float64]:
     """The points that are drawn, in order of size."""
     values = np.sort(points.dropna().to_numpy(dtype=float))
-    if len(values) <= MOST:
-        return values
-    return values[np.linspace(0, len(values) - 1, MOST).round().astype(int)]
+    ranks = np.linspace(0, len(values) - 1, min(len(values), MOST)).round().astype(int)
+    drawn: npt.NDArray[np.float64] = values[ranks]
+    return drawn

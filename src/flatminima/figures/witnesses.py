@@ -90,7 +90,9 @@ def powers(plotted: pd.DataFrame) -> dict[str, float]:
 
 def message(plotted: pd.DataFrame) -> str:
     """The figure's one message: which statistics fall towards a flattest minimum, and which do not."""
-    found = powers(plotted)
+    found = {name: exponent for name, exponent in powers(plotted).items() if not np.isnan(exponent)}
+    if not found:
+        return "Too few minima near the least sharpness to tell which statistics see a flat one"
     shown = [WITNESSES[name].name for name in found if found[name] > FALLS]
     hidden = [WITNESSES[name].name for name in found if not found[name] > FALLS]
     if not shown:
