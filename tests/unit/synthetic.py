@@ -23,12 +23,12 @@ STARTS = ("identity", "xavier_normal", "pytorch", "unbalanced")
 
 
 def synthetic_study(depths: tuple[int, ...] = (2, 3, 4, 5)) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Measures and overlaps with the columns, families and orders of magnitude of a real study."""
+    """Measures and shared vectors with the columns, families and orders of magnitude of a real study."""
     rng = np.random.default_rng(0)
     rows = [row for depth in depths for network in _networks(depth, rng) for row in _rows(network, rng)]
     measures = pd.DataFrame(rows)
     measures.insert(0, "study", "digits")
-    return measures, _overlaps(measures, rng)
+    return measures, _shared(measures, rng)
 
 
 def _networks(depth: int, rng: np.random.Generator) -> Iterator[dict]:
@@ -107,6 +107,8 @@ def _rows(network: dict, rng: np.random.Generator) -> Iterator[dict]:
     yield row(0, "loss", ratio * 0 + rng.uniform(1, 2))
     above_minimum = 0.05 if ratio < 0.9 and network["final"] else 1e-8
     yield row(0, "excess_loss", np.nan if relu else ratio * 0 + above_minimum)
+    yield row(0, "gradient_norm", ratio * 0 + 1e-3)
+    yield row(0, "end_to_end_gain", ratio * 0 + 0.7)
     yield row(0, "sharpness", ratio * minimum)
     yield row(0, "minimal_sharpness", ratio * 0 + minimum)
     yield row(0, "sharpness_ratio", ratio)
@@ -124,6 +126,8 @@ def _rows(network: dict, rng: np.random.Generator) -> Iterator[dict]:
         yield row(layer, "product_norm", max(gain, 1.0) * 1.05)
         yield row(layer, "band_upper", np.sqrt(depth - 1))
         yield row(layer, "path_cosine", cosine)
+        yield row(layer, "left_residual", spread * rng.uniform(0.8, 1.2))
+        yield row(layer, "right_residual", spread * rng.uniform(0.8, 1.2))
         yield row(layer, "singular_overlap", ratio * 0 + rng.uniform(0.6, 0.95))
         if relu:
             for quantile, z in (("q05", -1.6), ("q25", -0.7), ("q75", 0.7), ("q95", 1.6)):
@@ -131,15 +135,13 @@ def _rows(network: dict, rng: np.random.Generator) -> Iterator[dict]:
                 yield row(layer, f"path_cosine_{quantile}", cosine - 0.03 + 0.01 * z)
 
 
-def _overlaps(measures: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:
+def _shared(measures: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:
     kept = measures[measures["final"] & (measures["statistic"] == "sharpness_ratio")].dropna(subset=["value"])
-    rows = kept[kept["seed"] == 0][["study", "experiment", "family", "depth", "step_fraction", "seed", "value"]]
-    left, right = (grid.ravel() for grid in np.mgrid[:WIDTH, :WIDTH])
+    kept = kept[kept["family"].isin(["linear", "residual_linear"]) & ~kept["experiment"].str.contains("-")]
     tables = []
-    for row in rows.itertuples(index=False):
+    for row in kept[["study", "experiment", "family", "depth", "step_fraction", "seed"]].itertuples(index=False):
         for layer in range(1, row.depth):
-            blur = 0.5 + row.value / 3
-            overlap = np.exp(-(((left - right) / blur) ** 2)) * rng.uniform(0.5, 1, left.size)
-            table = pd.DataFrame({"layer": layer, "left": left, "right": right, "overlap": overlap})
-            tables.append(table.assign(**{k: v for k, v in row._asdict().items() if k != "value"}))
+            left, right = rng.dirichlet(np.ones(WIDTH), 2)
+            table = pd.DataFrame({"layer": layer, "rank": np.arange(1, WIDTH + 1), "left": left, "right": right})
+            tables.append(table.assign(**row._asdict()))
     return pd.concat(tables, ignore_index=True)

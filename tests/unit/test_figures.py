@@ -13,6 +13,8 @@ from flatminima.errors import UserError
 from flatminima.figures.render import TRAINING as FIGURES
 from flatminima.figures.render import render
 
+NETWORK = ["experiment", "depth", "step_fraction", "seed"]
+
 
 @pytest.fixture(scope="module")
 def study() -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -24,32 +26,45 @@ def drawn(study) -> dict[str, tuple[Figure, pd.DataFrame]]:
     return {name: draw(name, *study) for name in FIGURES}
 
 
+def words(page: Figure) -> str:
+    """The title, however it is broken into lines."""
+    return " ".join(page.get_suptitle().split())
+
+
 def finals(measures: pd.DataFrame, statistic: str) -> pd.DataFrame:
     return measures[measures["final"] & (measures["statistic"] == statistic)]
 
 
 def swept(measures: pd.DataFrame, task: str) -> pd.DataFrame:
     names = [name for name, (_, of_task, *_) in SWEPT.items() if of_task == task]
-    return measures[measures["experiment"].isin([*names, "residual_flow"] if task == "noisy" else names)]
+    return measures[measures["experiment"].isin(names)]
 
 
 def test_sharpness_shows_every_swept_network(study, drawn):
     measures, _ = study
     _, plotted = drawn["sharpness"]
-    expected = finals(swept(measures, "noisy"), "sharpness")
-    key = ["experiment", "depth", "step_fraction", "seed"]
-    both = plotted.merge(expected, on=key, validate="one_to_one")
+    expected = finals(swept(measures, "noisy"), "sharpness_ratio")
+    both = plotted.merge(expected, on=NETWORK, validate="one_to_one")
     assert len(both) == len(plotted) == len(expected)
-    pd.testing.assert_series_equal(both["sharpness"], both["value"], check_names=False)
+    pd.testing.assert_series_equal(both["sharpness_ratio"], both["value"], check_names=False)
+
+
+def test_step_sizes_are_in_critical_units_but_those_of_adam(drawn):
+    """The synthetic least sharpness is 15 m / 2: critical steps are 2 / (7.5 m)."""
+    _, plotted = drawn["sharpness"]
+    adam = plotted["optimiser"] == "adam"
+    critical = plotted["step_size"] * 7.5 * plotted["depth"] / 2
+    np.testing.assert_allclose(plotted["x"], critical.mask(adam, plotted["step_size"]), rtol=1e-3)
 
 
 def test_sharpness_median_and_interval_are_over_seeds(study, drawn):
     measures, _ = study
     _, plotted = drawn["sharpness"]
-    expected = finals(measures, "sharpness")
+    expected = finals(measures, "sharpness_ratio")
     for (experiment, depth, fraction), rows in plotted.groupby(["experiment", "depth", "step_fraction"]):
         here = (expected["experiment"] == experiment) & (expected["depth"] == depth)
         values = np.sort(expected[here & (expected["step_fraction"] == fraction)]["value"].dropna())
+        assert rows["survivors"].unique() == [len(values)]
         if len(values):
             assert rows["median"].unique() == pytest.approx([np.median(values)])
             assert rows["low"].unique() == pytest.approx([np.percentile(values, 5)])
@@ -58,121 +73,166 @@ def test_sharpness_median_and_interval_are_over_seeds(study, drawn):
             assert rows["median"].isna().all()
 
 
-def test_diverged_replicas_are_counted_in_table_picture_and_title(study, drawn):
+def test_every_diverged_network_is_in_the_table_and_its_step_in_the_strip(study, drawn):
     measures, _ = study
     figure, plotted = drawn["sharpness"]
-    expected = int(finals(swept(measures, "noisy"), "diverged")["value"].sum())
-    assert expected > 0
-    groups = plotted.drop_duplicates(["experiment", "depth", "step_fraction"])
-    assert plotted["diverged"].sum() == groups["diverged_replicas"].sum() == expected
-    numbers = [int(text.get_text()) for axes in figure.axes for text in axes.texts]
-    assert sum(numbers) == expected
-    assert f"{expected} of {len(plotted)} diverged" in figure.get_suptitle()
+    expected = finals(swept(measures, "noisy"), "diverged").query("value == 1")
+    assert plotted["diverged"].sum() == len(expected) > 0
+    crosses = [line for panel in figure.axes for line in panel.lines if line.get_marker() == "x"]
+    shapes = expected[["family", "depth", "step_fraction"]].drop_duplicates()
+    assert sum(len(line.get_xdata()) for line in crosses) == len(shapes)
 
 
-def test_linear_networks_that_oscillate_do_not_count_as_flat_minima(study, drawn):
+def test_medians_of_few_survivors_or_away_from_minima_are_not_sound(study, drawn):
     measures, _ = study
     away = finals(measures, "excess_loss").query("value > 0.02")
     assert len(away) > 0
     _, plotted = drawn["sharpness"]
-    shown = plotted[plotted["family"] == "linear"]
-    expected = away[away["experiment"].isin(shown["experiment"])]
-    assert (~shown["at_minimum"] & ~shown["diverged"]).sum() == len(expected)
-    title, *_ = drawn["sharpness"][0].get_suptitle().splitlines()
-    converged = plotted[plotted["at_minimum"] & (plotted["family"] != "relu")]
-    low = np.percentile(converged["sharpness"] / converged["minimal_sharpness"], 5)
-    assert title.startswith(f"Linear networks at a minimum end at {low:.2f} to ")
-    for name in ("gains", "coupling"):
-        _, points = drawn[name]
-        assert not points["step_fraction"].isin(away["step_fraction"]).any()
+    linear = plotted[plotted["family"] == "linear"]
+    assert not linear.loc[linear["step_fraction"].isin(away["step_fraction"]), "sound"].any()
+    few = plotted["survivors"] < plotted["replicas"] / 2
+    assert few.any()
+    assert not plotted.loc[few, "sound"].any()
+    _, shown = drawn["overview"]
+    steps = shown[(shown["panel"] == "steps") & (shown["family"] == "linear") & (shown["diverged"] == False)]  # noqa: E712
+    assert not steps["step_fraction"].isin(away["step_fraction"]).any()
+
+
+def test_the_title_of_sharpness_follows_the_data(study, drawn):
+    measures, shared = study
+    assert words(drawn["sharpness"][0]) == (
+        "Once the step is large, sharpness falls as the step grows; zero residuals end at the least sharpness"
+    )
+    ratio = measures["statistic"] == "sharpness_ratio"
+    rising = measures.assign(value=measures["value"].mask(ratio, measures["value"].mask(ratio) ** 0 * 1.5))
+    rising.loc[ratio & measures["value"].notna(), "value"] = 1 + measures["step_fraction"]
+    page, _ = draw("sharpness", rising, shared)
+    assert words(page) == (
+        "Once the step is large, sharpness was not seen to fall as the step grows; "
+        "zero residuals end above the least sharpness"
+    )
 
 
 def test_a_study_where_all_diverged_is_drawn():
-    measures, overlaps = synthetic_study(depths=(2,))
+    measures, shared = synthetic_study(depths=(2,))
     lost = measures.assign(value=measures["value"].where(measures["statistic"] == "diverged"))
     lost.loc[lost["statistic"] == "diverged", "value"] = 1.0
-    figure, plotted = draw("sharpness", lost, overlaps)
+    figure, plotted = draw("sharpness", lost, shared)
     assert plotted["diverged"].all()
-    assert figure.get_suptitle() == f"(5–95 % of networks, task noisy; {len(plotted)} of {len(plotted)} diverged)"
+    assert figure.get_suptitle() == "Sharpness where training ends"
+    figure, plotted = draw("overview", lost, shared)
+    assert plotted["diverged"].all()
+    assert "no linear network ended at a flat minimum" in words(figure)
 
 
 @pytest.mark.parametrize("task", ["noisy", "mild"])
 def test_sharpness_of_one_task(study, task):
-    measures, overlaps = study
-    _, plotted = draw(f"sharpness-{task}", measures, overlaps)
-    assert set(plotted["experiment"]) == set(swept(measures, task)["experiment"])
+    _, plotted = draw(f"sharpness-{task}", *study)
+    assert set(plotted["experiment"]) == set(swept(study[0], task)["experiment"])
 
 
-def test_gains_are_those_of_the_flattest_step_size_and_of_its_control(study, drawn):
-    measures, _ = study
-    _, plotted = drawn["gains"]
-    assert set(plotted["experiment"]) == {"linear", "relu"}
+def ends_of_seeds(measures: pd.DataFrame) -> pd.DataFrame:
+    """Of each seed at depth 4 the flattest and the sharpest minimum, one seed after the other, by hand."""
+    ratios = finals(measures, "sharpness_ratio").query("depth == 4 and experiment in ['linear', 'linear_mild']")
     away = finals(measures, "excess_loss").query("value > 0.02")["step_fraction"].unique()
-    for (experiment, depth), points in plotted.groupby(["experiment", "depth"]):
-        ranks = finals(measures, "loss" if experiment == "relu" else "sharpness_ratio")
-        ranks = ranks[(ranks["experiment"] == experiment) & (ranks["depth"] == depth)]
-        if experiment != "relu":
-            ranks = ranks[~ranks["step_fraction"].isin(away)]
-        flattest = ranks.groupby("step_fraction")["value"].median().idxmin()
-        assert set(points["step_fraction"]) == {flattest}
-        for control, name in ((False, experiment), (True, f"{experiment}-unbalanced")):
-            for statistic in ("path_gain", "product_norm"):
-                rows = finals(measures, statistic)
-                rows = rows[(rows["experiment"] == name) & (rows["depth"] == depth)]
-                rows = rows[rows["step_fraction"] == flattest].dropna(subset=["value"])
-                shown = points[(points["control"] == control) & (points["statistic"] == statistic)]
-                both = shown.merge(rows, on=["seed", "layer"], suffixes=("", "_measured"))
-                assert len(both) == len(shown) == len(rows) > 0
-                assert (both["value"] == both["value_measured"]).all()
+    ratios = ratios[~ratios["step_fraction"].isin(away)].dropna(subset=["value"])
+    ends = []
+    for _, seed in ratios.groupby(["experiment", "seed"]):
+        in_order = seed.sort_values("value")
+        ends += [in_order.iloc[0], in_order.iloc[-1]]
+    rows = pd.DataFrame(ends)
+    return rows.assign(flat=rows["value"] < 1.1)
 
 
-def test_gains_of_relu_networks_have_the_interval_over_samples(study, drawn):
+def test_overview_compares_the_flattest_and_the_sharpest_minimum_of_each_seed(study, drawn):
+    """Of the experiments with both kinds, the one whose minima differ most in sharpness."""
     measures, _ = study
-    _, plotted = drawn["gains"]
-    relu = plotted[(plotted["family"] == "relu") & ~plotted["control"] & (plotted["statistic"] == "path_gain")]
-    for bound, name in (("low", "path_gain_q05"), ("high", "path_gain_q95")):
-        rows = finals(measures, name).query("experiment == 'relu'")
-        both = relu.merge(rows, on=["depth", "step_fraction", "seed", "layer"], suffixes=("", "_measured"))
-        assert len(both) == len(relu) > 0
-        assert (both[bound] == both["value_measured"]).all()
-    assert plotted.loc[plotted["family"] == "linear", ["low", "high"]].isna().all(axis=None)
+    ends = ends_of_seeds(measures)
+    means = ends.groupby(["experiment", "flat"])["value"].mean().unstack()  # noqa: PD010
+    chosen = (means[False] / means[True]).idxmax()
+    expected = ends[ends["experiment"] == chosen].set_index(["step_fraction", "seed"])
+    _, plotted = drawn["overview"]
+    gains = plotted[plotted["panel"] == "gains"]
+    assert set(gains["experiment"]) == {chosen}
+    shown = gains.drop_duplicates(["step_fraction", "seed"]).set_index(["step_fraction", "seed"])
+    assert set(shown.index) == set(expected.index)
+    for index, row in shown.iterrows():
+        assert (row["ratio"], row["flat"]) == (expected.loc[index, "value"], expected.loc[index, "flat"])
 
 
-def test_coupling_shows_the_flattest_network_and_its_control(study, drawn):
-    measures, overlaps = study
-    _, plotted = drawn["coupling"]
-    assert set(plotted["depth"]) == {4}
-    key = ["experiment", "depth", "step_fraction", "seed"]
-    measured = overlaps[key].drop_duplicates()
-    away = finals(measures, "excess_loss").query("value > 0.02")[key]
-    ranks = {
-        "linear": finals(measures, "sharpness_ratio").query("experiment == 'linear' and depth == 4"),
-        "residual_linear": finals(measures, "sharpness_ratio").query("experiment == 'residual' and depth == 4"),
-        "relu": finals(measures, "loss").query("experiment == 'relu' and depth == 4"),
-    }
-    for family, rank in ranks.items():
-        cells = plotted[plotted["family"] == family]
-        rank = rank.merge(measured, on=key).merge(away, on=key, how="left", indicator=True)
-        expected = rank[rank["_merge"] == "left_only"].sort_values("value").iloc[0]
-        shown = cells.loc[~cells["control"], key].drop_duplicates()
-        assert (shown == expected[key]).all(axis=None)
-        trained = cells.loc[~cells["control"], key].drop_duplicates().iloc[0]
-        control = cells.loc[cells["control"], key].drop_duplicates().iloc[0]
-        assert control["experiment"] == f"{trained['experiment']}-unbalanced"
-        assert (control[key[1:]] == trained[key[1:]]).all()
-        assert len(cells) == 2 * 3 * WIDTH**2
-    both = plotted.merge(overlaps, on=[*key, "layer", "left", "right"], suffixes=("", "_measured"))
-    assert len(both) == len(plotted)
-    assert (both["overlap"] == both["overlap_measured"]).all()
+def test_overview_shows_gains_from_one_at_the_input_to_that_of_the_whole_path(study, drawn):
+    measures, _ = study
+    _, plotted = drawn["overview"]
+    gains = plotted[plotted["panel"] == "gains"]
+    assert (gains.loc[gains["layer"] == 0, "gain"] == 1).all()
+    np.testing.assert_allclose(gains["equal_steps"], 0.7 ** (gains["layer"] / 4))
+    inner = gains[gains["layer"] > 0]
+    both = inner.merge(finals(measures, "path_gain"), on=[*NETWORK, "layer"], validate="one_to_one")
+    assert len(both) == len(inner) > 0
+    np.testing.assert_allclose(both["gain"], both["value"] * 0.7 ** (both["layer"] / 4))
+
+
+def test_overview_shows_every_component_of_the_signal(study, drawn):
+    _, shared = study
+    _, plotted = drawn["overview"]
+    vectors = plotted[plotted["panel"] == "vectors"]
+    for side in ("left", "right"):
+        shown = vectors[vectors["side"] == side]
+        both = shown.merge(shared, on=[*NETWORK, "layer", "rank"], validate="one_to_one")
+        assert len(both) == len(shown) > 0
+        assert (both["share"] == both[side]).all()
+    networks = vectors.drop_duplicates(NETWORK)
+    assert len(vectors) == 2 * len(networks) * 3 * WIDTH
+
+
+@pytest.mark.parametrize(
+    ("at_flat", "words_of"),
+    [
+        (0.02, "At depth 4, flat minima are more balanced and more coupled than sharp ones"),
+        (0.9, "At depth 4, flat minima are less balanced and less coupled than sharp ones"),
+        (
+            None,
+            "Flat minima against sharp ones, depth 4: no difference in balance detected, "
+            "no difference in coupling detected",
+        ),
+    ],
+)
+def test_the_title_of_the_overview_follows_the_data(study, at_flat, words_of):
+    """Deviations of .3, more by seed, at sharp minima; less, more, or at random below 1.25 times the least."""
+    measures, shared = study
+    linear = (measures["family"] == "linear") & measures["final"] & (measures["layer"] > 0) & measures["value"].notna()
+    ratios = finals(measures, "sharpness_ratio").rename(columns={"value": "ratio"})[[*NETWORK, "ratio"]]
+    ratio = measures.merge(ratios, on=NETWORK, how="left")["ratio"].to_numpy()
+    flat = 0.3 + 0.2 * np.sin(99 * measures["seed"] + 7 * ratio) if at_flat is None else at_flat
+    far = 0.02 * (measures["seed"] % 3) + np.where(ratio < 1.25, flat, 0.3)
+    planted = measures.copy()
+    planted.loc[linear & (measures["statistic"] == "path_gain"), "value"] = np.exp(far)
+    planted.loc[linear & measures["statistic"].isin(["left_residual", "right_residual"]), "value"] = far
+    page, _ = draw("overview", planted, shared)
+    assert words(page) == words_of
+
+
+def test_overview_without_a_flat_minimum_or_its_table_says_so(study):
+    measures, shared = study
+    sharp = measures["final"] & (measures["statistic"] == "sharpness_ratio") & (measures["family"] == "linear")
+    page, plotted = draw(
+        "overview", measures.assign(value=measures["value"].mask(sharp, measures["value"] + 0.5)), shared
+    )
+    assert set(plotted["panel"]) == {"steps"}
+    assert "no linear network ended at a flat minimum" in words(page)
+    assert any("no flat minimum" in text.get_text() for panel in page.axes for text in panel.texts)
+    page, plotted = draw("overview", measures)
+    assert set(plotted["panel"]) == {"steps", "gains"}
+    assert any("not in this record" in text.get_text() for panel in page.axes for text in panel.texts)
 
 
 def test_training_carries_the_last_network_of_a_finished_replica(study, drawn):
     measures, _ = study
     _, plotted = drawn["training"]
-    cosines = measures[measures["statistic"] == "path_cosine"].query("experiment == 'start_pytorch' and depth == 3")
+    cosines = measures[measures["statistic"] == "path_cosine"].query("experiment == 'start_pytorch' and depth == 5")
     worst = cosines.groupby(["seed", "step"])["value"].min()
     steps = worst.index.get_level_values("step").unique().sort_values()
-    curve = plotted.query("experiment == 'start_pytorch' and depth == 3 and statistic == 'path_cosine'")
+    curve = plotted.query("experiment == 'start_pytorch' and depth == 5 and statistic == 'path_cosine'")
     assert list(curve["step"]) == list(steps)
     for step, median in zip(curve["step"], curve["median"], strict=True):
         latest = [worst[seed][worst[seed].index <= step].iloc[-1] for seed in range(SEEDS)]
@@ -184,38 +244,33 @@ def test_training_shows_all_starts_and_no_sweep(drawn):
     assert set(plotted["experiment"]) == {f"start_{start}" for start in STARTS}
 
 
-def test_path_cosine_shows_the_worst_interface_of_every_final_network(study, drawn):
+def test_path_cosine_shows_the_worst_interface_of_every_final_linear_network(study, drawn):
     measures, _ = study
     _, plotted = drawn["path-cosine"]
-    key = ["experiment", "depth", "step_fraction", "seed"]
+    linear = measures[measures["family"] == "linear"]
     for statistic in ("path_cosine", "singular_overlap"):
-        rows = finals(measures, statistic).dropna(subset=["value"])
-        worst = rows.groupby(key, dropna=False)["value"].min().reset_index()
-        both = plotted.merge(worst, on=key, validate="one_to_one")
+        rows = finals(linear, statistic).dropna(subset=["value"])
+        worst = rows.groupby(NETWORK, dropna=False)["value"].min().reset_index()
+        both = plotted.merge(worst, on=NETWORK, validate="one_to_one")
         assert len(both) == len(plotted) == len(worst)
         assert (both[statistic] == both["value"]).all()
+    counted = plotted[plotted["kind"] == "at a minimum"]
+    assert set(counted["experiment"]) == {"linear", "linear_mild"}, "those that the claim names"
+    assert not counted["step_fraction"].isin([1.2]).any()
 
 
-def test_path_cosine_title_states_the_rank_correlations(drawn):
-    figure, plotted = drawn["path-cosine"]
-    linear = plotted[(plotted["family"] != "relu") & (plotted["kind"] == "trained")]
-    expected = linear["sharpness_ratio"].rank().corr(linear["path_cosine"].rank())
-    assert f"path cosine {expected:.2f}".replace("-", "−") in figure.get_suptitle()
-
-
-def test_overview_repeats_the_other_figures(study, drawn):
-    _, plotted = drawn["overview"]
-    assert set(plotted["depth"]) == {4}
-    for panel, name, value in (
-        ("Sharpness against step size", "sharpness", "sharpness"),
-        ("Gain from input to layer k", "gains", "value"),
-        ("Sharpness along training", "training", "median"),
-        ("Coupling of neighbouring layers", "path-cosine", "path_cosine"),
-    ):
-        shown = plotted.loc[plotted["panel"] == panel, value].dropna()
-        _, whole = drawn[name]
-        assert len(shown) > 0
-        assert shown.isin(whole.loc[whole["depth"] == 4, value]).all()
+def test_the_title_of_the_path_cosine_follows_the_data(study, drawn):
+    """Cosines are made to fall with sharpness, overlaps are random; then the other way round."""
+    measures, shared = study
+    told = "The {} falls more closely with sharpness than the {} does"
+    assert words(drawn["path-cosine"][0]) == told.format("path cosine", "singular overlap")
+    other = {"path_cosine": "singular_overlap", "singular_overlap": "path_cosine"}
+    page, _ = draw("path-cosine", measures.replace({"statistic": other}), shared)
+    assert words(page) == told.format("singular overlap", "path cosine")
+    same = measures[measures["statistic"] != "singular_overlap"]
+    again = same[same["statistic"] == "path_cosine"].assign(statistic="singular_overlap")
+    page, _ = draw("path-cosine", pd.concat([same, again]), shared)
+    assert words(page) == "Path cosine and singular overlap follow sharpness equally closely"
 
 
 @pytest.mark.parametrize("name", FIGURES)
@@ -225,41 +280,32 @@ def test_text_is_large_enough_and_on_the_page(drawn, name):
 
 @pytest.mark.parametrize("name", FIGURES)
 def test_figures_draw_what_there_is_without_relu(study, name):
-    measures, overlaps = study
-    _, plotted = draw(name, measures[measures["family"] != "relu"], overlaps[overlaps["family"] != "relu"])
+    measures, shared = study
+    _, plotted = draw(name, measures[measures["family"] != "relu"], shared)
     assert len(plotted) > 0
     assert "relu" not in set(plotted["family"])
 
 
-@pytest.mark.parametrize("name", FIGURES)
-def test_figures_show_convolutional_networks(study, name):
-    """Made of the ReLU networks of the study, without what is not measured for convolutions."""
-    measures, overlaps = study
-    measured = measures[measures["experiment"].isin(["relu", "relu-unbalanced"])].replace(
-        {
-            "family": {"relu": "convolutional"},
-            "experiment": {"relu": "filters", "relu-unbalanced": "filters-unbalanced"},
-        }
+def test_sharpness_shows_convolutional_networks(study):
+    """Made of the ReLU networks of the study."""
+    measures, shared = study
+    names = {"family": {"relu": "convolutional"}, "experiment": {"relu": "filters"}}
+    page, plotted = draw(
+        "sharpness", pd.concat([measures, measures[measures["experiment"] == "relu"].replace(names)]), shared
     )
-    measured = measured[measured["statistic"] != "singular_overlap"]
-    page, plotted = draw(name, pd.concat([measures, measured]), overlaps)
     assert_legible(page)
-    if name in ("sharpness", "gains", "path-cosine"):
-        relu, filters = (plotted[plotted["experiment"].isin([e, f"{e}-unbalanced"])] for e in ("relu", "filters"))
-        assert set(filters["family"]) == {"convolutional"}
-        shared = ["depth", "step_fraction", "seed", "sharpness" if name == "sharpness" else "depth"]
-        assert len(filters) == len(relu) > 0
-        np.testing.assert_array_equal(filters[shared], relu[shared])
+    relu, filters = (plotted[plotted["experiment"] == experiment] for experiment in ("relu", "filters"))
+    assert set(filters["family"]) == {"convolutional"}
+    columns = ["depth", "step_fraction", "seed", "sharpness_ratio"]
+    np.testing.assert_array_equal(filters[columns], relu[columns])
 
 
 def lacking(measures: pd.DataFrame, name: str) -> pd.DataFrame:
     return {
         "sharpness": measures[measures["experiment"] == "residual_flow"],
-        "gains": measures[~measures["experiment"].str.endswith("-unbalanced")],
-        "coupling": measures[~measures["experiment"].str.endswith("-unbalanced")],
         "training": measures[measures["final"]],
-        "path-cosine": measures[measures["layer"] == 0],
-        "overview": measures[measures["layer"] < 0],
+        "path-cosine": measures[measures["family"] == "relu"],
+        "overview": measures[measures["experiment"] == "residual_flow"],
     }[name]
 
 
@@ -267,17 +313,15 @@ def lacking(measures: pd.DataFrame, name: str) -> pd.DataFrame:
     ("name", "cure"),
     [
         ("sharpness", "step_sizes"),
-        ("gains", "`unbalance`"),
-        ("coupling", "`unbalance`"),
         ("training", "`snapshots`"),
-        ("path-cosine", "depths"),
+        ("path-cosine", "add one"),
         ("overview", "no "),
     ],
 )
 def test_a_study_without_the_data_is_told_what_is_missing(study, name, cure):
-    measures, overlaps = study
+    measures, shared = study
     with pytest.raises(UserError, match=cure) as error:
-        draw(name, lacking(measures, name), overlaps)
+        draw(name, lacking(measures, name), shared)
     assert "\n" not in str(error.value)
 
 
@@ -292,21 +336,21 @@ def test_unknown_names_are_answered_with_the_nearest(study, name, message):
 
 def test_a_missing_table_is_named(tmp_path):
     with pytest.raises(UserError, match=r"measures\.parquet: no such file"):
-        render("gains", tmp_path / "measures.parquet", tmp_path / "overlaps.parquet", LEDGER, tmp_path / "gains")
+        render("overview", tmp_path / "measures.parquet", tmp_path / "shared.parquet", LEDGER, tmp_path / "new")
 
 
 def test_two_processes_write_the_same_bytes(tmp_path):
-    measures, overlaps = synthetic_study(depths=(2, 3))
+    measures, shared = synthetic_study(depths=(2, 3))
     measures.to_parquet(tmp_path / "measures.parquet")
-    overlaps.to_parquet(tmp_path / "overlaps.parquet")
+    shared.to_parquet(tmp_path / "shared.parquet")
     assert_same_bytes(tmp_path, [*FIGURES, "sharpness-mild"])
 
 
 def test_the_csv_is_the_table_drawn_in_full_precision(study, drawn, tmp_path):
-    measures, overlaps = study
+    measures, shared = study
     measures.to_parquet(tmp_path / "measures.parquet")
-    overlaps.to_parquet(tmp_path / "overlaps.parquet")
-    render("training", tmp_path / "measures.parquet", tmp_path / "overlaps.parquet", LEDGER, tmp_path / "v1.training")
+    shared.to_parquet(tmp_path / "shared.parquet")
+    render("training", tmp_path / "measures.parquet", tmp_path / "shared.parquet", LEDGER, tmp_path / "v1.training")
     written = pd.read_csv(tmp_path / "v1.training.csv")
     pd.testing.assert_frame_equal(written, drawn["training"][1], check_exact=True, check_dtype=False)
     assert Path(tmp_path / "v1.training.png").read_bytes().startswith(b"\x89PNG")

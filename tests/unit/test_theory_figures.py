@@ -1,178 +1,30 @@
-"""Figures of a theory study hold the values of its measures and say in their titles what these amount to."""
+"""Figures of a theory study show what their claims select and say in their titles what that amounts to."""
+
+import re
 
 import numpy as np
 import pandas as pd
 import pytest
 from drawing import LEDGER, assert_legible, assert_same_bytes, draw
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 from synthetic import synthetic_study
+from synthetic_theory import (
+    CONDITIONS,
+    DEPTHS,
+    MINIMUM,
+    PRICE,
+    RATIOS,
+    SEEDS,
+    STATEMENTS,
+    STEPS,
+    synthetic_theory,
+    with_value,
+)
 from theory_study import small_theory
 
 from flatminima.errors import EmptyFigureError, UserError
-from flatminima.figures.render import NO_DETAILS, THEORY, render
-
-DEPTHS = (2, 3)
-SEEDS = 4
-MINIMUM = 6.0
-GAP = 1e-6
-STEPS = (0.1, 0.5, 1.5)
-CONDITIONS = ("square", "wide")
-STATEMENTS = ("attack_white", "attack_coloured", "attack_bound", "attack_path", "attack_band")
-RATIOS = {"flattest": (1.0, 1.0), "balanced": (1.0, 1.25), "random": (3.0, 4.0)}
-"""Median sharpness ratio of each construction, for white inputs and for others."""
-
-
-def row(name: str, value: float, layer: int = 0, error: float = np.nan) -> dict:
-    return {"layer": layer, "statistic": name, "value": value, "error_bound": error}
-
-
-def network(rows: list[dict], initialisation: str, task: str, depth: int, seed: int, **values) -> list[dict]:
-    shared = {
-        "study": "theory",
-        "family": "linear",
-        "experiment": f"{initialisation}_{task}",
-        "initialisation": initialisation,
-        "optimiser": "",
-        "step_size": np.nan,
-        "step_fraction": np.nan,
-        "step": 0,
-        "final": True,
-    }
-    return [shared | {"task": task, "depth": depth, "seed": seed} | values | cells for cells in rows]
-
-
-def sharp(ratio: float) -> list[dict]:
-    minimum = row("minimal_sharpness", MINIMUM, error=MINIMUM * GAP)
-    return [row("sharpness", ratio * MINIMUM), minimum, row("sharpness_ratio", ratio)]
-
-
-def minima() -> list[dict]:
-    """Ratios spread evenly about those of RATIOS, by 0.1 from seed to seed; flattest and balanced without spread."""
-    rows = []
-    for construction, ratios in RATIOS.items():
-        for task, ratio in zip(("white", "coloured"), ratios, strict=True):
-            for depth in DEPTHS:
-                for seed in range(SEEDS):
-                    spread = 0.1 * (seed - (SEEDS - 1) / 2) * (construction == "random")
-                    rows += network(sharp(ratio + spread), construction, task, depth, seed)
-    return rows
-
-
-def prescribed() -> list[dict]:
-    """The worst layers: path cosine 1 - e², path gain exp(e), residual 2 e, overlap 0.8, balance defect 3."""
-    rows = []
-    for task in ("white", "coloured"):
-        for excess in (1e-4, 1e-2, 1.0):
-            cells = sharp(1 + excess)
-            cells += [row("path_cosine", 1 - excess**2 / 2, 1), row("path_cosine", 1 - excess**2, 2)]
-            cells += [row("path_gain", np.exp(-excess), 1), row("path_gain", np.exp(excess / 2), 2)]
-            cells += [row("path_residual", excess, 2), row("path_residual", 2 * excess, 3)]
-            cells += [row("singular_overlap", overlap, k) for k, overlap in ((1, 0.8), (2, 0.9))]
-            cells += [row("balance_defect", defect, k) for k, defect in ((1, 3.0), (2, 0.0))]
-            rows += network(cells, "prescribed", task, 3, 0, step_fraction=1 + excess)
-    return rows
-
-
-def run_of(ratio: float, gradient: float = 1e-6, diverged: bool = False) -> list[dict]:
-    if diverged:
-        return [row("diverged", 1.0), row("sharpness_ratio", np.nan)]
-    ended = [row("excess_loss", 1e-5), row("gradient_norm", gradient), row("diverged", 0.0)]
-    return [*sharp(ratio), *ended]
-
-
-def training() -> list[dict]:
-    """Zero residuals end at ratio 1, the default start at 1.1 or 1.2 by seed; step 1.5 diverges.
-
-    On reflected maps half of the runs from zero residuals keep a large gradient, and no flow arrives.
-    """
-    rows = []
-    for kind in ("turned", "reflected"):
-        for inputs in ("white", "coloured"):
-            for depth in DEPTHS:
-                for seed in range(SEEDS):
-                    where = f"{kind}_{inputs}", depth, seed
-                    stuck = 1e-2 if kind == "reflected" and seed % 2 else 1e-6
-                    flow = run_of(1.0, 1e-2 if kind == "reflected" else 1e-6)
-                    rows += network(flow, "flow", *where)
-                    for step in STEPS:
-                        lost = step > 1
-                        rows += network(run_of(1.0, stuck, lost), "residual", *where, step_fraction=step)
-                        rows += network(run_of(1.1 + seed % 2 / 10, 1e-6, lost), "default", *where, step_fraction=step)
-                        control = {"step_fraction": step, "experiment": f"default_{where[0]}-unbalanced"}
-                        rows += network(run_of(50.0, 1e-6, lost), "default", *where, **control)
-    return rows
-
-
-def growing() -> list[dict]:
-    """Sharpness at 0.9 of the limit 1 / step, up to step 1; one seed never at a minimum."""
-    rows = []
-    for seed in range(SEEDS):
-        for step in (0.1, 0.3, 0.9, 1.2):
-            gradient = 1e-6 if step < 1 and seed else 1e-2
-            rows += network(run_of(0.9 / step, gradient), "catapult", "turned_white", 3, seed, step_fraction=step)
-            start = {"step_fraction": step, "experiment": "catapult_start_turned_white"}
-            rows += network(run_of(99.0), "catapult", "turned_white", 3, seed, **start)
-    return rows
-
-
-def searches() -> list[dict]:
-    """True statements hold to rounding, the false one is broken by half under `square` and holds under `wide`."""
-    rows = []
-    for statement in STATEMENTS:
-        for condition in CONDITIONS:
-            for depth in DEPTHS:
-                for seed in range(SEEDS):
-                    broken = statement == "attack_coloured" and condition == "square" and seed % 2
-                    value = 0.3 if broken else 1 + (-1e-14 if seed == 0 else 1e-3 * seed)
-                    start = "far" if seed < SEEDS // 2 else "near"
-                    cells = [row("inequality_ratio", value), row("sharpness_ratio", 1.0)]
-                    rows += network(cells, start, condition, depth, seed, experiment=statement)
-                    cells = [row("inequality_ratio", 0.9 * value)]
-                    rows += network(cells, start, condition, depth, seed, experiment=f"{statement}-planted")
-    return rows
-
-
-def prices() -> list[dict]:
-    """Searches at the square root of the condition, under a ceiling of twice that; random problems at 1, 1.1 and so on.
-
-    The first restart finds half as much, and so do all in three dimensions.
-    """
-    rows = []
-    for depth in DEPTHS:
-        for condition in (10.0, 1000.0):
-            known = [row("condition", condition), row("price_ceiling", 2 * condition**0.5)]
-            for seed in range(SEEDS):
-                where = f"condition_{condition:g}", depth, seed
-                for size in (2, 3):
-                    found = row("balance_price", condition**0.5 / (1 if seed and size == 2 else 2))
-                    rows += network([*known, found], f"size{size}", *where, experiment="price_search")
-                drawn = row("balance_price", 1 + seed / 10)
-                rows += network([*known, drawn], "size5", *where, experiment="price_random")
-    return rows
-
-
-def sweep() -> list[dict]:
-    """Minima at 1.5 + scale times theory's minimum, which is 1.02 times the published bound; step 1.5 diverges.
-
-    At step 0.5 the odd problems do not arrive, though they do not diverge.
-    """
-    rows = []
-    for seed in range(SEEDS):
-        for scale in (0.0, 1.0):
-            for step in STEPS:
-                known = [row("minimal_sharpness", MINIMUM), row("published_bound", MINIMUM / 1.02)]
-                known += [row("start_scale", scale), row("diverged", float(step > 1))]
-                arrived = np.nan if step > 1 else float(step < 0.5 or seed % 2 == 0)
-                ratio = {1.0: 1.5 + scale, 0.0: 0.1}.get(arrived, np.nan)
-                cells = [*known, row("arrived", arrived), row("sharpness_ratio", ratio)]
-                where = {"experiment": "scaled_residual", "step_size": step}
-                rows += network(cells, f"scale{scale:g}", "regression", 10, seed, **where)
-    return rows
-
-
-def synthetic_theory() -> pd.DataFrame:
-    """A theory study whose statistics are known in closed form."""
-    return pd.DataFrame([*minima(), *prescribed(), *training(), *growing(), *searches(), *prices(), *sweep()])
+from flatminima.figures.render import THEORY, render
 
 
 @pytest.fixture(scope="module")
@@ -182,7 +34,7 @@ def study() -> pd.DataFrame:
 
 @pytest.fixture(scope="module")
 def drawn(study) -> dict[str, tuple[Figure, pd.DataFrame]]:
-    return {name: draw(name, study, NO_DETAILS) for name in THEORY}
+    return {name: draw(name, study) for name in THEORY}
 
 
 @pytest.fixture(scope="module")
@@ -190,72 +42,251 @@ def computed() -> pd.DataFrame:
     return small_theory([2, 3])
 
 
-def with_value(study: pd.DataFrame, statistic: str, value: float, **where) -> pd.DataFrame:
-    """The study with one statistic changed in the rows where columns have the given values."""
-    chosen = (study["statistic"] == statistic) & np.logical_and.reduce(
-        [study[key] == is_ for key, is_ in where.items()]
-    )
-    assert chosen.any()
-    return study.assign(value=study["value"].mask(chosen, value))
+def title(figure: Figure) -> str:
+    return " ".join(figure.get_suptitle().split())
 
 
-def test_least_sharpness_shows_every_constructed_minimum(drawn):
+def written(figure: Figure) -> str:
+    """All text of a figure but its title."""
+    return "\n".join(text.get_text() for text in figure.findobj(Text))
+
+
+TITLES = {
+    "theory-overview": "Theory says how flat a minimum can be, and zero residuals end there for white inputs only",
+    "least-sharpness": "No minimum lies below theory's least sharpness, and the minima in closed form lie on it",
+    "random-minima": "Random minima are all sharper than the least, and not more so in deeper networks",
+    "any-inputs": "Where inputs are not white, the least sharpness is attained as well, though not by balanced minima",
+    "first-interface": "Where inputs are not white, the first two layers of a flattest minimum are not coupled",
+    "attacks": "No search breaks what theory states, and each false statement beside it is broken",
+    "witnesses": "How flat a minimum is shows in its path cosine, path gain and path residual, but not in its singular "
+    "overlap and balance defect",
+    "step-size": "Zero residuals end at the least sharpness for steps up to 0.1 of the largest stable one",
+    "arrival": "Not every run from zero residuals arrives at a minimum: those on symmetric maps with a negative "
+    "eigenvalue need not",
+    "predicted-price": "Zero residuals end where the price of balance predicts, up to 1.20 times the least sharpness",
+    "balance-price": "The price of balance keeps growing as inputs get further from white, and never exceeds the "
+    "proved bound",
+    "catapult": "A growing step drives networks to flatter minima, and none settles above the limit of stability",
+    "scaled-residual": "No run ends below the least sharpness in the sweep of Marion & Chizat",
+}
+
+
+@pytest.mark.parametrize("name", THEORY)
+def test_the_title_says_what_was_found(drawn, name):
+    assert title(drawn[name][0]) == TITLES[name]
+
+
+@pytest.mark.parametrize("name", THEORY)
+def test_a_title_has_one_number_at_most(drawn, name):
+    assert len(re.findall(r"(?<![A-Z])\d[\d.,]*", title(drawn[name][0]))) <= 1
+
+
+FLOW = {"initialisation": "flow", "task": "turned_coloured"}
+BELOW = "Some minima are flatter than theory's least sharpness allows"
+
+
+def flow_on_coloured_ends_at_least(study: pd.DataFrame) -> pd.DataFrame:
+    return with_value(study, "sharpness_ratio", 1.0, **FLOW)
+
+
+def flow_on_white_ends_above(study: pd.DataFrame) -> pd.DataFrame:
+    return with_value(study, "sharpness_ratio", 1.3, initialisation="flow", task="turned_white")
+
+
+def deeper_ones_sharper(study: pd.DataFrame) -> pd.DataFrame:
+    return with_value(study, "sharpness_ratio", 9.0, initialisation="random", depth=3)
+
+
+def all_flows_arrive(study: pd.DataFrame) -> pd.DataFrame:
+    return with_value(study, "excess_loss", 1e-9, initialisation="flow")
+
+
+def few_flows(study: pd.DataFrame) -> pd.DataFrame:
+    """Too few to decide anything on reflected maps."""
+    return study[~(study["experiment"].eq("flow_reflected_white") & study["seed"].gt(1))]
+
+
+def prices_level_off(study: pd.DataFrame) -> pd.DataFrame:
+    return with_value(study, "balance_price", 1.5, experiment="price_search", task="condition_1000")
+
+
+def nothing_tells(study: pd.DataFrame) -> pd.DataFrame:
+    path = ("path_cosine", "path_gain", "path_residual")
+    return study.assign(value=study["value"].mask(study["statistic"].isin(path), 0.5))
+
+
+def everything_tells(study: pd.DataFrame) -> pd.DataFrame:
+    falling = study["step_fraction"] - 1
+    rest = study["initialisation"].eq("prescribed") & study["statistic"].isin(("singular_overlap", "balance_defect"))
+    distance = falling.where(study["statistic"] == "balance_defect", 1 - falling)
+    return study.assign(value=study["value"].mask(rest, distance))
+
+
+def every_false_statement_holds(study: pd.DataFrame) -> pd.DataFrame:
+    false = study["experiment"].str.endswith("-planted") & study["statistic"].eq("inequality_ratio")
+    return study.assign(value=study["value"].mask(false, 1.5))
+
+
+PLANTED = [
+    ("theory-overview", ("sharpness_ratio", 0.9, {"experiment": "random_white", "seed": 1}), BELOW),
+    ("theory-overview", flow_on_coloured_ends_at_least, "zero residuals end there, whatever the inputs"),
+    ("theory-overview", flow_on_white_ends_above, "zero residuals do not always end there"),
+    ("least-sharpness", ("sharpness_ratio", 1 - 1e-6, {"experiment": "random_white", "seed": 1, "depth": 3}), BELOW),
+    (
+        "least-sharpness",
+        ("sharpness_ratio", 1.01, {"experiment": "flattest_coloured", "seed": 1}),
+        "and not all minima in closed form lie on it",
+    ),
+    (
+        "random-minima",
+        ("sharpness_ratio", 0.9, {"experiment": "random_coloured", "seed": 1}),
+        "Some random minima are flatter",
+    ),
+    ("random-minima", deeper_ones_sharper, "and more so in deeper networks"),
+    (
+        "any-inputs",
+        ("sharpness_ratio", 1.01, {"experiment": "flattest_coloured", "seed": 1}),
+        "minima in closed form miss the least sharpness",
+    ),
+    (
+        "any-inputs",
+        ("sharpness_ratio", 1.0, {"experiment": "balanced_coloured", "seed": 1}),
+        "attained as well, by some balanced ones too",
+    ),
+    ("any-inputs", ("sharpness_ratio", 1.0, {"experiment": "balanced_coloured"}), "by balanced minima too"),
+    ("first-interface", ("left_residual", 0.001, {"experiment": "flattest_coloured"}), "are coupled, too"),
+    (
+        "first-interface",
+        ("left_residual", 0.001, {"experiment": "flattest_coloured", "depth": 2}),
+        "are not always coupled",
+    ),
+    (
+        "attacks",
+        ("inequality_ratio", 1 - 1e-8, {"experiment": "attack_band", "task": "wide", "seed": 2, "depth": 3}),
+        "Searches break what theory states: I5",
+    ),
+    ("attacks", every_false_statement_holds, "not each false statement beside it is broken"),
+    ("witnesses", nothing_tells, "does not show in its path cosine, path gain, path residual"),
+    ("witnesses", everything_tells, "shows in its path cosine, path gain, path residual, singular overlap and balance"),
+    (
+        "step-size",
+        ("sharpness_ratio", 1.0, {"experiment": "residual_turned_white"}),
+        "at the least sharpness, whatever the step size",
+    ),
+    (
+        "step-size",
+        ("sharpness_ratio", 1.3, {"experiment": "residual_turned_white"}),
+        "in gradient flow, but not in steps of any size tried",
+    ),
+    (
+        "step-size",
+        ("sharpness_ratio", 1.3, {"experiment": "flow_turned_white"}),
+        "do not end at the least sharpness, not even in gradient flow",
+    ),
+    ("arrival", all_flows_arrive, "Runs from zero residuals arrive at a minimum, whatever the map"),
+    ("arrival", few_flows, "is not decided for every map"),
+    ("predicted-price", ("price_error", 0.1, FLOW | {"seed": 3}), "do not always end where the price of balance"),
+    ("predicted-price", flow_on_coloured_ends_at_least, "predicts, at the least sharpness"),
+    ("balance-price", prices_level_off, "does not keep growing as inputs get further from white"),
+    (
+        "balance-price",
+        ("balance_price", 64.0, {"experiment": "price_random", "task": "condition_1000", "depth": 3, "seed": 2}),
+        "and exceeds the proved bound",
+    ),
+    (
+        "catapult",
+        ("sharpness", 9.1 / 0.9 * MINIMUM, {"experiment": "catapult_turned_white", "step_fraction": 0.9, "seed": 2}),
+        "and some settle above the limit",
+    ),
+    (
+        "catapult",
+        ("sharpness", 99 * MINIMUM, {"experiment": "catapult_turned_white", "step_fraction": 0.9}),
+        "A growing step does not drive networks to flatter minima",
+    ),
+    (
+        "scaled-residual",
+        ("sharpness_ratio", 1 - 1e-5, {"experiment": "scaled_residual", "seed": 0, "step_size": 0.1}),
+        "Some runs end below the least sharpness",
+    ),
+]
+"""A figure, a result that is the other way round, as a change of a statistic or a function, and what the title says."""
+
+
+@pytest.mark.parametrize(("name", "change", "sentence"), PLANTED)
+def test_the_title_turns_with_the_result(study, name, change, sentence):
+    assert sentence not in TITLES[name]
+    planted = change(study) if callable(change) else with_value(study, change[0], change[1], **change[2])
+    figure, _ = draw(name, planted)
+    assert sentence in title(figure)
+
+
+def test_every_title_is_planted_the_other_way_round():
+    assert {name for name, _, _ in PLANTED} == set(THEORY)
+
+
+def test_least_sharpness_shows_the_minima_of_its_claims(drawn):
     figure, plotted = drawn["least-sharpness"]
-    assert len(plotted) == len(RATIOS) * 2 * len(DEPTHS) * SEEDS
+    assert len(plotted) == (2 + 3) * len(DEPTHS) * SEEDS
+    assert set(plotted.loc[plotted["inputs"] == "coloured", "construction"]) == {"flattest", "random"}
     medians = plotted.groupby(["construction", "inputs"])["sharpness"].median()
-    for construction, (white, coloured) in RATIOS.items():
+    for construction, (white, _) in RATIOS.items():
         assert medians[construction, "white"] == pytest.approx(white * MINIMUM)
-        assert medians[construction, "coloured"] == pytest.approx(coloured * MINIMUM)
-    title = figure.get_suptitle()
-    assert title.startswith(f"0 of {len(plotted)} constructed minima")
-    assert "flattest 1.00 / 1.00, balanced 1.00 / 1.25, random 3.00 / 4.00" in title
-
-
-def test_least_sharpness_counts_what_lies_below_the_minimum(study):
-    below = with_value(study, "sharpness_ratio", 1 - 1e-6, experiment="random_white", seed=1, depth=3)
-    figure, plotted = draw("least-sharpness", below, NO_DETAILS)
-    assert figure.get_suptitle().startswith(f"1 of {len(plotted)} constructed minima")
+    assert (plotted["control"] == (plotted["construction"] == "random")).all()
+    assert f"random minima (n = {len(DEPTHS) * SEEDS})" in written(figure)
 
 
 def test_random_minima_are_ranked_within_depth_and_inputs(drawn):
     figure, plotted = drawn["random-minima"]
     assert len(plotted) == 2 * len(DEPTHS) * SEEDS
     for _, line in plotted.groupby(["inputs", "depth"]):
-        assert list(line["share"]) == [0.25, 0.5, 0.75, 1.0]
+        assert list(line["share"]) == pytest.approx(np.arange(1, SEEDS + 1) / SEEDS)
         assert line["sharpness_ratio"].is_monotonic_increasing
-    assert "is 2.85 times as sharp" in figure.get_suptitle()
-    assert "3.5 times at depth 2, 3.5 at depth 3" in figure.get_suptitle()
+    assert f"n = {len(DEPTHS) * SEEDS}" in written(figure)
 
 
-def test_any_inputs_shows_the_best_descent_from_far_of_each_condition(drawn):
+def test_any_inputs_shows_the_best_search_from_far_of_each_condition(drawn):
     figure, plotted = drawn["any-inputs"]
-    assert plotted["way"].value_counts().to_dict() == {"flattest": 8, "balanced": 8, "descent": 4}
+    each = len(DEPTHS) * SEEDS
+    assert plotted["way"].value_counts().to_dict() == {"flattest": each, "balanced": each, "descent": 4}
     found = plotted[plotted["way"] == "descent"]
     assert list(found["excess"]) == pytest.approx([-1e-14] * 4, rel=0.01, abs=0)
     assert (plotted.loc[plotted["way"] == "balanced", "excess"] == 0.25).all()
-    message = "8 of 8 closed forms, 4 of 4 best descents from far, 0 of 8 balanced minima"
-    assert message in figure.get_suptitle()
+    assert "flattest found by searches (n = 4)" in written(figure)
+
+
+def test_first_interface_tells_the_first_from_later_ones(drawn):
+    figure, plotted = drawn["first-interface"]
+    counts = {"white": 3 * SEEDS, "later": SEEDS, "first": 2 * SEEDS, "control": 2 * SEEDS}
+    assert plotted["group"].value_counts().to_dict() == counts
+    residuals = plotted.groupby("group")["residual"].agg(["min", "max"])
+    assert residuals.loc["first"].to_list() == pytest.approx([0.5, 0.55])
+    assert residuals.loc["later"].to_list() == residuals.loc["white"].to_list() == [0, 0]
+    assert residuals.loc["control"].to_list() == [2, 2]
+    assert f"inputs not white, first interface (n = {2 * SEEDS})" in written(figure)
 
 
 def test_attacks_count_violations_of_true_statements_apart_from_controls(drawn):
     figure, plotted = drawn["attacks"]
-    attempts = len(DEPTHS) * SEEDS
-    assert len(plotted) == 2 * len(STATEMENTS) * len(CONDITIONS)
-    assert (plotted["attempts"] == attempts).all()
-    true = plotted[~plotted["planted"]].set_index(["statement", "condition"])
-    assert true["violations"].sum() == true.loc[("attack_coloured", "square"), "violations"] == attempts / 2
-    assert true.loc[("attack_coloured", "square"), "closest"] == pytest.approx(-0.7)
-    assert true.loc[("attack_bound", "wide"), "closest"] == pytest.approx(-1e-14, rel=0.01, abs=0)
-    assert (plotted.loc[plotted["planted"], "violations"] == attempts).all()
-    title = figure.get_suptitle()
-    assert title.startswith(f"0 of {4 * len(CONDITIONS) * attempts} attempts break")
-    assert "misapplied in 1 of 2 conditions, false statements nearby in 10 of 10" in title
+    attempts = len(CONDITIONS) * len(DEPTHS) * SEEDS
+    assert (plotted.groupby("experiment").size() == attempts).all()
+    assert set(plotted["experiment"]) == {*STATEMENTS, *(f"{name}-planted" for name in STATEMENTS)} - {
+        "attack_coloured-planted"
+    }
+    broken = plotted.groupby(["control", "experiment"])["broken"].sum()
+    assert (broken[False] == 0).all()
+    assert broken[True, "attack_coloured"] == attempts / 4
+    assert broken[True, "attack_bound-planted"] == attempts
+    closest = plotted.groupby("experiment")["approach"].min()
+    assert closest["attack_coloured"] == pytest.approx(0.3)
+    assert closest["attack_bound"] == pytest.approx(1 - 1e-14, rel=1e-15)
+    assert f"0 of {attempts} broken" in written(figure)
+    assert f"false: I2 where inputs are not white: {attempts // 4} of {attempts} broken" in written(figure)
 
 
-def test_attacks_report_a_violation(study):
-    broken = with_value(study, "inequality_ratio", 1 - 1e-8, experiment="attack_band", task="wide", seed=2, depth=3)
-    figure, _ = draw("attacks", broken, NO_DETAILS)
-    assert figure.get_suptitle().startswith("1 of ")
+def test_attacks_leave_out_attempts_whose_product_has_moved(study):
+    moved = with_value(study, "product_defect", 1e-6, experiment="attack_path", task="wide")
+    _, plotted = draw("attacks", moved)
+    assert set(plotted.loc[plotted["experiment"] == "attack_path", "condition"]) == {"square"}
 
 
 def test_witnesses_take_the_worst_layer(drawn):
@@ -268,52 +299,71 @@ def test_witnesses_take_the_worst_layer(drawn):
 
 
 def test_witnesses_state_the_power_of_each_statistic(drawn):
-    title = drawn["witnesses"][0].get_suptitle()
-    assert "1 − path cosine 2.0, |log path gain| 1.0, path residual 1.0" in title
-    assert "1 − singular overlap 0.0, balance defect 0.0" in title
+    texts = written(drawn["witnesses"][0])
+    known = {"path cosine": 2, "path gain": 1, "path residual": 1, "singular overlap": 0, "balance defect": 0}
+    for name, power in known.items():
+        assert f"{name}: power {power}.0" in texts
+    assert "n = 6 minima" in texts
 
 
-def test_step_size_keeps_ratios_of_runs_at_a_minimum_alone(drawn):
+def test_step_size_shows_the_findings_of_its_claim(drawn):
     figure, plotted = drawn["step-size"]
-    assert len(plotted) == 2 * 2 * len(DEPTHS) * SEEDS * (2 * len(STEPS) + 1)
-    assert plotted["sharpness_ratio"].max() == pytest.approx(1.2)
-    assert (plotted["sharpness_ratio"].notna() == plotted["reached"]).all()
-    assert (plotted["diverged"] == (plotted["step"] == 1.5)).all()
-    share = plotted.groupby(["start", "map", "step"], dropna=False)["reached"].mean()
-    assert share["residual", "reflected", 0.1] == 0.5
-    assert share["residual", "turned", 0.1] == share["default", "reflected", 0.1] == 1
-    assert share["residual", "turned", 1.5] == 0
-    reached = plotted[plotted["start"] == "flow"].groupby("map")["reached"].mean()
-    assert reached.to_dict() == {"turned": 1, "reflected": 0}
-    for inputs in ("white inputs", "inputs not white"):
-        assert f"{inputs}: 1.00–1.00 from zero residuals, 1.10–1.20 from the default start" in figure.get_suptitle()
+    assert set(plotted["map"]) == {"turned"}
+    assert set(plotted["inputs"]) == {"white"}
+    own, control = plotted[~plotted["control"]], plotted[plotted["control"]]
+    steps = own[own["start"] == "residual"].set_index(["depth", "step"])
+    assert steps.loc[(2, 0.5), "effect"] == pytest.approx(1.0025)
+    assert (own.loc[own["start"] == "flow", "effect"] == 1).all()
+    assert (own["units"] == SEEDS).all()
+    assert control["effect"].to_list() == pytest.approx([1.15] * len(control))
+    assert set(own["step"].dropna()) == set(control["step"]) == {step for step in STEPS if step < 1}
+    assert f"zero residuals (n = {SEEDS})" in written(figure)
 
 
-def test_catapult_follows_the_limit(drawn):
-    figure, plotted = drawn["catapult"]
-    assert len(plotted) == SEEDS * 4
-    reached = plotted[plotted["reached"]]
-    assert set(reached["seed"]) == {1, 2, 3}
-    assert reached["sharpness_ratio"].to_numpy() == pytest.approx(0.9 / reached["step"].to_numpy())
-    assert "from 9 to 1 times theory's minimum" in figure.get_suptitle()
-    assert "0.900 times the limit" in figure.get_suptitle()
+def test_step_size_says_where_runs_did_not_arrive(study):
+    away = with_value(study, "excess_loss", 0.1, experiment="residual_turned_white", seed=1, step_fraction=0.5)
+    figure, plotted = draw("step-size", away)
+    assert set(plotted.loc[(plotted["start"] == "residual") & (plotted["step"] == 0.5), "units"]) == {SEEDS - 1}
+    assert f"zero residuals (n = {SEEDS - 1} to {SEEDS})" in written(figure)
 
 
-def test_balance_price_states_the_growth_of_the_dearest(drawn):
+def test_arrival_shows_the_share_of_every_kind_of_map(drawn):
+    figure, plotted = drawn["arrival"]
+    shares = plotted[~plotted["control"]].groupby("map")["effect"].unique()
+    assert {name: list(values) for name, values in shares.items()} == {"turned": [1.0], "reflected": [0.0]}
+    assert plotted["low"].max() == pytest.approx(0.025 ** (1 / SEEDS))
+    assert f"symmetric maps with a negative eigenvalue (n = {SEEDS} each)" in written(figure)
+
+
+def test_predicted_price_sets_measured_against_predicted(drawn):
+    figure, plotted = drawn["predicted-price"]
+    flow = plotted[~plotted["control"]]
+    assert (flow["sharpness_ratio"] == flow["balance_price"]).all()
+    assert set(flow["balance_price"]) == set(PRICE.values())
+    assert set(flow["experiment"]) == {"flow_turned_white", "flow_turned_coloured"}
+    assert set(plotted.loc[plotted["control"], "sharpness_ratio"].round(9)) == {1.1, 1.2}
+    assert f"gradient flow (n = {2 * len(DEPTHS) * SEEDS})" in written(figure)
+
+
+def test_balance_price_shows_the_dearest_of_all_searches(drawn):
     figure, plotted = drawn["balance-price"]
     assert len(plotted) == 3 * len(DEPTHS) * 2 * SEEDS
-    titles = [panel.get_title() for panel in figure.axes]
-    assert titles == ["depth 2: power 0.50, limit 0.50", "depth 3: power 0.50, limit 0.67"]
-    assert "0 of 16 random problems and 32 searches exceed" in figure.get_suptitle()
-    for panel in figure.axes:
-        found = next(line for line in panel.get_lines() if line.get_label() == "dearest found, 2 dimensions")
-        assert list(found.get_ydata()) == pytest.approx([10**0.5, 1000**0.5])
+    lines = [line for line in figure.axes[0].get_lines() if line.get_marker() in ("o", "s")]
+    for line in lines:
+        assert list(line.get_ydata()) == pytest.approx([10**0.5, 1000**0.5])
+    assert len(lines) == len(DEPTHS)
+    assert f"random problems (n = {2 * len(DEPTHS) * SEEDS})" in written(figure)
 
 
-def test_balance_price_counts_what_exceeds_the_ceiling(study):
-    above = with_value(study, "balance_price", 64.0, experiment="price_random", task="condition_1000", depth=3, seed=2)
-    figure, _ = draw("balance-price", above, NO_DETAILS)
-    assert "1 of 16 random problems and 32 searches exceed" in figure.get_suptitle()
+def test_catapult_shows_where_steps_started_and_settled(drawn):
+    figure, plotted = drawn["catapult"]
+    assert len(plotted) == 2 * SEEDS * 4
+    runs, starts = plotted[~plotted["control"]], plotted[plotted["control"]]
+    settled = runs[runs["counted"]]
+    assert set(settled["seed"]) == set(range(1, SEEDS))
+    assert settled["sharpness_ratio"].to_numpy() == pytest.approx(0.9 / settled["step"].to_numpy())
+    assert starts["limited"].to_numpy() == pytest.approx(1.8)
+    assert f"(n = {3 * (SEEDS - 1)} of {4 * SEEDS})" in written(figure)
 
 
 def test_scaled_residual_keeps_the_sharpness_of_minima_alone(drawn):
@@ -323,43 +373,25 @@ def test_scaled_residual_keeps_the_sharpness_of_minima_alone(drawn):
     assert plotted.groupby("start_scale")["sharpness_ratio"].agg(["min", "max"]).to_numpy() == pytest.approx(
         np.array([[1.5, 1.5], [2.5, 2.5]])
     )
-    title = figure.get_suptitle()
-    assert title.startswith("0 of 12 minima are flatter than theory's minimum, 0 than the published bound")
-    assert "(24 runs on 4 problems)" in title
-    assert "median 1.020, largest 1.020" in title
-    assert title.endswith("1.50 times theory's minimum (median of 4)")
+    assert f"n = {plotted['reached'].sum()} of {len(plotted)} runs" in written(figure)
 
 
-@pytest.mark.parametrize(("ratio", "found"), [(1 - 1e-6, "1 of 12 minima are flatter"), (0.97, "minimum, 1 than")])
-def test_scaled_residual_counts_minima_below_a_bound(study, ratio, found):
-    """Between the two bounds a minimum is below theory's alone."""
-    where = {"experiment": "scaled_residual", "seed": 0, "step_size": 0.1, "initialisation": "scale1"}
-    figure, _ = draw("scaled-residual", with_value(study, "sharpness_ratio", ratio, **where), NO_DETAILS)
-    assert found in figure.get_suptitle()
-
-
-def test_overview_repeats_the_other_figures(drawn):
+def test_overview_shows_what_claims_count(drawn):
     figure, plotted = drawn["theory-overview"]
-    panels = {
-        "Sharpness of minima": ("least-sharpness", "sharpness"),
-        "Where training ends": ("step-size", "sharpness_ratio"),
-        "Sharpness under a growing step": ("catapult", "sharpness_ratio"),
-        "Attempts to break theory": ("attacks", "closest"),
-    }
-    assert set(plotted["panel"]) == set(panels)
-    for panel, (name, value) in panels.items():
-        shown = plotted.loc[plotted["panel"] == panel, value].dropna()
-        assert len(shown) > 0
-        assert shown.isin(drawn[name][1][value]).all()
-    constructed = 4 * len(DEPTHS) * SEEDS + 2 * len(DEPTHS) * SEEDS + 6
-    attempts = 4 * len(CONDITIONS) * len(DEPTHS) * SEEDS
-    assert figure.get_suptitle().startswith(f"Theory of flat minima: 0 violations in {constructed} constructed minima")
-    assert f"{attempts} attempts" in figure.get_suptitle()
+    each = len(DEPTHS) * SEEDS
+    counts = {"random": 2 * each, "closed": 2 * each}
+    counts |= {f"{inputs}-flow": each for inputs in PRICE} | {f"{inputs}-default": 2 * each for inputs in PRICE}
+    assert plotted["group"].value_counts().to_dict() == counts
+    ends = plotted.groupby("group")["sharpness_ratio"].unique()
+    assert list(ends["white-flow"]) == [PRICE["white"]]
+    assert list(ends["coloured-flow"]) == [PRICE["coloured"]]
+    assert f"white inputs, trained from zero residuals (n = {each})" in written(figure)
 
 
-def test_overview_leaves_out_panels_without_data(study):
-    _, plotted = draw("theory-overview", study[study["experiment"].str.startswith("attack")], NO_DETAILS)
-    assert set(plotted["panel"]) == {"Attempts to break theory"}
+def test_overview_leaves_out_rows_without_data(study):
+    figure, plotted = draw("theory-overview", study[study["initialisation"].isin(RATIOS)])
+    assert set(plotted["group"]) == {"random", "closed"}
+    assert "trained from" not in written(figure)
 
 
 @pytest.mark.parametrize("name", THEORY)
@@ -377,27 +409,31 @@ def test_every_figure_of_computed_minima(computed, name, tmp_path):
 
 @pytest.mark.parametrize("name", THEORY)
 def test_a_training_study_has_no_theory(name):
-    measures, overlaps = synthetic_study(depths=(2,))
+    measures, details = synthetic_study(depths=(2,))
     with pytest.raises(EmptyFigureError, match="kind theory") as error:
-        draw(name, measures, overlaps)
+        draw(name, measures, details)
     assert "\n" not in str(error.value)
 
 
-@pytest.mark.parametrize("name", ["coupling", "path-cosine", "sharpness", "gains"])
+@pytest.mark.parametrize("name", ["path-cosine", "sharpness"])
 def test_a_theory_study_has_no_training(study, name):
     with pytest.raises(UserError):
-        draw(name, study[study["experiment"].str.startswith("attack")], NO_DETAILS)
+        draw(name, study[study["experiment"].str.startswith("attack")])
 
 
 @pytest.mark.parametrize(
     ("name", "lost"),
     [
+        ("theory-overview", {"initialisation": [*RATIOS, "flow", "default"]}),
         ("least-sharpness", {"initialisation": RATIOS}),
         ("random-minima", {"initialisation": ["random"]}),
         ("any-inputs", {"task": ["coloured"], "experiment": ["attack_bound"]}),
+        ("first-interface", {"experiment": ["flattest_coloured", "random_coloured"]}),
         ("attacks", {"initialisation": ["near", "far"]}),
         ("witnesses", {"initialisation": ["prescribed"]}),
-        ("step-size", {"initialisation": ["residual", "default"]}),
+        ("step-size", {"initialisation": ["residual", "flow", "default"]}),
+        ("arrival", {"initialisation": ["residual", "flow"]}),
+        ("predicted-price", {"initialisation": ["flow"]}),
         ("catapult", {"initialisation": ["catapult"]}),
         ("balance-price", {"experiment": ["price_search", "price_random"]}),
         ("scaled-residual", {"experiment": ["scaled_residual"]}),
@@ -406,23 +442,23 @@ def test_a_theory_study_has_no_training(study, name):
 def test_a_figure_without_its_data_says_so(study, name, lost):
     kept = ~np.logical_or.reduce([study[column].isin(values) for column, values in lost.items()])
     with pytest.raises(EmptyFigureError, match=f"figure {name}: no "):
-        draw(name, study[kept], NO_DETAILS)
+        draw(name, study[kept])
 
 
-def test_runs_of_which_none_reached_a_minimum_are_drawn(study):
-    away = study.assign(value=study["value"].mask(study["statistic"] == "gradient_norm", 1.0))
-    figure, plotted = draw("step-size", away, NO_DETAILS)
-    assert not plotted["reached"].any()
-    assert figure.get_suptitle().strip().endswith("reach a minimum)")
+def test_runs_of_which_none_arrived_are_drawn(study):
+    away = study.assign(value=study["value"].mask(study["statistic"] == "excess_loss", 1.0))
+    figure, plotted = draw("step-size", away)
+    assert (plotted["units"] == 0).all()
+    assert "do not end at the least sharpness" in title(figure)
     with pytest.raises(EmptyFigureError, match="figure catapult"):
-        draw("catapult", away, NO_DETAILS)
+        draw("catapult", away)
 
 
 @pytest.mark.parametrize(
     ("name", "task"), [("least-sharpness", "white"), ("attacks", "wide"), ("step-size", "turned_white")]
 )
 def test_one_task_alone(study, name, task):
-    _, plotted = draw(f"{name}-{task}", study, NO_DETAILS)
+    _, plotted = draw(f"{name}-{task}", study)
     column = {"least-sharpness": "inputs", "attacks": "condition", "step-size": "map"}[name]
     assert set(plotted[column]) == {task.removesuffix("_white")}
 

@@ -17,11 +17,14 @@ THEORY_FIGURES = [
     "least-sharpness",
     "random-minima",
     "any-inputs",
+    "first-interface",
     "attacks",
     "witnesses",
     "step-size",
-    "catapult",
+    "arrival",
+    "predicted-price",
     "balance-price",
+    "catapult",
     "scaled-residual",
 ]
 RESCALING_FIGURES = {

@@ -12,7 +12,7 @@ CLAIM = "I3"
 WAYS = {
     "flattest": ("minima in closed form", style.BLUE),
     "descent": ("flattest found by searches", style.PINK),
-    "balanced": ("balanced minima", style.GREEN),
+    "balanced": ("balanced minima", theory_selection.ZERO_RESIDUALS),
 }
 FLOOR = np.finfo(float).eps
 """Smallest distance from one that rounding leaves apart: smaller ones are drawn here."""

@@ -48,7 +48,7 @@ def shares(measures: pd.DataFrame, claimed: Claimed) -> pd.DataFrame:
 def message(plotted: pd.DataFrame) -> str:
     """The figure's one message: whether runs from zero residuals arrive for all maps, and where they do not."""
     own = plotted[~plotted["control"]]
-    refuted = own[own["refutes"]]
+    refuted = own[own["refutes"] & own["decided"]]
     if not refuted.empty:
         names = " and ".join(
             theory_selection.MAPS[name] for name in theory_selection.MAPS if name in set(refuted["map"])
@@ -56,14 +56,15 @@ def message(plotted: pd.DataFrame) -> str:
         return f"Not every run from zero residuals arrives at a minimum: those on {names} need not"
     if own["holds"].all():
         return "Runs from zero residuals arrive at a minimum, whatever the map"
-    return "Most runs from zero residuals arrive at a minimum; whether all do is not decided"
+    return "Whether runs from zero residuals arrive at a minimum is not decided for every map"
 
 
 def _draw(panel: Axes, plotted: pd.DataFrame) -> None:
     """A row for each kind of map, and one for the control; a marker and interval for each depth."""
     rows = {name: plotted[(plotted["map"] == name) & ~plotted["control"]] for name in theory_selection.MAPS}
-    shown = [(theory_selection.MAPS[name], style.GREEN, table) for name, table in rows.items() if len(table)]
-    shown.append((CONTROL, style.ORANGE, plotted[plotted["control"]]))
+    every = [(theory_selection.MAPS[name], theory_selection.ZERO_RESIDUALS, table) for name, table in rows.items()]
+    every.append((CONTROL, style.CONTROL, plotted[plotted["control"]]))
+    shown = [row for row in every if len(row[2])]
     for depth, marker in zip(sorted(plotted["depth"].unique()), MARKERS, strict=False):
         for row, (_, colour, table) in enumerate(shown):
             at = table[table["depth"] == depth]

@@ -84,7 +84,7 @@ def _draw(panel: Axes, plotted: pd.DataFrame) -> None:
     rows = []
     for claim, control, experiment, name in SEARCHES:
         shown = plotted[(plotted["claim"] == claim) & (plotted["experiment"] == experiment)]
-        colour, marker = (style.ORANGE, "^") if control else (style.BLUE, "o")
+        colour, marker = (style.CONTROL, "^") if control else (style.BLUE, "o")
         if len(shown):
             look = {"marker": marker, "color": colour, "ms": 2.5, "mew": 0, "alpha": 0.7}
             rows.append(strips.Strip(f"{name}: {_share(shown['broken'])} broken", shown["approach"], look))

@@ -5,7 +5,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from flatminima.figures import selection, style, theory_selection
+from flatminima.figures import labels, selection, style, theory_selection
 from flatminima.figures.claimed import Claimed
 
 MARKERS = "os^D"
@@ -68,22 +68,26 @@ def dearest_found(plotted: pd.DataFrame) -> pd.DataFrame:
 def _draw(panel: Axes, plotted: pd.DataFrame) -> None:
     for (depth, found), marker in zip(dearest_found(plotted).groupby("depth"), MARKERS, strict=False):
         panel.plot(found["condition"], found["price_ceiling"], color="0.3", ls=style.DASHDOT, lw=1)
-        panel.plot(found["condition"], found["balance_price"], marker, color=style.GREEN)
+        panel.plot(found["condition"], found["balance_price"], marker, color=theory_selection.ZERO_RESIDUALS)
         end = found["condition"].iloc[-1], found["balance_price"].iloc[-1]
         panel.annotate(
-            f"{depth} layers", end, (7, 0), textcoords="offset points", va="center", color=style.ink(style.GREEN)
+            f"{depth} layers",
+            end,
+            (7, 0),
+            textcoords="offset points",
+            va="center",
+            color=style.ink(theory_selection.ZERO_RESIDUALS),
         )
     random = plotted[plotted["experiment"] == "price_random"]
     drawn = selection.quantiles(random, ["condition"], "balance_price")
     bars = np.abs(drawn[["low", "high"]].to_numpy().T - drawn["median"].to_numpy())
-    panel.errorbar(drawn["condition"], drawn["median"], bars, fmt="D", color=style.ORANGE, lw=1)
+    panel.errorbar(drawn["condition"], drawn["median"], bars, fmt="D", color=style.CONTROL, lw=1)
     texts = {
-        f"dearest problems found ({(plotted['experiment'] == 'price_search').sum()} searches)": style.ink(style.GREEN),
-        "lines: proved bound, one for each depth": "black",
-        f"random problems (n = {len(random)})": style.ink(style.ORANGE),
+        f"dearest problems found ({(plotted['experiment'] == 'price_search').sum()} searches)": theory_selection.ZERO_RESIDUALS,
+        "lines: proved bound, one for each depth": style.THEORY,
+        f"random problems (n = {len(random)})": style.CONTROL,
     }
-    for line, (text, colour) in enumerate(texts.items()):
-        panel.annotate(text, (0.02, 0.99 - 0.06 * line), xycoords="axes fraction", va="top", color=colour)
+    labels.names(panel, texts)
     panel.set(xscale="log", yscale="log", xlabel="condition of the inputs (1: white)", ylabel=PRICE)
     panel.margins(x=0.22)
     style.plain_log(panel.yaxis)

@@ -1,5 +1,7 @@
 """Sharpness under a step size that grows: minima too sharp for the step are left for flatter ones (I7)."""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -11,6 +13,11 @@ from flatminima.figures.claimed import Claimed
 CLAIM = "I7"
 MARKERS = "os^Dv"
 TOP = 30.0
+LOOKS: dict[bool, dict[str, Any]] = {
+    True: {"color": style.CONTROL, "marker": "^", "mfc": "white"},
+    False: {"color": style.BLUE, "marker": "o"},
+}
+"""How minima look, those of the control first."""
 
 
 @style.styled
@@ -29,7 +36,7 @@ def catapult(measures: pd.DataFrame, _details: pd.DataFrame, claimed: Claimed) -
     ratios, shares = page.subplots(2, 1, sharex=True, height_ratios=[3, 1])
     _draw_ratios(ratios, plotted)
     _draw_shares(shares, plotted[~plotted["control"]])
-    shares.set_xlabel(theory_selection.STEP)
+    shares.set_xlabel(style.CRITICAL_STEP)
     style.legend_below(page, [shares], columns=3)
     return page, plotted
 
@@ -65,11 +72,9 @@ def message(plotted: pd.DataFrame, limit: float) -> str:
     """
     runs = plotted[~plotted["control"]]
     medians = runs.groupby("step")["sharpness_ratio"].median().dropna()
-    flatter = (
-        "drives networks to flatter minima" if medians.iloc[-1] < medians.iloc[0] else "does not lead to flatter minima"
-    )
+    change = "drives networks" if medians.iloc[-1] < medians.iloc[0] else "does not drive networks"
     above = "some settle" if (runs["limited"] > limit).any() else "none settles"
-    return f"A growing step {flatter}, and {above} above the limit of stability"
+    return f"A growing step {change} to flatter minima, and {above} above the limit of stability"
 
 
 def _draw_ratios(panel: Axes, rows: pd.DataFrame) -> None:
@@ -77,24 +82,19 @@ def _draw_ratios(panel: Axes, rows: pd.DataFrame) -> None:
     panel.fill_between(steps, 1 / steps, TOP, color="0.9", lw=0, zorder=0)
     panel.plot(steps, 1 / steps, color="black", ls=style.DOTTED, zorder=1)
     panel.axhline(1, color="0.3", lw=1, zorder=0)
-    for control, colour, marker, look in ((True, style.ORANGE, "^", {"mfc": "white"}), (False, style.BLUE, "o", {})):
+    for control, look in LOOKS.items():
         shown = selection.quantiles(rows[rows["control"] == control], ["step"], "sharpness_ratio")
         bars = np.abs(shown[["low", "high"]].to_numpy().T - shown["median"].to_numpy())
-        panel.errorbar(shown["step"], shown["median"], bars, color=colour, marker=marker, elinewidth=0.8, **look)
-    settled = rows[~rows["control"]]
-    texts = {
-        "no minimum is stable here": ((0.97, 0.95), "right", "black"),
-        "where each step started": ((0.6, 0.62), "left", style.ink(style.ORANGE)),
-        f"where it settled\n(n = {settled['counted'].sum():,} of {len(settled):,})": (
-            (0.03, 0.3),
-            "left",
-            style.ink(style.BLUE),
-        ),
-    }
-    for text, (place, side, colour) in texts.items():
-        panel.annotate(text, place, xycoords="axes fraction", ha=side, va="top", color=colour)
+        panel.errorbar(shown["step"], shown["median"], bars, elinewidth=0.8, **look)
+    runs = rows[~rows["control"]]
+    settled = f"where it settled\n(n = {runs['counted'].sum():,} of {len(runs):,})"
+    panel.annotate(settled, (0.03, 0.2), xycoords="axes fraction", color=style.ink(LOOKS[False]["color"]))
+    panel.annotate(
+        "where each step started", (0.6, 0.6), xycoords="axes fraction", color=style.ink(LOOKS[True]["color"])
+    )
+    panel.annotate("no minimum is stable here", (0.97, 0.93), xycoords="axes fraction", ha="right")
     panel.annotate("the least", (steps[0], 1), (3, 3), textcoords="offset points")
-    panel.set(xscale="log", yscale="log", ylim=(0.8, TOP), xlim=(steps[0], steps[-1]), ylabel=theory_selection.RATIO)
+    panel.set(xscale="log", yscale="log", ylim=(0.8, TOP), xlim=(steps[0], steps[-1]), ylabel=style.OVER_LEAST)
     style.plain_log(panel.yaxis)
     style.plain_log(panel.xaxis)
 

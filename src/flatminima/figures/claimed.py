@@ -10,10 +10,21 @@ from flatminima.claims.effects import Shapes, asked_of, shapes_of
 from flatminima.claims.ledger import Claim, Criterion, Ledger
 from flatminima.errors import UserError
 
-COLUMNS = [
-    *("criterion", "control", "experiment", "depth", "step_fraction", "seed", "task", "initialisation"),
-    *("value", "dose", "diverged", "counted"),
-]
+COLUMNS = {
+    "criterion": "int64",
+    "control": "bool",
+    "experiment": "str",
+    "depth": "int64",
+    "step_fraction": "float64",
+    "seed": "int64",
+    "task": "str",
+    "initialisation": "str",
+    "value": "float64",
+    "dose": "float64",
+    "diverged": "bool",
+    "counted": "bool",
+}
+"""Columns of `Claimed.networks`, and their types."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +89,7 @@ class Claimed:
         Raises:
             UserError: if the ledger has no such claim.
         """
-        tables = [pd.DataFrame(columns=COLUMNS)]
+        tables = [pd.DataFrame({name: pd.Series(dtype=kind) for name, kind in COLUMNS.items()})]
         for number, criterion in enumerate(self.claim(name).criteria):
             if criterion.statistic == statistic:
                 tables += self._asked(number, criterion, control=False)
@@ -96,5 +107,5 @@ class Claimed:
             rows = rows.assign(
                 criterion=number, control=control, experiment=experiment, depth=depth, step_fraction=steps
             )
-            tables.append(rows[COLUMNS])
+            tables.append(rows[[*COLUMNS]])
         return tables

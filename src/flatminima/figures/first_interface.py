@@ -17,7 +17,7 @@ GROUPS = {
     "white": ("white inputs, every interface", style.BLUE, "o"),
     "later": ("inputs not white, interfaces after the first", style.BLUE, "o"),
     "first": ("inputs not white, first interface", style.VERMILION, "o"),
-    "control": ("random minima, first interface", style.ORANGE, "^"),
+    "control": ("random minima, first interface", style.CONTROL, "^"),
 }
 
 
@@ -67,7 +67,7 @@ def message(cases: list[Case]) -> str:
 
 
 def _draw(panel: Axes, plotted: pd.DataFrame, limit: float) -> None:
-    panel.set(xscale="log", xlim=(FLOOR / 2, 100), xlabel="left residual  |W Wᵀp − s p|  (0: coupled)")
+    panel.set(xscale="log", xlim=(FLOOR / 2, 100), xlabel="left residual  |W Wᵀp − s p| / s  (0: coupled)")
     panel.axvline(limit, color="0.3", lw=1, ls=style.DASHDOT, zorder=0)
     panel.annotate(
         f"M3b: below {limit:g}",

@@ -13,8 +13,12 @@ from flatminima.figures import style
 
 Colour = tuple[float, float, float]
 SIZE = 8
+GLYPHS = dict(zip("os^vDP", "●■▲▼◆✚", strict=True))
+"""Markers as letters, for keys."""
 LINE = 12
 """Height of a line of text above a panel, in points."""
+SPACING = 12.5
+"""From one line of text inside a panel to the next, in points."""
 NEAR = 0.17
 """Crosses nearer than this share of the panel's width have one count."""
 
@@ -28,6 +32,13 @@ def n_of(units: pd.Series, what: str = "seed") -> str:
     """
     counts = list(dict.fromkeys(int(count) for count in (units.min(), units.max())))
     return f"n = {' to '.join(map(str, counts))} {what}{'s' * (counts != [1])}"
+
+
+def how_many(count: int, cases: int) -> str:
+    """`in all cases`, `in most cases`, `in some cases`, `in no case`."""
+    if count == cases:
+        return "in all cases"
+    return "in most cases" if 2 * count > cases else "in some cases" if count else "in no case"
 
 
 def counts(networks: pd.DataFrame, step: str) -> str:
@@ -59,6 +70,13 @@ def header(panel: Axes, title: str, lines: Sequence[Sequence[tuple[str, Colour]]
             word = panel.annotate(text, place, shift, xycoords=anchor, textcoords="offset points", **look)
             anchor, place, shift = word, (1.0, 0.0), (10.0, 0.0)
     panel.set_title(title, loc="left", weight="bold", pad=5 + LINE * (rows + len(lines)))
+
+
+def names(panel: Axes, texts: Mapping[str, Colour]) -> None:
+    """Name what a panel shows, line by line from its top left corner, in darker shades of its colours."""
+    for line, (text, colour) in enumerate(texts.items()):
+        place = (4, -2 - line * SPACING)
+        panel.annotate(text, (0, 1), place, "axes fraction", "offset points", color=style.ink(colour), va="top")
 
 
 def diverged_strip(panel: Axes, networks: pd.DataFrame, x: str, by: str, colours: Mapping[str, Colour]) -> int:

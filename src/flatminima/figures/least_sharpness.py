@@ -8,13 +8,17 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from flatminima.figures import style, theory_selection
+from flatminima.figures import labels, style, theory_selection
 from flatminima.figures.claimed import Claimed
 
 CLAIMS = ("I2", "I3")
+VALUES = ["sharpness", "minimal_sharpness", "sharpness_ratio"]
 LOOKS: dict[str, tuple[str, dict[str, Any]]] = {
-    "random": ("random minima", {"marker": "^", "color": style.ORANGE, "ms": 2.5, "alpha": 0.5, "mew": 0}),
-    "balanced": ("balanced minima", {"marker": "D", "color": style.GREEN, "mfc": "none", "ms": 7}),
+    "random": ("random minima", {"marker": "^", "color": style.CONTROL, "ms": 2.5, "alpha": 0.5, "mew": 0}),
+    "balanced": (
+        "balanced minima",
+        {"marker": "D", "color": theory_selection.ZERO_RESIDUALS, "mfc": "none", "ms": 7},
+    ),
     "flattest": ("minima in closed form", {"marker": "o", "color": style.BLUE, "ms": 3.5, "mew": 0}),
 }
 BELOW = "no minimum is this flat"
@@ -56,7 +60,8 @@ def minima(measures: pd.DataFrame, claimed: Claimed) -> pd.DataFrame:
     key = ["construction", "inputs", "depth", "seed"]
     rows = pd.concat(chosen).rename(columns={"initialisation": "construction", "task": "inputs"})
     rows = rows[[*key, "control"]].drop_duplicates(key)
-    values = theory_selection.constructed(measures)[[*key, "sharpness", "minimal_sharpness", "sharpness_ratio"]]
+    values = theory_selection.constructed(measures)
+    values = values.loc[values["construction"].isin(LOOKS), [*key, *VALUES]]
     rows = rows.merge(values, on=key, validate="one_to_one")
     return theory_selection.present(rows, "least-sharpness", "constructed minimum")
 
@@ -75,14 +80,13 @@ def _draw(panel: Axes, rows: pd.DataFrame, edges: np.ndarray, top: float) -> Non
     panel.fill_between(edges, edges[0], edges, color="0.9", lw=0, zorder=0)
     panel.plot(edges, edges, color="0.3", lw=1, zorder=1)
     panel.annotate(BELOW, (0.97, 0.02), xycoords="axes fraction", ha="right")
-    for place, (construction, (label, look)) in enumerate(LOOKS.items()):
+    texts = {}
+    for construction, (label, look) in LOOKS.items():
         shown = rows[rows["construction"] == construction]
         panel.plot(shown["minimal_sharpness"], shown["sharpness"], ls="", **look)
         if len(shown):
-            text = f"{label} (n = {len(shown):,})"
-            panel.annotate(
-                text, (0.03, 0.98 - 0.07 * place), xycoords="axes fraction", va="top", color=style.ink(look["color"])
-            )
+            texts[f"{label} (n = {len(shown):,})"] = look["color"]
+    labels.names(panel, texts)
     panel.set(xscale="log", yscale="log", xlim=edges, ylim=(edges[0], top))
     for axis in (panel.xaxis, panel.yaxis):
         style.plain_log(axis)

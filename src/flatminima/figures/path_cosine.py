@@ -4,93 +4,88 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from flatminima.figures import selection, style
+from flatminima.figures import labels, selection, style
 from flatminima.figures.claimed import Claimed
+from flatminima.figures.compared import BALANCE, GAIN, NETWORK
 
-BLOCKS = {"linear": selection.LINEAR, "ReLU": ("relu",), "convolutional": ("convolutional",)}
 STATISTICS = {"path_cosine": "path cosine", "singular_overlap": "singular overlap"}
 LOOKS = {
-    "unbalanced control": {"marker": "^", "color": style.VERMILION, "mfc": "none"},
-    "trained": {"marker": "o", "color": style.BLUE, "mew": 0},
-    "not at a minimum": {"marker": "x", "color": style.GREY},
+    "at a minimum": {"marker": "o", "color": style.FAMILY_COLOUR["linear"], "mew": 0},
+    "unbalanced control": {"marker": "^", "color": style.CONTROL, "mfc": "none"},
+    "not counted": {"marker": "x", "color": style.GREY},
 }
+GLYPHS = dict(zip(LOOKS, "●△×", strict=True))
+MINIMUM = next(iter(LOOKS))
+EXCESS = "sharpness / least sharpness − 1"
+ALIKE = 0.05
+"""Rank correlations that differ by less are alike."""
 
 
 @style.styled
-def path_cosine(measures: pd.DataFrame, _details: pd.DataFrame, _claimed: Claimed) -> tuple[Figure, pd.DataFrame]:
-    """Path cosine and singular overlap at the worst interface against relative sharpness, for all final networks.
+def path_cosine(measures: pd.DataFrame, _details: pd.DataFrame, claimed: Claimed) -> tuple[Figure, pd.DataFrame]:
+    """Path cosine and singular overlap at the worst interface against relative sharpness less one, of linear networks.
 
-    Convolutional networks have no singular overlap: their panel of it is empty.
+    Networks at a minimum are those that claim M4 counts, under the same conditions as M3.
 
     Returns:
         The figure, and its points: one row per network that did not diverge.
 
     Raises:
-        EmptyFigureError: if no network has both a sharpness ratio and a path cosine.
+        EmptyFigureError: if no linear network has both a sharpness ratio and a path cosine.
     """
-    plotted = points(measures)
-    blocks = [block for block in BLOCKS if (plotted["block"] == block).any()]
-    page = style.figure(1.0 + 2.3 * len(blocks), message(plotted))
-    axes = page.subplots(len(blocks), len(STATISTICS), squeeze=False, sharex="row", sharey=True)
-    for block, row in zip(blocks, axes, strict=True):
-        for statistic, panel in zip(STATISTICS, row, strict=True):
-            _draw(panel, plotted[plotted["block"] == block], statistic)
-        row[0].set_ylabel(f"{block} networks\nat the worst interface")
-    for panel in axes[-1]:
-        panel.set_xlabel(style.RATIO)
-    style.legend_below(page, list(axes.flat), columns=3)
+    plotted = points(measures, claimed)
+    page = style.figure(3.9, message(plotted), style.NARROW)
+    axes = page.subplots(1, len(STATISTICS), sharex=True, sharey=True)
+    for statistic, panel in zip(STATISTICS, axes, strict=True):
+        _draw(panel, plotted, statistic)
     return page, plotted
 
 
-def points(measures: pd.DataFrame) -> pd.DataFrame:
-    """Every final network that did not diverge and has at least two layers.
+def points(measures: pd.DataFrame, claimed: Claimed) -> pd.DataFrame:
+    """Every final linear network that did not diverge and has at least two layers.
 
     Raises:
         EmptyFigureError: if there is none.
     """
     rows = selection.final(selection.networks(measures)).dropna(subset=["sharpness_ratio", "path_cosine"])
-    selection.present(rows, "path-cosine", "network of two layers or more", "add depths to config.yaml")
-    blocks = {family: block for block, families in BLOCKS.items() for family in families}
-    kind = selection.is_control(rows).map({True: "unbalanced control", False: "trained"})
-    kind = kind.where(rows["at_minimum"], "not at a minimum")
-    rows = rows.assign(kind=kind, block=rows["family"].map(blocks))
-    return rows[[*selection.SWEEP, "seed", "block", "kind", "sharpness_ratio", *STATISTICS]].reset_index(drop=True)
+    rows = rows[rows["family"] == "linear"]
+    selection.present(rows, "path-cosine", "linear network of two layers or more", "add one to config.yaml")
+    counted = claimed.networks(BALANCE, GAIN)
+    counted = counted.loc[counted["counted"] & ~counted["control"], NETWORK].drop_duplicates()
+    at_minimum = rows[NETWORK].merge(counted.assign(found=True), on=NETWORK, how="left")["found"].notna().to_numpy()
+    kind = pd.Series("not counted", rows.index).mask(at_minimum, MINIMUM)
+    rows = rows.assign(kind=kind.mask(selection.is_control(rows), "unbalanced control"))
+    rows["excess"] = rows["sharpness_ratio"] - 1
+    return rows[[*selection.SWEEP, "seed", "kind", "excess", *STATISTICS]].reset_index(drop=True)
 
 
 def message(plotted: pd.DataFrame) -> str:
-    """The figure's one message: how closely each statistic follows sharpness among trained networks at a minimum."""
-    blocks = blocks_of(plotted[plotted["kind"] == "trained"])
-    found = [
-        f"{name} {' / '.join(_signed(correlation(rows, statistic)) for _, rows in blocks)}"
-        for statistic, name in STATISTICS.items()
-    ]
-    names = " / ".join(block for block, _ in blocks)
-    return f"Rank correlation with sharpness among trained networks, {names}:\n{', '.join(found)}"
+    """The figure's one sentence: which statistic falls more closely as sharpness rises, among networks at a minimum."""
+    rows = plotted[plotted["kind"] == MINIMUM]
+    cosine, overlap = (correlation(rows, statistic) for statistic in STATISTICS)
+    if pd.isna(cosine) or pd.isna(overlap):
+        return "Path cosine and singular overlap against sharpness: too few networks at a minimum to compare them"
+    if abs(cosine - overlap) < ALIKE:
+        return "Path cosine and singular overlap follow sharpness equally closely"
+    first, second = STATISTICS.values() if cosine < overlap else reversed(STATISTICS.values())
+    return f"The {first} falls more closely with sharpness than the {second} does"
 
 
 def correlation(rows: pd.DataFrame, statistic: str) -> float:
-    """Spearman's rank correlation of a statistic with the sharpness ratio; NaN where either is constant."""
-    return float(rows["sharpness_ratio"].corr(rows[statistic], method="spearman"))
-
-
-def blocks_of(plotted: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
-    """The kinds of layers that are there, with their rows, in the order of BLOCKS."""
-    return [(block, rows) for block in BLOCKS if not (rows := plotted[plotted["block"] == block]).empty]
+    """Spearman's rank correlation of a statistic with sharpness; NaN where either is constant."""
+    return float(rows["excess"].corr(rows[statistic], method="spearman"))
 
 
 def _draw(panel: Axes, rows: pd.DataFrame, statistic: str) -> None:
+    lines = []
     for kind, look in LOOKS.items():
         chosen = rows[rows["kind"] == kind]
-        panel.plot(chosen["sharpness_ratio"], chosen[statistic], ls="", ms=4, alpha=0.5, label=kind, **look)
-    ranks = ", ".join(
-        f"{name} {_signed(correlation(rows[rows['kind'] == kind], statistic))}"
-        for kind, name in (("trained", "trained"), ("unbalanced control", "controls"))
-        if (rows["kind"] == kind).any()
-    )
-    panel.set_title(f"{STATISTICS[statistic]}\nrank correlation: {ranks}")
-    panel.set(xscale="log", ylim=(-0.02, 1.03))
+        if chosen.empty:
+            continue
+        panel.plot(chosen["excess"], chosen[statistic], ls="", ms=4, alpha=0.5, **look)
+        rank = correlation(chosen, statistic)
+        found = "" if pd.isna(rank) else f": {rank:.2f}".replace("-", "−")
+        lines.append([(f"{GLYPHS[kind]} {kind}, n = {len(chosen)}{found}", look["color"])])
+    panel.set(xscale="log", ylim=(-0.02, 1.03), xlabel=EXCESS, ylabel=f"{STATISTICS[statistic]}, worst interface")
     style.plain_log(panel.xaxis)
-
-
-def _signed(value: float) -> str:
-    return "–" if pd.isna(value) else f"{value:.2f}".replace("-", "−")
+    labels.header(panel, STATISTICS[statistic], [[("rank correlation with sharpness", style.THEORY)], *lines])

@@ -4,7 +4,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from flatminima.figures import selection, style, theory_selection
+from flatminima.figures import labels, selection, style, theory_selection
 from flatminima.figures.claimed import Claimed
 
 CLAIM = "I6"
@@ -66,14 +66,13 @@ def _draw(panel: Axes, plotted: pd.DataFrame) -> None:
     flow, control = plotted[~plotted["control"]], plotted[plotted["control"]]
     right, top = (float(plotted[name].max()) + MARGIN for name in ("balance_price", "sharpness_ratio"))
     panel.plot([1, right], [1, right], color="0.3", lw=1, zorder=1)
-    panel.plot(control["balance_price"], control["sharpness_ratio"], "^", color=style.ORANGE, ms=3, alpha=0.4, mew=0)
-    panel.plot(flow["balance_price"], flow["sharpness_ratio"], "o", color=style.GREEN, ms=4, mew=0)
-    names = {
-        f"zero residuals, gradient flow (n = {len(flow):,})": style.ink(style.GREEN),
-        "line: as predicted": "black",
-        f"control: random start as PyTorch's (n = {len(control):,})": style.ink(style.ORANGE),
+    panel.plot(control["balance_price"], control["sharpness_ratio"], "^", color=style.CONTROL, ms=3, alpha=0.4, mew=0)
+    panel.plot(flow["balance_price"], flow["sharpness_ratio"], "o", color=theory_selection.ZERO_RESIDUALS, ms=4, mew=0)
+    texts = {
+        f"zero residuals, gradient flow (n = {len(flow):,})": theory_selection.ZERO_RESIDUALS,
+        "line: as predicted": style.THEORY,
+        f"control: random start as PyTorch's (n = {len(control):,})": style.CONTROL,
     }
-    for line, (text, colour) in enumerate(names.items()):
-        panel.annotate(text, (0.02, 0.99 - 0.06 * line), xycoords="axes fraction", va="top", color=colour)
+    labels.names(panel, texts)
     panel.set(xlim=(1 - MARGIN, right), ylim=(1 - MARGIN, top + ROOM * (top - 1)))
-    panel.set(xlabel="predicted: price of balance", ylabel=theory_selection.RATIO + "\nwhere training ends")
+    panel.set(xlabel="predicted: price of balance", ylabel=style.OVER_LEAST + "\nwhere training ends")

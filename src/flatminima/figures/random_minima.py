@@ -65,14 +65,14 @@ def _draw(panel: Axes, rows: pd.DataFrame) -> None:
         panel.plot(ratio, np.append(0, line["share"]), drawstyle="steps-post", **look)
     for depth, share, side in ((depths[0], 0.75, "right"), (depths[-1], 0.25, "left")):
         line = rows[rows["depth"] == depth]
-        place = float(np.interp(share, line["share"], line["sharpness_ratio"]))
+        at = float(np.interp(share, line["share"], line["sharpness_ratio"]))
         colour = colours[depths.index(depth)]
         offset = (-6 if side == "right" else 6, 0)
         panel.annotate(
-            f"{depth} layers", (place, share), offset, textcoords="offset points", ha=side, color=style.ink(colour)
+            f"{depth} layers", (at, share), offset, textcoords="offset points", ha=side, color=style.ink(colour)
         )
     panel.axvline(1, color="0.3", lw=1)
     panel.annotate(BOUND, (1, 1), (4, 0), textcoords="offset points", va="top")
     panel.annotate(f"n = {len(rows):,}", (0.97, 0.03), xycoords="axes fraction", ha="right")
-    panel.set(xlabel=theory_selection.RATIO, xscale="log", ylim=(-0.02, 1.02))
+    panel.set(xlabel=style.OVER_LEAST, xscale="log", ylim=(-0.02, 1.02))
     style.plain_log(panel.xaxis)

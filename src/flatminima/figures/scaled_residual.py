@@ -30,10 +30,13 @@ def scaled_residual(measures: pd.DataFrame, _details: pd.DataFrame, claimed: Cla
         EmptyFigureError: if there is no run.
     """
     plotted = ends(measures, claimed)
-    page = style.figure(5.0, message(plotted, float(claimed.claim(CLAIM).criteria[0].at_least or 0)), style.NARROW)
+    limit = float(claimed.claim(CLAIM).criteria[0].at_least or 0)
+    page = style.figure(5.0, message(plotted, limit), style.NARROW)
     ratios, shares = page.subplots(2, 1, sharex=True, height_ratios=[3, 1])
-    for step, look in _looks(plotted).items():
-        _draw_step(ratios, shares, plotted[plotted["step_size"] == step], look)
+    steps = plotted.groupby("step_size")
+    for place, ((_, runs), colour) in enumerate(zip(steps, sns.color_palette("crest", steps.ngroups), strict=True)):
+        look = {"color": colour, "marker": MARKERS[place % len(MARKERS)]}
+        _draw_step(ratios, shares, runs, DODGE * (place - (steps.ngroups - 1) / 2), look)
     _finish(ratios, shares, plotted)
     style.legend_below(page, [shares], columns=3)
     return page, plotted
@@ -67,30 +70,20 @@ def message(plotted: pd.DataFrame, limit: float) -> str:
         plotted: as `ends` returns it.
         limit: smallest sharpness ratio that the claim allows.
     """
-    below = (plotted["sharpness_ratio"] < limit).any()
-    return f"{'Some runs' if below else 'No run'} of Marion & Chizat's sweep end{'' if below else 's'} below the least sharpness"
+    runs = "Some runs end" if (plotted["sharpness_ratio"] < limit).any() else "No run ends"
+    return f"{runs} below the least sharpness in the sweep of Marion & Chizat"
 
 
-def _looks(plotted: pd.DataFrame) -> dict[float, dict[str, Any]]:
-    steps = np.sort(plotted["step_size"].unique())
-    places = DODGE * (np.arange(len(steps)) - (len(steps) - 1) / 2)
-    colours = sns.color_palette("crest", len(steps))
-    return {
-        float(step): {"color": colour, "marker": MARKERS[k % len(MARKERS)], "shift": place}
-        for k, (step, colour, place) in enumerate(zip(steps, colours, places, strict=True))
-    }
-
-
-def _draw_step(ratios: Axes, shares: Axes, runs: pd.DataFrame, look: dict[str, Any]) -> None:
-    look, shift = {name: value for name, value in look.items() if name != "shift"}, look["shift"]
+def _draw_step(ratios: Axes, shares: Axes, runs: pd.DataFrame, shift: float, look: dict[str, Any]) -> None:
+    """Draw the runs of one step size, sharpness moved to the side by `shift`; hollow where fewer than FEW arrived."""
     share = runs.groupby("start_scale")["reached"].mean().reset_index()
+    shares.plot(share["start_scale"], share["reached"], **look, label=f"step {runs['step_size'].iloc[0]:g}")
     shown = selection.quantiles(runs, ["start_scale"], "sharpness_ratio").merge(share, on="start_scale")
     shown = shown.dropna(subset="median")
     bars = np.abs(shown[["low", "high"]].to_numpy().T - shown["median"].to_numpy())
     ratios.errorbar(shown["start_scale"] + shift, shown["median"], bars, elinewidth=0.7, **look)
     few = shown[shown["reached"] < FEW]
     ratios.plot(few["start_scale"] + shift, few["median"], **look | {"mfc": "white", "ls": "", "zorder": 3})
-    shares.plot(share["start_scale"], share["reached"], **look, label=f"step {runs['step_size'].iloc[0]:g}")
 
 
 def _finish(ratios: Axes, shares: Axes, plotted: pd.DataFrame) -> None:
@@ -102,6 +95,6 @@ def _finish(ratios: Axes, shares: Axes, plotted: pd.DataFrame) -> None:
     ratios.annotate(
         f"n = {plotted['reached'].sum():,} of {len(plotted):,} runs", (0.02, 0.95), xycoords="axes fraction"
     )
-    ratios.set(yscale="log", ylabel=theory_selection.RATIO, ylim=(BOTTOM, None))
+    ratios.set(yscale="log", ylabel=style.OVER_LEAST, ylim=(BOTTOM, None))
     style.plain_log(ratios.yaxis)
     shares.set(ylim=(-0.08, 1.08), ylabel="share that\narrived", xlabel="scale of the start (0: zero residuals)")

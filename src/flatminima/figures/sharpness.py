@@ -53,7 +53,7 @@ def swept(measures: pd.DataFrame) -> pd.DataFrame:
     rows = sweeps.sweeps(measures)
     selection.present(rows, "sharpness", "trained network with a step size", "add an experiment with step_sizes")
     rows = selection.main_task(rows)
-    rows = rows.merge(sweeps.summary(rows), on=sweeps.PLACE).assign(adam=rows["optimiser"] == "adam")
+    rows = rows.assign(adam=rows["optimiser"] == "adam").merge(sweeps.summary(rows), on=sweeps.PLACE)
     return rows.sort_values(["adam", *sweeps.PLACE[1::-1], "x", "seed"], ignore_index=True)
 
 
@@ -82,7 +82,7 @@ def slopes(rows: pd.DataFrame) -> list[list[float]]:
     for _, case in rows.groupby(["experiment", "depth"]):
         large = case[case["x"] >= np.sqrt(case["x"].min() * case["x"].max())]
         seeds = [seed for _, seed in large.groupby("seed") if len(seed) > 1]
-        found.append([float(np.polyfit(*np.log(seed[["x", "sharpness_ratio"]].to_numpy().T), 1)[0]) for seed in seeds])
+        found.append([float(np.polyfit(np.log(seed["x"]), np.log(seed["sharpness_ratio"]), 1)[0]) for seed in seeds])
     return [powers for powers in found if powers]
 
 
@@ -104,7 +104,9 @@ def _draw_group(panels: Sequence[Axes], rows: pd.DataFrame) -> None:
             style.plain_log(axis)
         strip = labels.diverged_strip(panel, at, "x", "family", style.FAMILY_COLOUR)
         count = labels.n_of(at["replicas"])
-        labels.header(panel, f"depth {depth}, {count}", [] if place else [key], rows=strip)
+        labels.header(
+            panel, f"depth {depth}, {count}", [] if place else [part for part in (key[:2], key[2:]) if part], rows=strip
+        )
     for panel in panels[rows["depth"].nunique() :]:
         panel.axis("off")
 

@@ -6,14 +6,15 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from flatminima.claims.intervals import Interval, mean_interval
-from flatminima.figures import selection, style
+from flatminima.figures import labels, selection, style
 from flatminima.figures.claimed import Claimed
 from flatminima.figures.deviations import CASE
 from flatminima.figures.excess import excess
 
-CHANCE = "chance: the nearest of three nulls"
-AXES = {"sharpness_ratio": style.RATIO, "start_scale": "scale of the start"}
-NAMES = {"start_scale": "start × {:g}", "step_fraction": "step size {:g}"}
+AXES = {"sharpness_ratio": style.OVER_LEAST, "start_scale": "scale of the start"}
+DOUBLED = {"sharpness_ratio": "twice the sharpness", "start_scale": "twice the start"}
+JOINED = {"sharpness_ratio": "start_scale", "start_scale": "step_fraction"}
+NAMES = {"start_scale": "start ×", "step_fraction": "step"}
 
 
 @style.styled
@@ -29,13 +30,15 @@ def start_scale(measures: pd.DataFrame, _details: pd.DataFrame, _claimed: Claime
         EmptyFigureError: if no experiment sets the scale of its start.
     """
     plotted = points(measures)
-    page = style.figure(3.9, message(plotted))
+    page = style.figure(4.2, message(plotted), style.NARROW)
     axes = page.subplots(1, 2, sharey=True)
-    for panel, x, joined in zip(axes, AXES, ("start_scale", "step_fraction"), strict=True):
-        _draw(panel, plotted, x, joined)
-        panel.set_xlabel(AXES[x])
-        style.legend_under(panel, last=(CHANCE,))
-    axes[0].set_ylabel("excess of the path cosine")
+    for panel, (x, slope) in zip(axes, slopes(plotted).items(), strict=True):
+        _draw(panel, plotted, x)
+        changed = f"{slope.value:+.2f} [{slope.low:+.2f}, {slope.high:+.2f}]".replace("-", "−")
+        count = f"{len(plotted)} networks, {labels.n_of(pd.Series([plotted['seed'].nunique()]))}"
+        lines = [[(f"{DOUBLED[x]}: {changed}", style.THEORY)], [(count, style.THEORY)], *_key(plotted, JOINED[x])]
+        labels.header(panel, AXES[x], lines)
+    axes[0].set_ylabel("path cosine beyond chance")
     return page, plotted
 
 
@@ -80,26 +83,34 @@ def slopes(plotted: pd.DataFrame) -> dict[str, Interval]:
 
 
 def message(plotted: pd.DataFrame) -> str:
-    """The figure's one sentence: both slopes, and how many networks and seeds they stand on."""
-    sharpness, scale = (
-        f"{slope.value:+.2f} [{slope.low:+.2f}, {slope.high:+.2f}]".replace("-", "−")
-        for slope in slopes(plotted).values()
-    )
-    return (
-        f"Twice the sharpness from the same start changes excess coupling by {sharpness},\n"
-        f"twice the start at the same sharpness by {scale}\n"
-        f"({len(plotted)} networks, {plotted['seed'].nunique()} seeds, 95 % intervals)"
-    )
+    """The figure's one sentence: what sharpness, and what the scale of the start, do to coupling beyond chance."""
+    sharpness, scale = (_verb(slope) for slope in slopes(plotted).values())
+    return f"Coupling beyond chance {sharpness} sharpness; it {scale} the scale of the start"
 
 
-def _draw(panel: Axes, plotted: pd.DataFrame, x: str, joined: str) -> None:
+def _verb(slope: Interval) -> str:
+    if slope.low > 0:
+        return "rises with"
+    return "falls with" if slope.high < 0 else "was not seen to change with"
+
+
+def _key(plotted: pd.DataFrame, joined: str) -> list[list[tuple[str, labels.Colour]]]:
+    """Names of the lines, in two rows."""
+    looks = style.looks(plotted[joined])
+    words = [(f"{labels.GLYPHS[look['marker']]} {value:g}", look["color"]) for value, look in looks.items()]
+    first = [(NAMES[joined], style.THEORY), *words[:3]]
+    return [first, words[3:]] if len(words) > 3 else [[], first]
+
+
+def _draw(panel: Axes, plotted: pd.DataFrame, x: str) -> None:
     """Networks as dots, their means over seeds joined."""
-    panel.axhline(0, color="0.3", lw=1, ls=style.DASHDOT, zorder=0, label=CHANCE)
+    panel.axhline(0, color=style.THEORY, lw=1, zorder=0)
+    joined = JOINED[x]
     other = "step_fraction" if joined == "start_scale" else "start_scale"
     for value, look in style.looks(plotted[joined]).items():
         rows = plotted[plotted[joined] == value]
         panel.plot(rows[x], rows["excess"], **look | {"ls": ""}, ms=2.5, mew=0, alpha=0.4)
         means = rows.groupby(other)[[x, "excess"]].mean()
-        panel.plot(means[x], means["excess"], **look, ms=4, label=NAMES[joined].format(value))
-    panel.set_xscale("log")
+        panel.plot(means[x], means["excess"], **look, ms=4)
+    panel.set(xscale="log", xlabel=AXES[x])
     style.plain_log(panel.xaxis)

@@ -12,7 +12,11 @@ from flatminima.figures import style, theory_selection
 from flatminima.figures.claimed import Claimed
 
 CLAIM = "M1"
-COLOURS = {"residual": style.GREEN, "flow": style.GREEN, "default": style.ORANGE}
+COLOURS = {
+    "residual": theory_selection.ZERO_RESIDUALS,
+    "flow": theory_selection.ZERO_RESIDUALS,
+    "default": style.CONTROL,
+}
 MARKERS = "os^Dv"
 FLOOR = 1e-6
 """Smaller distances from the least are drawn here."""
@@ -46,7 +50,7 @@ def step_size(measures: pd.DataFrame, _details: pd.DataFrame, claimed: Claimed) 
     for panel, name in zip(axes, kinds, strict=True):
         _draw(panel, plotted[plotted["map"] == name], bound)
         panel.set(title=theory_selection.MAPS[name], ylabel="sharpness / least − 1")
-    axes[-1].set_xlabel(theory_selection.STEP)
+    axes[-1].set_xlabel(style.CRITICAL_STEP)
     style.legend_below(page, axes, columns=3)
     return page, plotted
 
@@ -74,7 +78,8 @@ def message(plotted: pd.DataFrame) -> str:
         return "Zero residuals end at the least sharpness in gradient flow, but not in steps of any size tried"
     if held.all():
         return "Zero residuals end at the least sharpness, whatever the step size"
-    return f"Zero residuals end at the least sharpness for steps up to {held[held].index.max():g} of the largest stable one"
+    largest = held[held].index.max()
+    return f"Zero residuals end at the least sharpness for steps up to {largest:g} of the largest stable one"
 
 
 def _draw(panel: Axes, rows: pd.DataFrame, bound: float) -> None:

@@ -15,29 +15,29 @@ DROP = 0.14
 
 
 class Strip(NamedTuple):
-    """A row: its name, its values and how its points look."""
+    """A row: its name, its points and how they look."""
 
     label: str
-    values: pd.Series
+    points: pd.Series
     look: dict[str, Any]
 
     @classmethod
-    def counted(cls, name: str, values: pd.Series, look: dict[str, Any]) -> "Strip":
-        """A row whose name says how many values there are."""
-        return cls(f"{name} (n = {values.notna().sum():,})", values, look)
+    def counted(cls, name: str, points: pd.Series, look: dict[str, Any]) -> "Strip":
+        """A row whose name says how many points there are."""
+        return cls(f"{name} (n = {points.notna().sum():,})", points, look)
 
 
 def draw(panel: Axes, strips: Sequence[Strip], start: float | None = None) -> None:
-    """Draw rows from top to bottom, every value a point, spread over the height of its row.
+    """Draw rows from top to bottom, points spread over the height of its row.
 
     Args:
-        panel: where to; the scale and limits of its horizontal axis are set before, values beyond are drawn at the edge.
+        panel: where to; scale and limits of its horizontal axis are set before, what lies beyond is drawn at the edge.
         strips: the rows.
         start: where names begin; at the left edge if not given.
     """
     low, high = panel.get_xlim()
     for row, strip in enumerate(strips):
-        values = strip.values.dropna().sort_values().to_numpy()
+        values = strip.points.dropna().sort_values().to_numpy()
         heights = row + DROP + HEIGHT * ((np.arange(len(values)) * GOLDEN) % 1 - 0.5)
         panel.plot(values.clip(low, high), heights, ls="", clip_on=False, **strip.look)
         place = low if start is None else start, row - 0.3

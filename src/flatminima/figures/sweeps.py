@@ -70,5 +70,5 @@ def draw_limit(panel: Axes, named: bool = True) -> None:
     panel.axhline(1, color=style.THEORY, lw=0.8, zorder=0)
     if named:
         look: dict[str, Any] = {"color": style.THEORY, "textcoords": "offset points", "size": labels.SIZE}
-        panel.annotate(LIMIT, (max(1 / top, low), min(top, 1 / low)), (6, -2), va="top", **look)
+        panel.annotate(LIMIT, (max(1 / top, low), min(top, 1 / low)), (9, -2), va="top", **look)
         panel.annotate(FLATTEST, (high, 1), (0, 2), va="bottom", ha="right", **look)

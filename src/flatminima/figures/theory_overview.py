@@ -8,12 +8,12 @@ from flatminima.figures import strips, style, theory_selection
 from flatminima.figures.claimed import Claimed
 
 GROUPS = {
-    "random": ("minima drawn at random", style.ORANGE, "^"),
+    "random": ("minima drawn at random", style.CONTROL, "^"),
     "closed": ("minima in closed form", style.BLUE, "o"),
-    "white-default": ("white inputs, trained from a random start as PyTorch's", style.ORANGE, "^"),
-    "white-flow": ("white inputs, trained from zero residuals", style.GREEN, "o"),
-    "coloured-default": ("other inputs, trained from a random start as PyTorch's", style.ORANGE, "^"),
-    "coloured-flow": ("other inputs, trained from zero residuals", style.GREEN, "o"),
+    "white-default": ("white inputs, trained from a random start as PyTorch's", style.CONTROL, "^"),
+    "white-flow": ("white inputs, trained from zero residuals", theory_selection.ZERO_RESIDUALS, "o"),
+    "coloured-default": ("other inputs, trained from a random start as PyTorch's", style.CONTROL, "^"),
+    "coloured-flow": ("other inputs, trained from zero residuals", theory_selection.ZERO_RESIDUALS, "o"),
 }
 """Rows from top to bottom: made minima, where training on white inputs ends, and where training on others ends."""
 LEFT = 0.75
@@ -49,7 +49,7 @@ def minima(measures: pd.DataFrame, claimed: Claimed) -> pd.DataFrame:
         [theory_selection.selected(claimed, measures, name, "sharpness_ratio") for name in ("I2", "I3", "M1", "M1c")]
     )
     groups = rows["initialisation"].map({"random": "random", "flattest": "closed"})
-    inputs = rows["task"].str.rpartition("_")[2]
+    inputs = rows["task"].astype(str).str.rpartition("_")[2]
     trained = rows["initialisation"].isin(["flow", "default"])
     groups = groups.where(~trained, inputs + "-" + rows["initialisation"])
     rows = rows.assign(group=groups, sharpness_ratio=rows["value"].astype(float)).dropna(subset="group")
@@ -75,7 +75,7 @@ def message(plotted: pd.DataFrame, claimed: Claimed) -> str:
 
 
 def _draw(panel: Axes, plotted: pd.DataFrame) -> None:
-    panel.set(xscale="log", xlim=(LEFT, 1.1 * plotted["sharpness_ratio"].max()), xlabel=theory_selection.RATIO)
+    panel.set(xscale="log", xlim=(LEFT, 1.1 * plotted["sharpness_ratio"].max()), xlabel=style.OVER_LEAST)
     panel.axvspan(LEFT, 1, color="0.9", lw=0, zorder=0)
     panel.axvline(1, color="0.3", lw=1, zorder=0)
     panel.annotate(

@@ -7,7 +7,7 @@ import pandas as pd
 
 from flatminima.claims.cases import Case
 from flatminima.claims.ledger import Class
-from flatminima.figures import selection
+from flatminima.figures import selection, style
 from flatminima.figures.claimed import Claimed
 
 ROUNDING = 1e-9
@@ -15,9 +15,8 @@ ROUNDING = 1e-9
 REACHED = {"excess_loss": 0.02, "gradient_norm": 1e-4}
 """Largest excess loss and gradient (relative to its start) at which a run counts as at a minimum."""
 PLANTED = "-planted"
-RATIO = "sharpness / least sharpness"
-STEP = "step size / largest stable step"
-"""Steps in units of 2 / (least sharpness), beyond which no minimum is stable."""
+ZERO_RESIDUALS = style.FAMILY_COLOUR["residual_linear"]
+"""Colour of balanced minima, too: there zero residuals end."""
 INPUTS = {"white": "white inputs", "coloured": "inputs not white"}
 MAPS = {
     "positive": "symmetric maps with positive eigenvalues",
@@ -28,19 +27,10 @@ MAPS = {
 """The end-to-end maps that networks are trained on."""
 CONSTRUCTIONS = ("flattest", "balanced", "random", "prescribed")
 STARTS = ("residual", "default", "flow", "catapult")
-STATEMENTS = {
-    "attack_white": "I2 on white inputs",
-    "attack_bound": "I3 on any inputs",
-    "attack_path": "I4: gains and cosines",
-    "attack_band": "I5: band of gains",
-    "attack_coloured": "control: I2 misapplied",
-}
 FOUND = [
     *("start", "map", "inputs", "depth", "step", "effect", "low", "high"),
     *("units", "excluded", "diverged", "holds", "refutes", "decided"),
 ]
-CONTROL = "attack_coloured"
-"""The statement that is false, except where all gains are equal."""
 present = partial(selection.present, cure="run a study of kind theory")
 
 
@@ -111,7 +101,7 @@ def selected(claimed: Claimed, measures: pd.DataFrame, claim: str, statistic: st
     """The networks of a claim's criteria on one statistic and of their controls that count, of the measures' tasks.
 
     Returns:
-        Rows of `Claimed.networks`, a network once as a case and once as a control at most; none of criteria by symmetry.
+        Rows of `Claimed.networks`, a network once as case and once as control at most; none of criteria by symmetry.
     """
     rows, known = claimed.networks(claim, statistic), claimed.claim(claim)
     asked = [k for k, criterion in enumerate(known.criteria) if known.class_of(criterion) is not Class.SYMMETRY]
@@ -140,11 +130,6 @@ def findings(cases: Sequence[Case], measures: pd.DataFrame, criterion: int = 0) 
                 known |= {"units": len(found.units), "holds": found.holds is True, "refutes": found.refutes}
                 rows.append(known | {"decided": found.holds is not None})
     return pd.DataFrame(rows, columns=FOUND).astype(dict.fromkeys(["effect", "low", "high", "step"], float))
-
-
-def inputs_of(rows: pd.DataFrame) -> list[str]:
-    """The kinds of inputs that rows have, in the order of INPUTS."""
-    return [inputs for inputs in INPUTS if (rows["inputs"] == inputs).any()]
 
 
 def _named(measures: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:

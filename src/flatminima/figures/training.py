@@ -7,16 +7,25 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullLocator, SymmetricalLogLocator
 
-from flatminima.figures import selection, style
+from flatminima.figures import labels, selection, style
 from flatminima.figures.claimed import Claimed
 
-COLUMNS = 4
-STATISTICS = {"sharpness_ratio": style.RATIO, "path_cosine": "path cosine,\nworst interface"}
+COLUMNS = 2
+STATISTICS = {"sharpness_ratio": style.OVER_LEAST, "path_cosine": "path cosine, worst interface"}
+STARTS = {
+    "identity": "zero residuals",
+    "pytorch": "PyTorch's start",
+    "xavier_normal": "Xavier's start",
+    "kaiming_normal": "Kaiming's start",
+    "unbalanced": "unbalanced start",
+}
+AT_LEAST = 1.01
+"""Networks up to this ratio are said to end at the least sharpness."""
 EXPERIMENT = ["experiment", "family", "task", "initialisation", "step_fraction", "depth"]
-COLOURS = [style.BLUE, style.ORANGE, style.VERMILION, style.PINK, style.BROWN, style.GREY]
+COLOURS = [style.BLUE, style.ORANGE, style.PINK, style.BROWN, style.VERMILION, style.GREY]
 LINES = [style.DASHED, style.DOTTED, style.DASHDOT]
 MARKERS = "s^vDPX"
-FLATTEST = "flattest minimum"
+GLYPHS = labels.GLYPHS | {"X": "✖"}
 
 
 @style.styled
@@ -32,22 +41,32 @@ def training(measures: pd.DataFrame, _details: pd.DataFrame, _claimed: Claimed) 
     plotted = curves(measures)
     depths = selection.spread(plotted["depth"], COLUMNS)
     plotted = plotted[plotted["depth"].isin(depths)].reset_index(drop=True)
-    page = style.figure(5.2 if len(depths) > 1 else 3.8, message(plotted))
+    page = style.figure(5.6 if len(depths) > 1 else 3.7, message(plotted), style.NARROW)
     several = len(depths) > 1
     shape = (len(STATISTICS), len(depths)) if several else (1, len(STATISTICS))
     axes = page.subplots(*shape, squeeze=False, sharex=True, sharey="row" if several else "none")
     axes = axes.reshape(len(STATISTICS), len(depths))
     for depth, column in zip(depths, axes.T, strict=True):
-        for panel in column[:1] if several else column:
-            panel.set_title(f"depth {depth}")
-        for statistic, panel in zip(STATISTICS, column, strict=True):
-            draw(panel, plotted[plotted["depth"] == depth], statistic)
-    for panel in axes[-1] if several else axes.flat:
-        panel.set_xlabel("training step")
-    for label, row in zip(STATISTICS.values(), axes, strict=True):
-        row[0].set_ylabel(label)
-    style.legend_below(page, list(axes.flat), columns=2, last=(FLATTEST,))
+        rows = plotted[plotted["depth"] == depth]
+        for place, (statistic, panel) in enumerate(zip(STATISTICS, column, strict=True)):
+            draw(panel, rows, statistic)
+            panel.set(xlabel="training step", ylabel=STATISTICS[statistic])
+            first = place == 0 or not several
+            lines = _key(rows, place, several) if first else []
+            labels.header(panel, f"depth {depth}, {labels.n_of(rows['seeds'])}" if first else "", lines)
     return page, plotted
+
+
+def _key(rows: pd.DataFrame, place: int, several: bool) -> list[list[tuple[str, labels.Colour]]]:
+    """Names of the starts, a line each: half of them over each panel where one depth has two panels."""
+    others = _others(rows)
+    names = rows.drop_duplicates("experiment").sort_values("initialisation", key=lambda start: start != "identity")
+    words = []
+    for _, start in names.iterrows():
+        look = _look(others.index(start["experiment"]) if start["experiment"] in others else None)
+        words.append([(f"{GLYPHS[look['marker']]} {_label(start)}", look["color"])])
+    half = -(-len(words) // 2)
+    return words if several else (words[half:] + [[]] * (2 * half - len(words)) if place else words[:half])
 
 
 def curves(measures: pd.DataFrame) -> pd.DataFrame:
@@ -70,35 +89,39 @@ def curves(measures: pd.DataFrame) -> pd.DataFrame:
         for statistic in STATISTICS:
             values = replicas.pivot(index="step", columns="seed", values=statistic).ffill()  # noqa: PD010
             spread = values.quantile([0.5, selection.LOW, selection.HIGH], axis=1).T
-            tables[(*key, statistic)] = spread.set_axis(["median", "low", "high"], axis=1)
+            spread = spread.set_axis(["median", "low", "high"], axis=1)
+            tables[(*key, statistic)] = spread.assign(seeds=len(values.columns))
     return pd.concat(tables, names=[*EXPERIMENT, "statistic"]).reset_index()
 
 
 def message(plotted: pd.DataFrame) -> str:
-    """The figure's one message: where sharpness ends, from zero residuals and from elsewhere."""
+    """The figure's one sentence: where sharpness ends, from zero residuals and from elsewhere."""
     ratio = plotted[plotted["statistic"] == "sharpness_ratio"].sort_values("step")
     ends = ratio.dropna(subset=["median"]).groupby(["experiment", "initialisation", "depth"])["median"].last()
     zero = ends.index.get_level_values("initialisation") == "identity"
-    found = [
-        f"{name} " + " to ".join(dict.fromkeys(f"{end:#.3g}" for end in (group.min(), group.max())))
-        for name, group in (("from zero residuals", ends[zero]), ("from other starts", ends[~zero]))
-        if len(group)
-    ]
-    return (
-        f"Sharpness at the end of training, relative to its minimum:\n{', '.join(found)} "
-        f"(median over seeds, task {plotted['task'].iloc[0]})"
-    )
+    words = []
+    if zero.any():
+        words.append(f"zero residuals end {'at' if (ends[zero] <= AT_LEAST).all() else 'above'} the least sharpness")
+    if not zero.all():
+        above = labels.how_many(int((ends[~zero] > AT_LEAST).sum()), int((~zero).sum()))
+        words.append(f"other starts end above {'it' if words else 'the least sharpness'} {above}")
+    text = ", ".join(words)
+    return text[:1].upper() + text[1:]
+
+
+def _others(rows: pd.DataFrame) -> list[str]:
+    """The experiments that do not start with zero residuals, in the order of their looks."""
+    return sorted(rows.loc[rows["initialisation"] != "identity", "experiment"].unique())
 
 
 def draw(panel: Axes, rows: pd.DataFrame, statistic: str) -> None:
     """Draw one statistic along training, a curve per experiment."""
-    panel.axhline(1, color="0.3", lw=1, ls=style.DASHDOT, zorder=0, label=FLATTEST)
-    others = sorted(rows.loc[rows["initialisation"] != "identity", "experiment"].unique())
+    panel.axhline(1, color=style.THEORY, lw=0.8, zorder=0)
+    others = _others(rows)
     for experiment, curve in rows[rows["statistic"] == statistic].groupby("experiment"):
-        place = others.index(experiment) if experiment in others else None
-        look = _look(place)
+        look = _look(others.index(str(experiment)) if experiment in others else None)
         panel.fill_between(curve["step"], curve["low"], curve["high"], color=look["color"], alpha=0.15, lw=0)
-        panel.plot(curve["step"], curve["median"], label=_label(curve), ms=3.5, **look)
+        panel.plot(curve["step"], curve["median"], ms=3.5, **look)
     panel.set_xscale("symlog", linthresh=1)
     panel.xaxis.set_major_locator(SymmetricalLogLocator(base=10, linthresh=1))
     panel.xaxis.set_major_formatter(
@@ -118,10 +141,6 @@ def _look(place: int | None) -> dict[str, Any]:
     return {"color": COLOURS[k], "ls": LINES[place % len(LINES)], "marker": MARKERS[k]}
 
 
-def _label(curve: pd.DataFrame) -> str:
-    initialisation, family = curve["initialisation"].iloc[0], curve["family"].iloc[0]
-    return (
-        "zero residuals"
-        if initialisation == "identity"
-        else f"{initialisation.replace('_', ' ')} ({style.FAMILY_LABEL[family]})"
-    )
+def _label(row: pd.Series) -> str:
+    start = STARTS.get(row["initialisation"], row["initialisation"].replace("_", " "))
+    return start if row["family"] in selection.LINEAR else f"{start} ({style.FAMILY_LABEL[row['family']]})"

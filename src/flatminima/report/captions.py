@@ -5,160 +5,61 @@ The workflow's own report shows the same texts (workflow/report/figure.rst and t
 
 from dataclasses import replace
 
-from flatminima.report import coupling_captions, perceptron_captions, rescaling_captions
+from flatminima.report import coupling_captions, perceptron_captions, rescaling_captions, theory_captions
 from flatminima.report.caption import Caption
 
 FIGURES = {
     "overview": Caption(
         "Properties of flat minima",
-        "Sharpness against step size, gain from the input to layer k, sharpness along training where it was followed, "
-        "and coupling of neighbouring layers, all at one depth. The figure of each property shows it in full.",
-        "Panels, one per property of flat minima, that compare trained networks with the values of a flattest "
-        "minimum and with unbalanced controls.",
+        "(a) Sharpness at the end of training over the least of any global minimum, against step size in units of "
+        "2/(least sharpness): a line for each experiment and depth, linear networks as far as claim M4 takes them for "
+        "minima. Above the dashed line no minimum is stable. Crosses are step sizes at which networks diverged, with "
+        "how many did; where most did, markers are hollow and lines dotted. (b) and (c) compare minima at one depth, of "
+        "each seed the flattest and the sharpest that claim M4 counts, in the experiment where they differ most in "
+        "sharpness. (b) Gain from the input to layer k, along the path that carries the signal with the largest "
+        "end-to-end gain: the dash-dotted line has equal factors in all layers. (c) Of the signal between layers k and "
+        "k + 1, the largest share that one singular vector has, and the rank of its singular value: left singular "
+        "vectors of layer k upwards, right ones of layer k + 1 downwards, a point for each network and interface. At a "
+        "flattest minimum one vector has all of it on both sides. Singular values often lie close together, and then "
+        "several vectors share the signal; the residuals of claim M3 (left, right; mean over networks) are zero where "
+        "their values are equal to the signal's.",
+        "Three panels: sharpness falls to its least as the step size nears the limit of stability; the gain along the "
+        "path of flat minima and of sharp ones beside the line of equal factors; and the ranks and shares of the "
+        "singular vectors that carry most of the signal.",
     ),
     "sharpness": Caption(
         "Sharpness against step size",
-        "Largest eigenvalue of the Hessian at the end of training, one panel per depth. Lines join medians and shades "
-        "hold 5–95 % of the networks. The dash-dotted line is the smallest sharpness that a linear network of that "
-        "depth can have at a global minimum; the dotted line is 2/(step size), above which gradient descent cannot "
-        "settle. Hollow markers have not reached a minimum, where no such bound holds. Crosses mark networks that "
-        "diverged. Step sizes of Adam mean something else: it has its own panels.",
-        "Plots of the largest Hessian eigenvalue against step size, one panel per depth, with the theoretical minimum "
-        "and the limit of stability as reference lines.",
-    ),
-    "gains": Caption(
-        "Gain from the input to every layer",
-        "Gain from the input to layer k of m, relative to equal steps through all layers: along the path direction "
-        "(path gain), and in the direction where it is largest (largest gain). One thin line per network, at the step "
-        "size where networks ended flattest; for ReLU networks the line is the median over samples and the shade holds "
-        "5–95 % of them. At a flattest minimum of a linear network the path gain is 1 at every layer, and the largest "
-        "gain stays within the grey band. The controls compute the same functions with unbalanced layers.",
-        "Plots of relative gain against relative layer, a line per network, for trained networks and for their "
-        "unbalanced controls; a horizontal line at 1 marks a flattest minimum.",
-    ),
-    "coupling": Caption(
-        "Overlaps of singular vectors of neighbouring layers",
-        "Absolute overlap of every left singular vector of layer k with every right singular vector of layer k + 1, "
-        "both ordered by singular value, for each family's flattest network and for its unbalanced control. Coupled "
-        "layers share a vector, not necessarily the first. Singular values of a layer often lie close together, which "
-        "leaves their vectors ill-determined, so that overlaps of coupled layers can stay far below 1; the path cosine "
-        "does not suffer from this.",
-        "Heat maps of overlaps from 0 to 1, one per pair of neighbouring layers, for trained networks and for their "
-        "unbalanced controls.",
+        "Largest eigenvalue of the Hessian at the end of training, over the least that a linear network of the same "
+        "depth can have at a global minimum, one panel per depth. Step sizes are in units of 2/(least sharpness); above "
+        "the dashed line, 2/(step size), gradient descent cannot settle. Lines join medians, dots are networks. "
+        "Crosses above a panel are step sizes at which networks diverged, with how many of them did. Markers are hollow "
+        "and lines dotted where most diverged, or have not reached a minimum. Step sizes of Adam mean something else: "
+        "it has its own panels. Networks that are not linear can end below the line at 1, which bounds linear ones.",
+        "Plots of relative sharpness against step size, one panel per depth, with a horizontal line at the least "
+        "sharpness, a falling line at the limit of stability, and a strip above that counts diverged networks.",
     ),
     "training": Caption(
         "Sharpness and path cosine along training",
-        "Sharpness relative to the theoretical minimum, and the path cosine at the worst pair of neighbouring layers, "
+        "Sharpness over the least of any global minimum, and the path cosine at the worst pair of neighbouring layers, "
         "against the training step: median and 5–95 % of seeds. Networks that start with zero residuals are compared "
         "with other starts. The horizontal line at 1 is a flattest minimum; away from minima, early in training, "
         "sharpness can lie below it.",
-        "Plots of relative sharpness and path cosine against training step, a line per initialisation, with a "
-        "horizontal line at 1 for a flattest minimum.",
+        "Plots of relative sharpness and path cosine against training step, a line per start, with a horizontal line "
+        "at 1 for a flattest minimum.",
     ),
     "path-cosine": Caption(
         "Which statistic sees the coupling of layers",
-        "Two measures of coupling against sharpness relative to the theoretical minimum, one point per network, at the "
-        "worst pair of neighbouring layers. The path cosine compares the signal carried forward along the path with "
-        "the output direction carried backward; the singular overlap is the largest overlap of singular vectors. Both "
-        "are 1 at a flattest minimum of a linear network. The one that follows sharpness more closely is the better "
-        "witness of coupling. Grey crosses have not reached a minimum.",
-        "Scatter plots of path cosine and singular overlap against relative sharpness, for trained networks and for "
-        "their unbalanced controls, with rank correlations in the titles.",
-    ),
-    "theory-overview": Caption(
-        "Theory, checked on random linear problems",
-        "Sharpness of constructed minima against depth; sharpness relative to the theoretical minimum where training "
-        "ends, against step size; the same under a step size that grows; and the closest approaches of searches for "
-        "minima that break theory. The figure of each result shows it in full.",
-        "Four panels: constructed minima against depth, training against step size, training with a growing step size, "
-        "and searches for violations, each with theory's value as a reference line.",
-    ),
-    "least-sharpness": Caption(
-        "Sharpness of global minima against depth",
-        "Largest Hessian eigenvalue at constructed global minima of random linear problems: markers are medians, "
-        "bars hold 5–95 % of the minima. The dash-dotted line is the median of theory's minimum (I3) over problems, "
-        "the grey band its 5–95 % interval. Flattest minima have a closed form; balanced ones share every singular "
-        "value equally among the layers; random ones lie around the flattest. At depth 1 there is but one minimum.",
-        "Plots of the largest Hessian eigenvalue against depth for white inputs and for others: flattest minima lie on "
-        "theory's line, balanced minima on it for white inputs and above it otherwise, random minima far above.",
-    ),
-    "random-minima": Caption(
-        "Sharpness of random global minima",
-        "Share of random global minima whose sharpness, relative to the theoretical minimum of their problem, is at "
-        "most the value on the horizontal axis, one line per depth. The vertical line is theory's minimum: I3 leaves "
-        "no minimum to its left.",
-        "Cumulative distributions of relative sharpness, a line per depth, all to the right of a vertical line at 1.",
-    ),
-    "any-inputs": Caption(
-        "The bound for any inputs is attained",
-        "How far sharpness is from the theoretical minimum (I3) for inputs that are not white, one point per problem "
-        "and in order of distance within each column: minima in closed form, balanced minima, and, for each condition, "
-        "the flattest minimum that descent over global minima found from far; descent takes a set number of steps and "
-        "is not finished everywhere. Within the grey band distances are rounding; those below the smallest number that "
-        "differs from 1 are drawn there.",
-        "Plot of the distance from the bound against depth on a logarithmic scale: closed forms lie at rounding, "
-        "balanced minima far above it, descents in between or at rounding.",
-    ),
-    "attacks": Caption(
-        "Searches for violations of theory",
-        "Closest approach to a violation that searches over global minima made, per statement and condition: left side "
-        "over right side of the inequality, less one; the scale is linear between −10⁻⁹ and 10⁻⁹, which is taken for "
-        "rounding, and logarithmic beyond. In the grey area a statement is broken. Triangles are controls, searches "
-        "of their own on a false statement near the true one. I2 misapplied, to inputs that are not white, is a "
-        "control too: it is false there unless all gains of the map are equal.",
-        "Plots of closest approaches, a panel per statement and a line per condition: those to true statements stay at "
-        "or above zero, those of the controls lie in the area of violations.",
-    ),
-    "witnesses": Caption(
-        "Which statistics witness a flat minimum",
-        "Distance of five statistics from their value at a flattest minimum, against sharpness relative to the "
-        "theoretical minimum, less one, at minima of prescribed sharpness on random rays from the closed-form flattest "
-        "minimum; the worst layer of each, lines are medians, shades hold 5–95 %. A statistic that witnesses flatness "
-        "falls as sharpness does. Balance is no property of all flattest minima, and the closed form is not balanced.",
-        "Plots on logarithmic scales: 1 − path cosine, the logarithm of the path gain and the path residual fall with "
-        "sharpness; 1 − singular overlap and the balance defect level off.",
-    ),
-    "step-size": Caption(
-        "Where training ends, against step size",
-        "Sharpness relative to the theoretical minimum at the end of gradient descent, of the runs that reached a "
-        "minimum, all depths together: markers are medians, bars hold 5–95 %, hollow markers stand for fewer than half "
-        "of the runs. Gradient flow is drawn left of the smallest step. Steps are in units of 2/(minimal sharpness); "
-        "the dotted line is the limit of stability, beyond step 1 no minimum is stable. The bottom row is the share of "
-        "runs on maps of negative determinant that reached a minimum: from zero residuals, gradient flow cannot reach "
-        "one, though rounding lets it out of the saddle at depth 2.",
-        "Plots of relative sharpness against step size by kind of map and of inputs, a line per start, between a "
-        "horizontal line at 1 and the limit of stability; and of the share of runs that reached a minimum.",
-    ),
-    "catapult": Caption(
-        "Sharpness under a growing step size",
-        "Gradient descent from beside a minimum much sharper than necessary. At each larger step it starts from beside "
-        "where it ended before. Thin lines are runs, thick lines with markers their medians, of those at a minimum, "
-        "the share of which is below; steps are in units of 2/(minimal sharpness). Sharpness cannot stay above the "
-        "dotted limit of stability, and beyond step 1 no minimum is stable.",
-        "Plots of relative sharpness against step size, a panel per depth: constant at first, then falling along the "
-        "limit of stability down to the theoretical minimum.",
-    ),
-    "balance-price": Caption(
-        "The price of balance",
-        "Sharpness of the balanced minimum, at which gradient flow from zero residuals ends if it reaches a minimum, "
-        "over the least sharpness of any minimum, against the condition of the input covariance (its largest over "
-        "smallest eigenvalue). The dash-dotted line is a bound proved for all maps, inputs and dimensions; at two "
-        "layers it is attained. Circles and triangles are the dearest problem that searches found, of all restarts; "
-        "the power is their growth with the condition. Squares are random problems.",
-        "Plots on logarithmic scales, a panel per depth: the dearest problems lie on a straight line close below the "
-        "bound and rise with the condition, more steeply for deeper networks; random problems stay near 1.",
-    ),
-    "scaled-residual": Caption(
-        "Linear residual networks from starts of several scales",
-        "The sweep of Marion & Chizat (2024): linear residual networks whose last projection is fixed, trained by "
-        "gradient descent on regression problems from residuals of several scales; here every repeat has data of its "
-        "own. Left: sharpness over the least sharpness of any minimum, of the runs that reached a minimum; markers are "
-        "medians, bars hold 5–95 %, hollow markers stand for fewer than half of the runs. The dotted line is the "
-        "published lower bound. Right: the share of runs that reached a minimum.",
-        "Two plots against the scale of the start, a line per step size: relative sharpness, which rises with the "
-        "scale, less so for large steps, and never falls below 1; and the share of runs at a minimum, which falls.",
+        "Two measures of coupling of linear networks against sharpness over its least, less one: one point per network, "
+        "at the worst pair of neighbouring layers. The path cosine compares the signal carried forward along the path "
+        "with the output direction carried backward; the singular overlap is the largest overlap of singular vectors. "
+        "Both are 1 at a flattest minimum. The one that falls more closely as sharpness rises is the better witness of "
+        "coupling. Grey crosses are networks that the claim does not count: those away from a minimum, and those of "
+        "other starts. Controls compute the same functions with unbalanced layers.",
+        "Scatter plots of path cosine and singular overlap against relative sharpness less one, for linear networks at a "
+        "minimum and for their unbalanced controls, with rank correlations above them.",
     ),
     **coupling_captions.FIGURES,
+    **theory_captions.FIGURES,
     **rescaling_captions.FIGURES,
     **perceptron_captions.FIGURES,
 }
@@ -208,27 +109,7 @@ TABLES = {
         "over layers; and the verdict of each claim by the same criteria. Flips are the claims whose verdict the "
         "choice changes; the reasons are in the CSV file.",
     ),
-    "falsification": Caption(
-        "Searches for violations of theory",
-        "One row per statement and condition. Closest approach is left side over right side of the inequality, less "
-        "one, at its least; below zero by more than rounding it is a violation. What a search can find is shown by the "
-        "share of attempts from far that came within 10 % of equality. The last column is a control: how many "
-        "searches of their own break a false statement near the true one. So is attack_coloured, the formula for white "
-        "inputs on others, which is false unless all gains of the map are equal.",
-    ),
-    "constructed": Caption(
-        "Constructed global minima",
-        "One row per construction, inputs, depth and prescribed sharpness, the latter as its excess over the least: "
-        "the median sharpness relative to the theoretical minimum and, in brackets, the 5 % and 95 % quantiles unless "
-        "they are the same. The certificate gap is the largest distance of an upper from a lower bound on that "
-        "minimum, relative to it.",
-    ),
-    "convergence": Caption(
-        "Where training ends",
-        "One row per start, map, inputs, depth and step, which is in units of 2/(minimal sharpness): how many runs "
-        "diverged, how many ended at a minimum, and the median sharpness of the latter relative to the theoretical "
-        "minimum with, in brackets, the 5 % and 95 % quantiles.",
-    ),
+    **theory_captions.TABLES,
     **rescaling_captions.TABLES,
     **perceptron_captions.TABLES,
 }
