@@ -117,16 +117,20 @@ def _in_words(value: float) -> str:
 def _by_size(panel: Axes, rows: pd.DataFrame) -> None:
     found, planted = _apart(rows)
     scale(panel, found["high"].max())
-    for (size, look), marker in zip(perceptron_selection.shades(found["size"].unique()), "osD^", strict=False):
+    shades = perceptron_selection.shades(found["size"].unique())
+    for place, ((size, look), marker) in enumerate(zip(shades, "osD^", strict=False)):
         line = found[found["size"] == size].sort_values("alpha")
         draw(panel, line, look | {"marker": marker})
-        label(panel, line["alpha"].iloc[1], line["high"].iloc[1], f"N = {size:.0f}", colour=look["color"])
+        height = 0.97 - 0.07 * (len(shades) - 1 - place)
+        panel.text(
+            0.97, height, f"N = {size:.0f}", transform=panel.transAxes, ha="right", va="top", color=look["color"]
+        )
     largest = planted[planted["size"] == found["size"].max()]
     references(panel, largest, "0.3")
     panel.plot([], [], color="0.3", label="planted, counted", **PLANTED)
     panel.plot([], [], color="0.3", label="typical, expected", **TYPICAL)
     panel.legend(loc="lower left", bbox_to_anchor=(0, 0.22), handlelength=2, borderaxespad=0)
-    label(panel, float(rows["alpha"].quantile(0.15)), 1, "fewer than one", below=True)
+    label(panel, float(np.unique(rows["alpha"])[1]), 1, "fewer than one", below=True)
     solver = perceptron_attempts.SOLVERS[found["solver"].iloc[0]].label
     panel.set(ylabel="solutions at one flip", title=f"a   around solutions of {solver}")
 
@@ -167,15 +171,16 @@ def _ends(panel: Axes, rows: pd.DataFrame) -> None:
         value, low, high = (ordered[f"{event}_{end}"].replace([-np.inf, np.inf], np.nan) for end in success.ENDS)
         panel.hlines(ordered.index + shift, low, high, color=look["color"], lw=1.6)
         panel.plot(value, ordered.index + shift, ls="", **look)
-        label(panel, value.iloc[-1], len(ordered) - 1 + shift, words, below=shift < 0, colour=look["color"])
+        label(panel, low.iloc[-1], len(ordered) - 1 + shift, words, below=shift < 0, colour=look["color"])
     panel.set_yticks(ordered.index, [f"N = {size:.0f}" for size in ordered["size"]])
-    panel.margins(x=0.45)
+    panel.margins(x=0.3)
+    panel.locator_params(axis="x", nbins=4)
     panel.set(ylim=(-0.6, len(ordered) - 0.3), title="d   loads at which half of the ...")
 
 
 def label(panel: Axes, x: float, y: float, text: str, *, below: bool = False, colour: Any = "0.3") -> None:
-    """Write something above or below a point, centred on it if it has the colour of a line."""
-    look = {"va": "top" if below else "bottom", "color": colour, "ha": "center" if colour != "0.3" else "left"}
+    """Write something above or below a point, from there to the right."""
+    look = {"va": "top" if below else "bottom", "color": colour}
     panel.annotate(text, (x, y), (0, -3 if below else 3), textcoords="offset points", **look)
 
 
