@@ -143,6 +143,6 @@ def _look(place: int | None) -> dict[str, Any]:
 
 
 def _label(row: pd.Series) -> str:
-    start = STARTS.get(row["initialisation"], row["initialisation"].replace("_", " "))
+    start = STARTS.get(row["initialisation"]) or str(row["initialisation"]).replace("_", " ")
     start += "" if row["family"] in selection.LINEAR else f" ({style.FAMILY_LABEL[row['family']]})"
     return start + (f", {row['diverged']} of {row['seeds']} diverged" if row["diverged"] else "")
