@@ -28,8 +28,8 @@ RESCALING_FIGURES = [
     "rescaling-overview", "alpha", "volume", "spectrum", "balls", "coordinates", "landscape", "orbits"
 ]  # fmt: skip
 PERCEPTRON_FIGURES = [
-    "perceptron-overview", "capacity", "local-entropy", "transitions", "typical-distance", "solvers", "flips",
-    "enumeration",
+    "perceptron-overview", "capacity", "local-entropy", "transitions", "typical-distance", "neighbours",
+    "solvers", "flips", "enumeration",
 ]  # fmt: skip
 CLAIMS["rescaling"] = ["D1", "D2", "D3", "D4", "D5", "D6", "D7", "B1"]
 CLAIMS["perceptron"] = ["P1", "P2", "P3", "P4", "P5", "P6", "P7"]
@@ -39,7 +39,7 @@ SHOWN = {
 }
 SHOWN["theory"] = (THEORY_FIGURES, ["falsification", "constructed", "convergence"])
 SHOWN["rescaling"] = (RESCALING_FIGURES, ["orbits", "theorems"])
-SHOWN["perceptron"] = (PERCEPTRON_FIGURES, ["thresholds", "solvers", "agreement"])
+SHOWN["perceptron"] = (PERCEPTRON_FIGURES, ["thresholds", "success", "solvers", "agreement"])
 EVERY = [*STUDIES, "theory", "rescaling", "perceptron"]
 
 
