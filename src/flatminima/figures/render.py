@@ -103,7 +103,7 @@ PERCEPTRON: dict[str, Drawing] = {
     "enumeration": enumeration,
 }
 FIGURES = TRAINING | EVIDENCE | THEORY | RESCALING | PERCEPTRON
-NO_DETAILS = pd.DataFrame()
+NO_DETAILS = pd.DataFrame(columns=["study", "experiment", "depth", "step_fraction", "seed"])
 """Of a study that has no other table."""
 
 
