@@ -21,8 +21,8 @@ STAGES = ["data", "train", "measure", "figures", "tables", "claims", "report", "
 CLAIMS = {"digits": ["M1", "M2", "M3", "M4", "M5"], "patches": ["M5"]}
 CLAIMS["theory"] = ["M1", "M2", "M3", "M3b", "M4", "I2", "I3", "I7", "I9"]
 THEORY_FIGURES = [
-    "theory-overview", "least-sharpness", "random-minima", "any-inputs", "attacks", "witnesses", "step-size",
-    "catapult", "balance-price", "scaled-residual",
+    "theory-overview", "least-sharpness", "random-minima", "any-inputs", "first-interface", "attacks", "witnesses",
+    "step-size", "arrival", "predicted-price", "balance-price", "catapult", "scaled-residual",
 ]  # fmt: skip
 RESCALING_FIGURES = [
     "rescaling-overview", "alpha", "volume", "spectrum", "balls", "coordinates", "landscape", "orbits"

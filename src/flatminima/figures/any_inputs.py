@@ -57,6 +57,8 @@ def closeness(measures: pd.DataFrame, claimed: Claimed) -> pd.DataFrame:
 
 def message(plotted: pd.DataFrame) -> str:
     """The figure's one message: whether the least is attained, and whether balanced minima attain it."""
+    if (plotted["excess"] < -theory_selection.ROUNDING).any():
+        return "Where inputs are not white, some minima are flatter than theory's least sharpness allows"
     attained = plotted["excess"].abs().lt(theory_selection.ROUNDING).groupby(plotted["way"]).mean()
     if attained.get("flattest", 0) < 1:
         return "Where inputs are not white, minima in closed form miss the least sharpness"

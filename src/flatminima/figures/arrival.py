@@ -34,15 +34,14 @@ def arrival(measures: pd.DataFrame, _details: pd.DataFrame, claimed: Claimed) ->
 
 
 def shares(measures: pd.DataFrame, claimed: Claimed) -> pd.DataFrame:
-    """The findings of M1b and the decided ones on its control, see `theory_selection.findings`, and `control`.
+    """The findings of M1b and the decided ones on its control, see `theory_selection.findings`.
 
     Raises:
-        EmptyFigureError: if there is none.
+        EmptyFigureError: if there is no run of gradient flow.
     """
-    own = theory_selection.findings(claimed.cases(CLAIM), measures).assign(control=False)
-    control = theory_selection.findings(claimed.controls(CLAIM, 0), measures).assign(control=True)
-    control = control[control["decided"]]
-    return theory_selection.present(pd.concat([own, control], ignore_index=True), "arrival", "run of gradient flow")
+    rows = theory_selection.findings(claimed, measures, CLAIM)
+    theory_selection.present(rows[~rows["control"]], "arrival", "run of gradient flow")
+    return rows[~rows["control"] | rows["decided"]].reset_index(drop=True)
 
 
 def message(plotted: pd.DataFrame) -> str:

@@ -82,10 +82,11 @@ def _draw(panel: Axes, plotted: pd.DataFrame) -> None:
     drawn = selection.quantiles(random, ["condition"], "balance_price")
     bars = np.abs(drawn[["low", "high"]].to_numpy().T - drawn["median"].to_numpy())
     panel.errorbar(drawn["condition"], drawn["median"], bars, fmt="D", color=style.CONTROL, lw=1)
+    searches = (plotted["experiment"] == "price_search").sum()
     texts = {
-        f"dearest problems found ({(plotted['experiment'] == 'price_search').sum()} searches)": theory_selection.ZERO_RESIDUALS,
+        f"●■▲ dearest problems found ({searches} searches)": theory_selection.ZERO_RESIDUALS,
         "lines: proved bound, one for each depth": style.THEORY,
-        f"random problems (n = {len(random)})": style.CONTROL,
+        f"◆ random problems (n = {len(random)})": style.CONTROL,
     }
     labels.names(panel, texts)
     panel.set(xscale="log", yscale="log", xlabel="condition of the inputs (1: white)", ylabel=PRICE)

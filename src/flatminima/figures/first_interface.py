@@ -63,7 +63,9 @@ def message(cases: list[Case]) -> str:
     where = "Where inputs are not white, the first two layers of a flattest minimum are"
     if all(case.holds for case in cases):
         return f"{where} coupled, too"
-    return f"{where} not coupled" if all(case.refutes for case in cases) else f"{where} not always coupled"
+    if any(case.refutes for case in cases):
+        return f"{where} not coupled" if all(case.refutes for case in cases) else f"{where} not always coupled"
+    return f"{where} not found to be coupled, nor to be uncoupled"
 
 
 def _draw(panel: Axes, plotted: pd.DataFrame, limit: float) -> None:

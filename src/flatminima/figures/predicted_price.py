@@ -23,7 +23,7 @@ def predicted_price(measures: pd.DataFrame, _details: pd.DataFrame, claimed: Cla
         EmptyFigureError: if no run of gradient flow arrived.
     """
     plotted = ends(measures, claimed)
-    page = style.figure(4.6, message(plotted, all(case.holds for case in claimed.cases(CLAIM))), style.NARROW)
+    page = style.figure(4.6, message(plotted, theory_selection.settled(claimed.cases(CLAIM))), style.NARROW)
     _draw(page.subplots(), plotted)
     return page, plotted
 
@@ -48,13 +48,15 @@ def ends(measures: pd.DataFrame, claimed: Claimed) -> pd.DataFrame:
     return rows[["control", *key]].merge(values, on=key, validate="many_to_one")
 
 
-def message(plotted: pd.DataFrame, predicted: bool) -> str:
+def message(plotted: pd.DataFrame, predicted: bool | None) -> str:
     """The figure's one message: whether zero residuals end where predicted, and how far above the least that is.
 
     Args:
         plotted: as `ends` returns it.
-        predicted: whether all cases of I6 hold.
+        predicted: whether I6 holds; None where that is not decided.
     """
+    if predicted is None:
+        return "Too few runs from zero residuals arrive to tell whether they end where the price of balance predicts"
     if not predicted:
         return "Zero residuals do not always end where the price of balance predicts"
     dearest = plotted.loc[~plotted["control"], "sharpness_ratio"].max()
@@ -69,9 +71,9 @@ def _draw(panel: Axes, plotted: pd.DataFrame) -> None:
     panel.plot(control["balance_price"], control["sharpness_ratio"], "^", color=style.CONTROL, ms=3, alpha=0.4, mew=0)
     panel.plot(flow["balance_price"], flow["sharpness_ratio"], "o", color=theory_selection.ZERO_RESIDUALS, ms=4, mew=0)
     texts = {
-        f"zero residuals, gradient flow (n = {len(flow):,})": theory_selection.ZERO_RESIDUALS,
+        f"● zero residuals, gradient flow (n = {len(flow):,})": theory_selection.ZERO_RESIDUALS,
         "line: as predicted": style.THEORY,
-        f"control: random start as PyTorch's (n = {len(control):,})": style.CONTROL,
+        f"▲ control: random start as PyTorch's (n = {len(control):,})": style.CONTROL,
     }
     labels.names(panel, texts)
     panel.set(xlim=(1 - MARGIN, right), ylim=(1 - MARGIN, top + ROOM * (top - 1)))

@@ -56,30 +56,31 @@ def step_size(measures: pd.DataFrame, _details: pd.DataFrame, claimed: Claimed) 
 
 
 def ends(measures: pd.DataFrame, claimed: Claimed) -> pd.DataFrame:
-    """The findings of the first criterion of M1 and on its control, see `theory_selection.findings`, and `control`.
+    """The findings of M1 and on its control, see `theory_selection.findings`.
 
     Raises:
         EmptyFigureError: if there is none.
     """
-    cases = [case for case in claimed.cases(CLAIM) if case.counted]
-    own = theory_selection.findings(cases, measures).assign(control=False)
-    control = theory_selection.findings(claimed.controls(CLAIM, 0), measures).assign(control=True)
-    return theory_selection.present(pd.concat([own, control], ignore_index=True), "step-size", "training run")
+    return theory_selection.present(theory_selection.findings(claimed, measures, CLAIM), "step-size", "training run")
 
 
 def message(plotted: pd.DataFrame) -> str:
     """The figure's one message: up to which step size zero residuals end at the least sharpness."""
-    own = plotted[~plotted["control"]]
+    own = plotted[~plotted["control"] & plotted["decided"]]
     flow, steps = own[own["step"].isna()], own.dropna(subset="step").groupby("step")["holds"].all()
-    if not flow["holds"].all():
+    if own.empty:
+        return "Too few runs from zero residuals arrive to tell where they end"
+    if flow["refutes"].any():
         return "Zero residuals do not end at the least sharpness, not even in gradient flow"
     held = steps.cummin()
-    if not held.any():
-        return "Zero residuals end at the least sharpness in gradient flow, but not in steps of any size tried"
-    if held.all():
+    if len(held) and held.all():
         return "Zero residuals end at the least sharpness, whatever the step size"
-    largest = held[held].index.max()
-    return f"Zero residuals end at the least sharpness for steps up to {largest:g} of the largest stable one"
+    if held.any():
+        largest = held[held].index.max()
+        return f"Zero residuals end at the least sharpness for steps up to {largest:g} of the largest stable one"
+    if len(flow) and flow["holds"].all():
+        return "Zero residuals end at the least sharpness in gradient flow; at no step size tried was it found"
+    return "Zero residuals were not found to end at the least sharpness"
 
 
 def _draw(panel: Axes, rows: pd.DataFrame, bound: float) -> None:

@@ -16,6 +16,14 @@ GROUPS = {
     "coloured-flow": ("other inputs, trained from zero residuals", theory_selection.ZERO_RESIDUALS, "o"),
 }
 """Rows from top to bottom: made minima, where training on white inputs ends, and where training on others ends."""
+ENDS: dict[tuple[bool | None, bool | None], str] = {
+    (True, False): "zero residuals end there for white inputs only",
+    (True, True): "zero residuals end there, whatever the inputs",
+    (False, True): "zero residuals end there unless inputs are white",
+    (False, False): "zero residuals need not end there",
+}
+"""What the title says of training: by whether gradient flow reaches the least for white inputs, and for others."""
+UNDECIDED = "no minimum was found to be flatter"
 LEFT = 0.75
 """Where the axis begins: smaller values are drawn there."""
 
@@ -49,7 +57,7 @@ def minima(measures: pd.DataFrame, claimed: Claimed) -> pd.DataFrame:
         [theory_selection.selected(claimed, measures, name, "sharpness_ratio") for name in ("I2", "I3", "M1", "M1c")]
     )
     groups = rows["initialisation"].map({"random": "random", "flattest": "closed"})
-    inputs = rows["task"].astype(str).str.rpartition("_")[2]
+    inputs = rows["task"].astype(str).str.split("_").str[-1]
     trained = rows["initialisation"].isin(["flow", "default"])
     groups = groups.where(~trained, inputs + "-" + rows["initialisation"])
     rows = rows.assign(group=groups, sharpness_ratio=rows["value"].astype(float)).dropna(subset="group")
@@ -63,15 +71,8 @@ def message(plotted: pd.DataFrame, claimed: Claimed) -> str:
     if (plotted["sharpness_ratio"] < 1 - theory_selection.ROUNDING).any():
         return "Some minima are flatter than theory's least sharpness allows"
     flow = [case for case in claimed.cases("M1") if case.counted and case.step is None]
-    reached = {"white": flow, "other": claimed.cases("M1c")}
-    where = [name for name, cases in reached.items() if cases and all(case.holds for case in cases)]
-    ends = {
-        (): "zero residuals do not always end there",
-        ("white",): "zero residuals end there for white inputs only",
-        ("other",): "zero residuals end there unless inputs are white",
-        ("white", "other"): "zero residuals end there, whatever the inputs",
-    }[tuple(where)]
-    return f"Theory says how flat a minimum can be, and {ends}"
+    reached = theory_selection.settled(flow), theory_selection.settled(claimed.cases("M1c"))
+    return f"Theory says how flat a minimum can be, and {ENDS.get(reached, UNDECIDED)}"
 
 
 def _draw(panel: Axes, plotted: pd.DataFrame) -> None:

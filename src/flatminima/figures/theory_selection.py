@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from functools import partial
+from typing import Any
 
 import pandas as pd
 
@@ -28,8 +29,10 @@ MAPS = {
 CONSTRUCTIONS = ("flattest", "balanced", "random", "prescribed")
 STARTS = ("residual", "default", "flow", "catapult")
 FOUND = [
-    *("start", "map", "inputs", "depth", "step", "effect", "low", "high"),
-    *("units", "excluded", "diverged", "holds", "refutes", "decided"),
+    *("control", "start", "map", "inputs", "depth"),
+    *("step", "effect", "low", "high"),
+    *("units", "excluded", "diverged"),
+    *("holds", "refutes", "decided"),
 ]
 present = partial(selection.present, cure="run a study of kind theory")
 
@@ -111,25 +114,35 @@ def selected(claimed: Claimed, measures: pd.DataFrame, claim: str, statistic: st
     return rows.drop_duplicates(network).reset_index(drop=True)
 
 
-def findings(cases: Sequence[Case], measures: pd.DataFrame, criterion: int = 0) -> pd.DataFrame:
-    """What one criterion found in training runs: a row for each case of the measures' tasks that decides the verdict.
+def findings(claimed: Claimed, measures: pd.DataFrame, claim: str) -> pd.DataFrame:
+    """What the first criterion of a claim on training runs found, and what it found on its control.
 
     Returns:
-        Columns start, map, inputs, depth, step (NaN for gradient flow), effect, low, high (NaN where there are none),
-        units, excluded, diverged, and holds, refutes and decided, which are boolean.
+        A row for each case of the measures' tasks that decides the verdict, or that is a control: columns control,
+        start, map, inputs, depth, step (NaN for gradient flow), effect, low, high (NaN where there are none), units,
+        excluded, diverged, and holds, refutes and decided, which are boolean.
     """
-    tasks = measures["task"].unique()
-    rows = []
-    for case in cases:
-        start, _, task = case.experiment.partition("_")
-        for found in case.findings:
-            if found.criterion == criterion and task in tasks:
-                known = {name: getattr(found, name) for name in ("effect", "low", "high", "excluded", "diverged")}
-                kind, _, inputs = task.partition("_")
-                known |= {"start": start, "map": kind, "inputs": inputs, "depth": case.depth, "step": case.step}
-                known |= {"units": len(found.units), "holds": found.holds is True, "refutes": found.refutes}
-                rows.append(known | {"decided": found.holds is not None})
-    return pd.DataFrame(rows, columns=FOUND).astype(dict.fromkeys(["effect", "low", "high", "step"], float))
+    tasks, cases = measures["task"].unique(), [case for case in claimed.cases(claim) if case.counted]
+    rows = [_found(case, False) for case in cases] + [_found(case, True) for case in claimed.controls(claim, 0)]
+    known = [row for row in rows if f"{row['map']}_{row['inputs']}" in tasks]
+    kinds = dict.fromkeys(FOUND[5:9], float) | dict.fromkeys(("control", *FOUND[-3:]), bool)
+    return pd.DataFrame(known, columns=FOUND).astype(kinds)
+
+
+def _found(case: Case, control: bool) -> dict[str, Any]:
+    """A row of `findings`."""
+    found = next(finding for finding in case.findings if finding.criterion == 0)
+    start, kind, inputs = case.experiment.split("_")
+    row = {name: getattr(found, name) for name in ("effect", "low", "high", "excluded", "diverged", "refutes")}
+    row |= {"control": control, "start": start, "map": kind, "inputs": inputs, "depth": case.depth, "step": case.step}
+    return row | {"units": len(found.units), "holds": found.holds is True, "decided": found.holds is not None}
+
+
+def settled(cases: Sequence[Case]) -> bool | None:
+    """Whether all cases hold, or some case refutes what is asked; None where there is no case, or neither is so."""
+    if any(case.refutes and case.holds is not None for case in cases):
+        return False
+    return True if cases and all(case.holds for case in cases) else None
 
 
 def _named(measures: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:

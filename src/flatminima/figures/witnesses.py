@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator
+from matplotlib.ticker import FixedLocator, NullLocator
 
 from flatminima.figures import selection, style, theory_selection
 from flatminima.figures.claimed import Claimed
@@ -17,7 +17,7 @@ NEAR = 0.1
 FALLS = 0.5
 """Power of sharpness ratio - 1 from which on a statistic falls with it."""
 KEY = ["task", "depth", "step_fraction", "seed"]
-ROOM = 1e3
+ROOM = 5e3
 """How far the axis goes below the flattest minima, for the names of lines."""
 
 
@@ -90,7 +90,9 @@ def powers(plotted: pd.DataFrame) -> dict[str, float]:
 
 def message(plotted: pd.DataFrame) -> str:
     """The figure's one message: which statistics fall towards a flattest minimum, and which do not."""
-    found = powers(plotted)
+    found = {name: exponent for name, exponent in powers(plotted).items() if not np.isnan(exponent)}
+    if not found:
+        return "Too few minima near the least sharpness to tell which statistics see a flat one"
     shown = [WITNESSES[name].name for name in found if found[name] > FALLS]
     hidden = [WITNESSES[name].name for name in found if not found[name] > FALLS]
     if not shown:
@@ -124,3 +126,4 @@ def _draw(panel: Axes, plotted: pd.DataFrame) -> None:
         )
     panel.set(xscale="log", yscale="log", xlim=(plotted["excess"].min() / ROOM, None))
     panel.xaxis.set_major_locator(FixedLocator([10.0**k for k in range(-4, 1)]))
+    panel.xaxis.set_minor_locator(NullLocator())

@@ -11,7 +11,8 @@ FIGURES = {
         "PyTorch's by gradient descent with all step sizes, and from zero residuals, where every layer begins as "
         "the identity, by gradient flow; for inputs that are white, and for others. They are the networks that "
         "claims I2, I3, M1 and M1c and their controls count; runs that did not arrive at a minimum are left out, "
-        "and shown in the figure of M1b.",
+        "and shown in the figure of M1b. Of rows with more than 300 points as many are drawn, evenly by rank, the "
+        "smallest and the largest among them.",
         "Rows of points along a logarithmic axis of sharpness over least sharpness: two rows of constructed "
         "minima and four rows of trained networks. The area below one is shaded.",
     ),
@@ -49,7 +50,8 @@ FIGURES = {
         "them, at flattest minima in closed form: the length of W Wᵀp − s p in units of s, the squared gain of "
         "one equal step. At zero the layers are coupled. A point for each interface of each minimum; residuals "
         "below rounding are drawn at the left edge. The claim (M3b) is about all interfaces and any inputs; "
-        "theory (I4) promises coupling from the second layer on, and at the first for white inputs.",
+        "theory (I4) promises coupling from the second layer on, and at the first for white inputs. Of rows with "
+        "more than 300 points as many are drawn, evenly by rank, the smallest and the largest among them.",
         "Rows of points along a logarithmic axis of the residual: white inputs, other inputs after the first "
         "interface, other inputs at the first interface, and random minima; a vertical line marks the claim's "
         "bound.",
@@ -60,7 +62,8 @@ FIGURES = {
         "A search moves over global minima, from near a flattest one and from far, to make left over right as "
         "small as it can; each point is where one attempt came closest. In the shaded area the statement is "
         "broken. Triangles are controls: searches of their own on a false statement near the true one, and the "
-        "formula for white inputs where inputs are not white.",
+        "formula for white inputs where inputs are not white. Of rows with more than 300 points as many are "
+        "drawn, evenly by rank, the smallest and the largest among them.",
         "Rows of points along an axis of left side over right side, a row for each statement and for each false "
         "statement near it, with the area below one shaded.",
     ),
