@@ -84,9 +84,9 @@ def _draw(panel: Axes, plotted: pd.DataFrame) -> None:
     panel.errorbar(drawn["condition"], drawn["median"], bars, fmt="D", color=style.CONTROL, lw=1)
     searches = (plotted["experiment"] == "price_search").sum()
     texts = {
-        f"dearest problems found ({searches} searches)": theory_selection.ZERO_RESIDUALS,
+        f"●■▲ dearest problems found ({searches} searches)": theory_selection.ZERO_RESIDUALS,
         "lines: proved bound, one for each depth": style.THEORY,
-        f"random problems (n = {len(random)})": style.CONTROL,
+        f"◆ random problems (n = {len(random)})": style.CONTROL,
     }
     labels.names(panel, texts)
     panel.set(xscale="log", yscale="log", xlabel="condition of the inputs (1: white)", ylabel=PRICE)

@@ -14,12 +14,12 @@ from flatminima.figures.claimed import Claimed
 CLAIMS = ("I2", "I3")
 VALUES = ["sharpness", "minimal_sharpness", "sharpness_ratio"]
 LOOKS: dict[str, tuple[str, dict[str, Any]]] = {
-    "random": ("random minima", {"marker": "^", "color": style.CONTROL, "ms": 2.5, "alpha": 0.5, "mew": 0}),
+    "random": ("▲ random minima", {"marker": "^", "color": style.CONTROL, "ms": 2.5, "alpha": 0.5, "mew": 0}),
     "balanced": (
-        "balanced minima",
+        "◇ balanced minima",
         {"marker": "D", "color": theory_selection.ZERO_RESIDUALS, "mfc": "none", "ms": 7},
     ),
-    "flattest": ("minima in closed form", {"marker": "o", "color": style.BLUE, "ms": 3.5, "mew": 0}),
+    "flattest": ("● minima in closed form", {"marker": "o", "color": style.BLUE, "ms": 3.5, "mew": 0}),
 }
 BELOW = "no minimum is this flat"
 MARGIN, ROOM = 1.25, 5.0

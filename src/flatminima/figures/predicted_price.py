@@ -71,9 +71,9 @@ def _draw(panel: Axes, plotted: pd.DataFrame) -> None:
     panel.plot(control["balance_price"], control["sharpness_ratio"], "^", color=style.CONTROL, ms=3, alpha=0.4, mew=0)
     panel.plot(flow["balance_price"], flow["sharpness_ratio"], "o", color=theory_selection.ZERO_RESIDUALS, ms=4, mew=0)
     texts = {
-        f"zero residuals, gradient flow (n = {len(flow):,})": theory_selection.ZERO_RESIDUALS,
+        f"● zero residuals, gradient flow (n = {len(flow):,})": theory_selection.ZERO_RESIDUALS,
         "line: as predicted": style.THEORY,
-        f"control: random start as PyTorch's (n = {len(control):,})": style.CONTROL,
+        f"▲ control: random start as PyTorch's (n = {len(control):,})": style.CONTROL,
     }
     labels.names(panel, texts)
     panel.set(xlim=(1 - MARGIN, right), ylim=(1 - MARGIN, top + ROOM * (top - 1)))
