@@ -27,7 +27,7 @@ from flatminima.claims.ledger import load_ledger
 from flatminima.figures.render import render
 ledger = load_ledger(Path(sys.argv[1]))
 study, output = map(Path, sys.argv[2:4])
-tables = (study / f"{kind}.parquet" for kind in ("overlaps", "curves"))
+tables = (study / f"{kind}.parquet" for kind in ("shared", "curves"))
 details = next((table for table in tables if table.exists()), None)
 for name in sys.argv[4:]:
     render(name, study / "measures.parquet", details, ledger, output / name)

@@ -90,7 +90,7 @@ CLAIMS = [
         statement="The gain from the input to any layer does not change drastically from one layer to the next.",
         reason="1 of 2 cases hold; 1 case could not be tested (no network met the conditions)",
         caveat="Whether the paper assumes white inputs is unknown.",
-        figures=["gains"],
+        figures=["dose-response"],
         cases=[
             case(step=0.5),
             case("flow", 4, False, finding(holds=False, effect=-0.25, low=-0.5, high=0.0)),
@@ -99,7 +99,7 @@ CLAIMS = [
             case("residual", **{"class": "by symmetry"}, counted=False),
         ],
     ),
-    claim("M3", "REFUTED", title="Consecutive layers are coupled", figures=["coupling"], reason="1 of 4 refute it"),
+    claim("M3", "REFUTED", title="Consecutive layers are coupled", figures=["path-cosine"], reason="1 of 4 refute it"),
     claim(
         "M5",
         "INCONCLUSIVE",

@@ -48,7 +48,7 @@ def results(tmp_path) -> Path:
     """The files of the study `digits` that a page is made from."""
     (tmp_path / "figures").mkdir()
     (tmp_path / "tables").mkdir()
-    for name in ("sharpness-noisy", "training", "gains", "coupling", "phase-portrait"):
+    for name in ("sharpness-noisy", "training", "dose-response", "path-cosine", "phase-portrait"):
         (tmp_path / f"figures/{name}.svg").write_text(SVG)
         (tmp_path / f"figures/{name}.csv").write_text("x\n1\n")
         (tmp_path / f"figures/{name}.pdf").write_bytes(b"%PDF-")
@@ -158,7 +158,7 @@ def test_links_lead_to_files_and_to_places_in_the_page(results):
     built = Page(build(results))
     targets = [attributes["href"] for attributes in built.all("a")]
     places = {attributes["id"] for _, attributes in built.tags if "id" in attributes}
-    assert {"../figures/sharpness-noisy.csv", "../figures/gains.pdf", "../tables/sharpness.csv"} <= set(targets)
+    assert {"../figures/sharpness-noisy.csv", "../figures/dose-response.pdf", "../tables/sharpness.csv"} <= set(targets)
     targets.remove("../manifest.json")  # which lists the page, so it is written after it
     for target in targets:
         assert target[1:] in places if target.startswith("#") else (results / "report" / target).exists()

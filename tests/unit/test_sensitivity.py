@@ -169,12 +169,11 @@ def test_a_variation_that_was_not_measured_is_named():
         sensitivity(study(trained("relu", 0.9)), LEDGER, [WIDE])
 
 
-@pytest.mark.filterwarnings("ignore:An input array is constant")
 def test_figures_leave_variations_and_their_controls_out(tmp_path):
     without = study(trained("relu", 0.9, loss=1.0), trained("relu", 0.7, loss=1.0, step_fraction=0.1))
     measures = pd.concat([without, study(trained("wide", 0.4, loss=1.0))])
     measures.to_parquet(tmp_path / "measures.parquet")
-    _, plotted = drawn("path-cosine", tmp_path / "measures.parquet", None, LEDGER, ["wide"])
-    assert set(plotted["experiment"]) == {"relu", "relu-unbalanced"}
-    _, plotted = drawn("path-cosine", tmp_path / "measures.parquet", None, LEDGER)
-    assert "wide-unbalanced" in set(plotted["experiment"])
+    _, plotted = drawn("sharpness", tmp_path / "measures.parquet", None, LEDGER, ["wide"])
+    assert set(plotted["experiment"]) == {"relu"}
+    _, plotted = drawn("sharpness", tmp_path / "measures.parquet", None, LEDGER)
+    assert set(plotted["experiment"]) == {"relu", "wide"}

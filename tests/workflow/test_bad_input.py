@@ -91,7 +91,7 @@ def test_a_configuration_that_cannot_be_read_is_refused(project, command, text):
         "digitz",
         "digits_tables_and_chairs",
         "results/digitz/claims.json",
-        "results/digits/figures/gians.svg",
+        "results/digits/figures/coupling-exces.svg",
         "results/digits/tables/sharpnes.html",
         "results/digits/networks/liner-depth2.safetensors",
     ],
@@ -300,7 +300,7 @@ def table_arguments(folder: Path, results: Path) -> list[str]:
 
 def report_arguments(folder: Path, results: Path) -> list[str]:
     settings = json.dumps(yaml.safe_load(TINY.read_text())["studies"]["patches"])
-    shown = [f"--figure={results}/figures/gains.svg", f"--table={results}/tables/balance.html"]
+    shown = [f"--figure={results}/figures/coupling-excess.svg", f"--table={results}/tables/balance.html"]
     files = [f"--claims={results}/claims.json", f"--changes={ROOT}/workflow/predicates.yaml"]
     files += [f"--output={folder}/new/index.html"]
     return ["report", "--study=patches", f"--settings={settings}", *shown, *files]

@@ -93,10 +93,13 @@ def test_verdicts_of_a_run_are_printed_with_the_places_of_its_reports(command, f
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["figure", "gians"], "figure 'gians' is not known: did you mean 'gains'? allowed: overview, sharpness, gains"),
         (
-            ["figure", "gains-nosy"],
-            "figure 'gains-nosy': no network of task 'nosy' in the measures: did you mean 'noisy'?",
+            ["figure", "trianing"],
+            "figure 'trianing' is not known: did you mean 'training'? allowed: overview, sharpness, training",
+        ),
+        (
+            ["figure", "sharpness-nosy"],
+            "figure 'sharpness-nosy': no network of task 'nosy' in the measures: did you mean 'noisy'?",
         ),
         (["table", "sharpnes"], "table 'sharpnes' is not known: did you mean 'sharpness'? allowed: "),
     ],

@@ -91,8 +91,8 @@ def test_an_edited_verdict_cell_and_picture(study, forged):
     table = pd.read_csv(study / "tables/sharpness.csv")
     table.loc[0, "sharpness_median"] *= 1.01
     table.to_csv(study / "tables/sharpness.csv", index=False)
-    edit(study / "figures/gains.svg", "</svg>", "<!-- --></svg>")
-    names = ["claims.json", "figures/gains.svg", "tables/sharpness.csv"]
+    edit(study / "figures/coupling-excess.svg", "</svg>", "<!-- --></svg>")
+    names = ["claims.json", "figures/coupling-excess.svg", "tables/sharpness.csv"]
     if forged:
         forge(study, *names)
         assert findings(study, INTEGRITY) == ()
@@ -100,7 +100,7 @@ def test_an_edited_verdict_cell_and_picture(study, forged):
         assert len(findings(study, INTEGRITY)) == len(names)
     claims, picture, cell = findings(study, DERIVATION)
     assert claims.startswith("claims.json: claims.0.verdict is 'NOT ")
-    assert picture == "figures/gains.svg: other bytes than those made anew"
+    assert picture == "figures/coupling-excess.svg: other bytes than those made anew"
     assert cell.startswith("tables/sharpness.csv: sharpness_median in row 1 is ")
 
 
@@ -206,7 +206,7 @@ def test_an_entry_that_was_dropped_with_its_file(study):
     """What others read is missed by integrity; what was made together with others, by derivation."""
     path = study / "manifest.json"
     manifest = json.loads(path.read_text())
-    dropped = {"results/patches/networks/relu-depth2.safetensors", "results/patches/figures/gains.csv"}
+    dropped = {"results/patches/networks/relu-depth2.safetensors", "results/patches/figures/coupling-excess.csv"}
     manifest["outputs"] = [output for output in manifest["outputs"] if output["path"] not in dropped]
     path.write_text(json.dumps(manifest))
     for name in dropped:
@@ -214,7 +214,9 @@ def test_an_entry_that_was_dropped_with_its_file(study):
     assert findings(study, INTEGRITY) == (
         f"results/patches/{NETWORKS[0]}: was read, but no manifest lists it and it is no file of this checkout",
     )
-    assert findings(study, DERIVATION) == ("figures/gains.csv: is made by this code, and not in the manifest",)
+    assert findings(study, DERIVATION) == (
+        "figures/coupling-excess.csv: is made by this code, and not in the manifest",
+    )
 
 
 def test_results_of_another_study_in_this_one_s_place(study):

@@ -95,7 +95,7 @@ def test_tables_that_differ_by_rounding_pass_and_pictures_are_not_compared(study
     table = pd.read_csv(study / "tables/sharpness.csv")
     table["sharpness_median"] *= 1 + 1e-12
     table.to_csv(study / "tables/sharpness.csv", index=False)
-    (study / "figures/gains.svg").write_text("<svg/>")
+    (study / "figures/coupling-excess.svg").write_text("<svg/>")
     assert derivation(study) == ()
     table["sharpness_median"] *= 1 + 1e-6
     table.to_csv(study / "tables/sharpness.csv", index=False)

@@ -73,7 +73,7 @@ def test_the_study_of_mnist_runs_on_the_real_files(project):
     }  # fmt: skip
     claims = json.loads((folder / "claims.json").read_text())["claims"]
     assert [claim["id"] for claim in claims] == ["M2", "M3", "M4", "M5"]
-    names = "sharpness-noisy", "dose-response", "coupling-excess", "gains", "coupling", "path-cosine"
+    names = "sharpness-noisy", "dose-response", "coupling-excess", "path-cosine"
     left = {f"study=mnist, name={name}" for name in names}
     assert project.planned("mnist") == {("figure", figure) for figure in left} | {
         (rule, "study=mnist") for rule in ("report", "manifest")

@@ -5,7 +5,7 @@ from project import different
 
 ALL = "study=digits", "study=patches"
 LAST = {(rule, study) for rule in ("report", "manifest") for study in ALL}
-SHARED = ["coupling-excess", "gains", "coupling", "training", "path-cosine", "overview"]
+SHARED = ["coupling-excess", "overview", "training", "path-cosine"]
 FIGURES = {
     "study=patches": ["sharpness-noisy", *SHARED],
     "study=digits": ["sharpness-noisy", "sharpness-labels", "dose-response", *SHARED],
@@ -32,8 +32,8 @@ def evidence(study: str) -> set[tuple[str, str]]:
 
 
 def test_one_figure_by_its_name(copied, finished):
-    (copied.folder / "results/digits/figures/gains.pdf").unlink()
-    run = copied.snakemake("results/digits/figures/gains.pdf")
+    (copied.folder / "results/digits/figures/coupling-excess.pdf").unlink()
+    run = copied.snakemake("results/digits/figures/coupling-excess.pdf")
     assert run.returncode == 0, run.stdout
     assert run.stdout.count("Finished jobid") == 1
     assert different(copied.files(), finished.files()) == []
@@ -46,14 +46,14 @@ def test_figures_can_be_drawn_again_on_demand(copied):
 
 def test_a_changed_figure_is_drawn_again_with_the_page_alone(copied, finished):
     before = copied.times()
-    copied.edit("src/flatminima/figures/coupling.py", 'True: "control"}', 'True: "unbalanced control"}')
-    assert copied.planned() == {("figure", f"{study}, name=coupling") for study in ALL} | LAST
+    copied.edit("src/flatminima/figures/path_cosine.py", "rank correlation with sharpness", "rank correlation")
+    assert copied.planned() == {("figure", f"{study}, name=path-cosine") for study in ALL} | LAST
     run = copied.snakemake("digits")
     assert run.returncode == 0, run.stdout
     written = {name for name, time in copied.times().items() if time != before[name]}
-    drawn = {f"results/digits/figures/coupling.{suffix}" for suffix in ("svg", "pdf", "png", "csv")}
+    drawn = {f"results/digits/figures/path-cosine.{suffix}" for suffix in ("svg", "pdf", "png", "csv")}
     assert written == drawn | {f"results/digits/{name}" for name in ("report/index.html", "manifest.json")}
-    assert "results/digits/figures/coupling.svg" in different(copied.files(), finished.files())
+    assert "results/digits/figures/path-cosine.svg" in different(copied.files(), finished.files())
     assert copied.planned("digits") == set()
 
 

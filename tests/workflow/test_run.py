@@ -14,7 +14,7 @@ from project import TINY, Project, different, temporaries
 from flatminima.claims.verdicts import Verdict
 from flatminima.config import Config, load
 
-FIGURES = ["sharpness-noisy", "coupling-excess", "gains", "coupling", "training", "path-cosine", "overview"]
+FIGURES = ["sharpness-noisy", "coupling-excess", "overview", "training", "path-cosine"]
 TABLES = ["summary", "sharpness", "balance", "coupling", "crosscheck"]
 STUDIES = {"digits": ["noisy", "labels"], "patches": ["noisy"]}
 STAGES = ["data", "train", "measure", "figures", "tables", "claims", "report", "manifest"]

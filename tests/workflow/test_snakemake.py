@@ -34,7 +34,7 @@ def test_a_report_of_one_file_holds_figures_tables_and_captions(copied, texts):
     page = re.sub(r"(\\n|\s)+", " ", (copied.folder / "out.html").read_text())
     for sentence in texts:
         assert sentence in page
-    for name in ("gains.svg", "sharpness.html", "index.html"):
+    for name in ("coupling-excess.svg", "sharpness.html", "index.html"):
         assert name in page
 
 
@@ -44,12 +44,12 @@ def test_a_report_archive_holds_the_files(copied):
     with zipfile.ZipFile(copied.folder / "out.zip") as archive:
         assert archive.testzip() is None
         names = [name.rsplit("/", 1)[-1] for name in archive.namelist()]
-    assert names.count("gains.svg") == 2
+    assert names.count("coupling-excess.svg") == 2
     assert "report.html" in names
 
 
 def test_the_rich_logger_shows_a_run(copied, finished):
-    target = "results/patches/figures/gains.svg"
+    target = "results/patches/figures/coupling-excess.svg"
     run = copied.snakemake(target, "--forcerun=figure", "--logger=rich")
     assert run.returncode == 0, run.stdout
     assert "Workflow Finished" in run.stdout

@@ -74,7 +74,7 @@ def following(project: Project, changed: Callable[[dict], bool]) -> set[str]:
         "errors", "config", "provenance.files", "provenance.tables", "provenance.environment", "data.seeding",
         "data.moments", "data.published", "networks.initialisations", "training.sampled", "curvature.network",
         "minima.bound", "minima.falsification", "rescaling.maps", "rescaling.coordinates", "perceptron.replica",
-        "perceptron.gradient", "minima.crosscheck", "claims.verdicts", "figures.gains",
+        "perceptron.gradient", "minima.crosscheck", "claims.verdicts", "figures.path_cosine",
         "figures.style", "figures.theory_tables", "report.page",
     ],
 )  # fmt: skip

@@ -41,18 +41,6 @@ def how_many(count: int, cases: int) -> str:
     return "in most cases" if 2 * count > cases else "in some cases" if count else "in no case"
 
 
-def counts(networks: pd.DataFrame, step: str) -> str:
-    """`n = 5 seeds; 4 of 5 diverged at 0.08`: the networks of every step size, and those that were lost.
-
-    Args:
-        networks: one row per network of one experiment and depth, with a boolean column `diverged`.
-        step: column of the step size.
-    """
-    groups = networks.groupby(step)["diverged"].agg(["size", "sum"])
-    lost = [f"{row['sum']} of {row['size']} diverged at {at:g}" for at, row in groups.iterrows() if row["sum"]]
-    return "; ".join([n_of(groups["size"]), *lost])
-
-
 def header(panel: Axes, title: str, lines: Sequence[Sequence[tuple[str, Colour]]] = (), rows: int = 0) -> None:
     """A panel's title at the left, lines of coloured words under it, and room for the rows of a strip.
 

@@ -97,7 +97,8 @@ def along_path(measures: pd.DataFrame, pair: pd.DataFrame) -> pd.DataFrame:
     final = measures[measures["final"]]
     rows = final[final["statistic"] == GAIN].rename(columns={"value": "relative"})
     ends = final[final["statistic"] == "end_to_end_gain"].rename(columns={"value": "end"})
-    rows = pair.merge(rows[[*NETWORK, "layer", "relative"]], on=NETWORK).merge(ends[[*NETWORK, "end"]], on=NETWORK)
+    pair = pair.merge(ends[[*NETWORK, "task", "end"]], on=NETWORK)
+    rows = pair.merge(rows[[*NETWORK, "layer", "relative"]], on=NETWORK)
     start = pair.assign(layer=0, relative=1.0, end=1.0)
     rows = pd.concat([start, rows], ignore_index=True)
     equal = rows["end"] ** (rows["layer"] / rows["depth"])
@@ -106,16 +107,17 @@ def along_path(measures: pd.DataFrame, pair: pd.DataFrame) -> pd.DataFrame:
 
 
 def carriers(shared: pd.DataFrame, pair: pd.DataFrame) -> pd.DataFrame:
-    """The share of the signal that every singular vector has, on both sides of all interfaces.
+    """The singular vector that has most of the signal, on both sides of all interfaces.
 
     Returns:
-        One row per network, interface, side and rank: the columns of `pair`, layer, side, rank, share; empty if none
-        was recorded.
+        One row per network, interface and side: the columns of `pair`, layer, rank, side, share; empty if none was
+        recorded.
     """
     if "rank" not in shared or pair.empty:
         return pd.DataFrame()
     rows = pair.merge(shared[[*NETWORK, "layer", "rank", *SIDES]], on=NETWORK)
-    return rows.melt([*pair.columns, "layer", "rank"], list(SIDES), "side", "share")
+    rows = rows.melt([*pair.columns, "layer", "rank"], list(SIDES), "side", "share")
+    return rows.loc[rows.groupby([*NETWORK, "layer", "side"])["share"].idxmax()].reset_index(drop=True)
 
 
 def message(claimed: Claimed, pair: pd.DataFrame) -> str:
@@ -192,7 +194,7 @@ def _draw_gains(panel: Axes, rows: pd.DataFrame) -> None:
     panel.yaxis.set_major_locator(MaxNLocator(5))
     panel.yaxis.set_major_formatter(FuncFormatter(lambda gain, _: f"{gain:.3g}"))
     panel.yaxis.set_minor_locator(NullLocator())
-    lines = [[("dash-dotted: equal steps", style.THEORY)]]
+    lines = [[(f"dash-dotted: equal steps; task {rows['task'].iloc[0]}", style.THEORY)]]
     for flat, name in KINDS.items():
         own = rows[rows["flat"] == flat]
         ratios = "–".join(dict.fromkeys(f"{ratio:.3g}" for ratio in (own["ratio"].min(), own["ratio"].max())))
@@ -206,13 +208,12 @@ def _draw_vectors(panel: Axes, rows: pd.DataFrame, residual: pd.DataFrame) -> No
         _say(panel, NO_TABLE)
         return
     for (flat, side), own in rows.groupby(["flat", "side"]):
-        most = own.loc[own.groupby([*NETWORK, "layer"])["share"].idxmax()]
         look = {"color": COLOURS[bool(flat)], "marker": MARKS[str(side)], "ms": 3.5, "mew": 0.8, "alpha": 0.8, "ls": ""}
-        panel.plot(most["rank"], SIDES[str(side)] * most["share"], **look, fillstyle="full" if flat else "none")
+        panel.plot(own["rank"], SIDES[str(side)] * own["share"], **look, fillstyle="full" if flat else "none")
     for height in (-1, 0, 1):
         panel.axhline(height, color=style.THEORY, lw=0.8, ls="-" if height == 0 else style.DASHDOT, zorder=0)
     panel.set(xscale="log", xlabel="rank of the singular value", ylabel="largest share of one vector", ylim=(-1.1, 1.1))
-    panel.set_xlim(0.8, rows["rank"].max() * 1.2)
+    panel.set_xlim(0.8, max(10, rows["rank"].max()) * 1.25)
     style.plain_log(panel.xaxis)
     panel.yaxis.set_major_formatter(FuncFormatter(lambda share, _: f"{abs(share):g}"))
     for text, place, align in (("left, layer k", 0.93, "top"), ("right, layer k + 1", 0.07, "bottom")):

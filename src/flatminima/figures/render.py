@@ -105,7 +105,7 @@ PERCEPTRON: dict[str, Drawing] = {
     "enumeration": enumeration,
 }
 FIGURES = TRAINING | EVIDENCE | THEORY | RESCALING | PERCEPTRON
-NO_DETAILS = pd.DataFrame(columns=["experiment"])
+NO_DETAILS = pd.DataFrame(columns=["study", "experiment", "depth", "step_fraction", "seed"])
 """Of a study that has no other table."""
 
 

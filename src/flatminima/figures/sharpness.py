@@ -90,7 +90,7 @@ def _draw_group(panels: Sequence[Axes], rows: pd.DataFrame) -> None:
     """One depth per panel, on common scales; the names of lines stand in the first panel."""
     adam, low, high = bool(rows["adam"].iloc[0]), *_range(rows["sharpness_ratio"])
     steps = rows["x"].min() / 1.6, rows["x"].max() * 1.6
-    key = [(NAMES[family], style.FAMILY_COLOUR[family]) for family in NAMES if (rows["family"] == family).any()]
+    key = _key(rows, adam)
     for place, (panel, (depth, at)) in enumerate(zip(panels, rows.groupby("depth"), strict=False)):
         panel.set(xscale="log", yscale="log", xlim=steps, ylim=(low, high), ylabel=style.OVER_LEAST)
         panel.set_xlabel("Adam's step size" if adam else style.CRITICAL_STEP)
@@ -99,16 +99,21 @@ def _draw_group(panels: Sequence[Axes], rows: pd.DataFrame) -> None:
             sweeps.draw_line(panel, line.drop_duplicates("x"), colour, MARKERS[str(family)])
             panel.plot(line["x"], line["sharpness_ratio"], ".", color=colour, alpha=0.35, ms=3, zorder=1)
         if not adam:
-            sweeps.draw_limit(panel, named=place == 0)
+            sweeps.draw_limit(panel, named=False)
         for axis in (panel.xaxis, panel.yaxis):
             style.plain_log(axis)
         strip = labels.diverged_strip(panel, at, "x", "family", style.FAMILY_COLOUR)
         count = labels.n_of(at["replicas"])
-        labels.header(
-            panel, f"depth {depth}, {count}", [] if place else [part for part in (key[:2], key[2:]) if part], rows=strip
-        )
+        labels.header(panel, f"depth {depth}, {count}", [] if place else key, rows=strip)
     for panel in panels[rows["depth"].nunique() :]:
         panel.axis("off")
+
+
+def _key(rows: pd.DataFrame, adam: bool) -> list[list[tuple[str, labels.Colour]]]:
+    """Names of the families, two in a line, and of the limit of stability."""
+    words = [(NAMES[family], style.FAMILY_COLOUR[family]) for family in NAMES if (rows["family"] == family).any()]
+    limit = [] if adam else [[("dashed: limit of stability, 2/step", style.THEORY)]]
+    return [words[k : k + 2] for k in range(0, len(words), 2)] + limit
 
 
 def _range(values: pd.Series) -> tuple[float, float]:

@@ -90,7 +90,8 @@ def curves(measures: pd.DataFrame) -> pd.DataFrame:
             values = replicas.pivot(index="step", columns="seed", values=statistic).ffill()  # noqa: PD010
             spread = values.quantile([0.5, selection.LOW, selection.HIGH], axis=1).T
             spread = spread.set_axis(["median", "low", "high"], axis=1)
-            tables[(*key, statistic)] = spread.assign(seeds=len(values.columns))
+            lost = replicas.loc[replicas["final"] & replicas["diverged"], "seed"].nunique()
+            tables[(*key, statistic)] = spread.assign(seeds=len(values.columns), diverged=lost)
     return pd.concat(tables, names=[*EXPERIMENT, "statistic"]).reset_index()
 
 
@@ -142,5 +143,6 @@ def _look(place: int | None) -> dict[str, Any]:
 
 
 def _label(row: pd.Series) -> str:
-    start = STARTS.get(row["initialisation"], row["initialisation"].replace("_", " "))
-    return start if row["family"] in selection.LINEAR else f"{start} ({style.FAMILY_LABEL[row['family']]})"
+    start = STARTS.get(row["initialisation"]) or str(row["initialisation"]).replace("_", " ")
+    start += "" if row["family"] in selection.LINEAR else f" ({style.FAMILY_LABEL[row['family']]})"
+    return start + (f", {row['diverged']} of {row['seeds']} diverged" if row["diverged"] else "")
