@@ -72,6 +72,18 @@ def test_loads_without_trials_do_not_count():
     assert few == half_load([0.6, 0.7], [18, 5], [20, 20])
 
 
+def test_failure_at_few_patterns_does_not_count():
+    """Focusing BP can fail at low loads as well; without them the curve falls."""
+    solved = [20] * 5 + [15, 8, 3, 0, 0, 0]
+    assert half_load([0.3, *LOADS], [11, *solved], [20] * 12) == half_load(LOADS, solved, [20] * 11)
+
+
+def test_the_order_of_loads_does_not_matter():
+    solved = np.array([20, 20, 18, 19, 15, 13, 9, 4, 2, 1, 0])
+    found = half_load(LOADS[::-1], solved[::-1], [20] * 11)
+    assert found == pytest.approx(half_load(LOADS, solved, [20] * 11))
+
+
 def test_no_trial_is_refused():
     with pytest.raises(UserError, match="no trial"):
         half_load([0.5], [0], [0])

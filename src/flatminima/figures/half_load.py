@@ -29,6 +29,7 @@ def half_load(loads: ArrayLike, successes: ArrayLike, trials: ArrayLike) -> Inte
     nothing needs to converge. The value is the h of greatest likelihood. The interval holds every h whose likelihood,
     maximised over s, is within the chi-squared bound of the greatest (profile likelihood). Where all succeed up to some
     load and none beyond, every h between is equally likely: the value is their middle, and the interval holds them all.
+    Loads below the first with the greatest share are left out: what fails at few patterns too fails for another reason.
 
     Args:
         loads: shape (loads,), in any order.
@@ -45,8 +46,9 @@ def half_load(loads: ArrayLike, successes: ArrayLike, trials: ArrayLike) -> Inte
     tried, won, total = (np.asarray(values, float) for values in (loads, successes, trials))
     if not total.sum() > 0:
         raise UserError("half_load: no trial at any load; expected at least one")
-    success, failure = _log_shares(tuple(tried))
-    likelihood = (success @ won + failure @ (total - won)).max(1)
+    falling = tried >= tried[np.lexsort((tried, -won / np.maximum(total, 1)))[0]]
+    success, failure = _log_shares(tuple(tried[falling]))
+    likelihood = (success @ won[falling] + failure @ (total - won)[falling]).max(1)
     best = HALVES[likelihood >= likelihood.max() - LEVEL]
     within = HALVES[likelihood >= likelihood.max() - chi2.ppf(CONFIDENCE, 1) / 2]
     low = -np.inf if within[0] == HALVES[0] else float(within[0])

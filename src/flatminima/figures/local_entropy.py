@@ -61,7 +61,7 @@ def message(plotted: pd.DataFrame, load: float) -> str:
     some = [bool((plotted.loc[rows, "local_entropy"] > 0).all()) for rows in (zero, highest)]
     first, second = ("others at every distance shown" if answer else "no others at some distances" for answer in some)
     return (
-        f"At α = {load:g}, typical solutions of margin 0 have {first}, "
+        f"At α = {load:g}, typical solutions have {first}, "
         f"{'and' if some[0] == some[1] else 'but'} those of the highest margin have {second}"
     )
 

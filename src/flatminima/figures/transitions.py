@@ -89,10 +89,9 @@ def _towards_capacity(curves: pd.DataFrame, low: float, high: float) -> pd.DataF
 
 
 def message(loads: dict[str, float]) -> str:
-    """The figure's one message: from which load on typical solutions of every margin are isolated."""
-    gap = loads["connected_load"]
-    side = "below" if gap < loads["capacity"] else "not below"
-    return f"Beyond α = {gap:.3f}, {side} the capacity, typical solutions of every margin are isolated"
+    """The figure's one message: whether typical solutions of every margin are isolated before capacity."""
+    side = "below" if loads["connected_load"] < loads["capacity"] else "not below"
+    return f"From a load {side} the capacity on, typical solutions of every margin are isolated"
 
 
 def _draw_margins(panel: Axes, rows: pd.DataFrame) -> None:
