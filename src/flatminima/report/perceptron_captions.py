@@ -125,8 +125,8 @@ TABLES = {
         "intervals by profile likelihood; where one end is open the other is given. Where a solver was run at three "
         "sizes or more, two rows extrapolate to large N by weighted least squares, in 1/√N and in 1/N: how loads "
         "change with N is not known. Estimates of where solvers must fail are excluded if they lie outside both "
-        "intervals: ours, 0.77–0.78 (large deviations), 0.7764 (Stojnic 2025), 0.784 (overlap gap), and the capacity. Runs are "
-        "bounded, so these are the loads of a protocol: more steps may reach farther.",
+        "intervals: ours, 0.77–0.78 (large deviations), 0.7764 (Stojnic 2025), 0.784 (overlap gap), and the capacity. "
+        "Runs are bounded, so these are the loads of a protocol: more steps may reach farther.",
     ),
     "solvers": Caption(
         "Solvers on random instances",
