@@ -110,7 +110,7 @@ def _draw_found(panel: Axes, rows: pd.DataFrame) -> None:
             panel.plot(line["alpha"], line["median"], label=label, **look)
     neighbours.references(panel, rows[planted], "0.3")
     place = rows.loc[planted, "alpha"].sort_values().iloc[1]
-    neighbours.label(panel, place, 0.35, "typical (dotted) and planted (dashed) solutions")
+    neighbours.label(panel, place, 0.35, "typical (dotted), planted (dashed)")
     size = rows["size"].iloc[0]
     panel.set(
         xlabel=perceptron_selection.ALPHA,
