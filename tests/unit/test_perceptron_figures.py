@@ -161,7 +161,7 @@ def test_solvers_without_claimed_loads_claim_nothing(study):
 
 def test_estimates_stand_in_the_cell_after_the_last_solver(drawn):
     (words,) = [text.get_text() for text in drawn["solvers"][0].axes[3].texts]
-    assert [line.split()[0] for line in words.splitlines()[1:]] == ["0.75", "0.77–0.78", "0.776", "0.784", "0.83"]
+    assert [line.split()[0] for line in words.splitlines()[2:]] == ["0.75", "0.77–0.78", "0.776", "0.784", "0.83"]
 
 
 def test_neighbours_show_what_was_counted_around_claimed_solutions(drawn):

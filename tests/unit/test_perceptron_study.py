@@ -61,7 +61,6 @@ def test_typical_solutions(typical):
     assert (values(measures, "margin_solutions-negative", "distance_ratio") > 1).all()
     assert points(curves, "capacity")[0.0] == pytest.approx(0.83308, abs=1e-5)
     assert points(curves, "entropy", 0.5)[0.0] == pytest.approx(0.31439, abs=1e-5)
-    assert points(curves, "flip_error", 0.0)[0.0] == pytest.approx(0, abs=1e-9)
 
 
 def test_surroundings(around):

@@ -10,6 +10,7 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from flatminima.figures import perceptron_attempts, perceptron_selection, style, success
 from flatminima.figures.claimed import Claimed
+from flatminima.figures.labels import n_of
 
 NAME = "neighbours"
 FEWEST = 5
@@ -132,7 +133,7 @@ def _by_size(panel: Axes, rows: pd.DataFrame) -> None:
     panel.legend(loc="lower left", bbox_to_anchor=(0, 0.22), handlelength=2, borderaxespad=0)
     label(panel, float(np.unique(rows["alpha"])[1]), 1, "fewer than one", below=True)
     solver = perceptron_attempts.SOLVERS[found["solver"].iloc[0]].label
-    panel.set(ylabel="solutions at one flip", title=f"a   around solutions of {solver}")
+    panel.set(ylabel="solutions at one flip", title=f"a   {solver}, {n_of(found['solutions'], 'solution')}")
 
 
 def _by_solver(panel: Axes, rows: pd.DataFrame) -> None:

@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from flatminima.claims.intervals import share_interval
 from flatminima.figures import perceptron_attempts, perceptron_selection, style, success
 from flatminima.figures.claimed import Claimed
+from flatminima.figures.labels import n_of
 
 NAME = "solvers"
 COLUMNS = 3
@@ -46,7 +47,7 @@ def solvers(measures: pd.DataFrame, _curves: pd.DataFrame, claimed: Claimed) -> 
         if place + COLUMNS >= len(names):
             panel.set_xlabel(perceptron_selection.ALPHA)
             panel.tick_params(labelbottom=True)
-    _explain(axes[len(names)], known)
+    _explain(axes[len(names)], known, plotted)
     for panel in axes[len(names) :]:
         panel.axis("off")
     first = axes[0]
@@ -110,7 +111,8 @@ def mark(panel: Axes, known: Sequence[success.Estimate]) -> None:
             panel.axvspan(estimate.low, estimate.high, **BAND)
 
 
-def _explain(panel: Axes, known: Sequence[success.Estimate]) -> None:
-    """What the lines are, from left to right, in a cell of its own."""
-    words = ["lines, from the left:", *(f"{estimate.text} {estimate.name}" for estimate in known)]
+def _explain(panel: Axes, known: Sequence[success.Estimate], plotted: pd.DataFrame) -> None:
+    """How many instances there are of each load, and what the lines are, from left to right, in a cell of its own."""
+    words = [n_of(plotted["instances"], "instance"), "lines, from the left:"]
+    words += [f"{estimate.text} {estimate.name}" for estimate in known]
     panel.text(0, 0.5, "\n".join(words), transform=panel.transAxes, va="center", size=8).set_in_layout(False)

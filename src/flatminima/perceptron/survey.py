@@ -14,7 +14,7 @@ from flatminima.perceptron.records import Values, curve, rows
 from flatminima.perceptron.search import Solutions
 from flatminima.perceptron.searches import attempted
 from flatminima.perceptron.stability import lattice_error
-from flatminima.perceptron.typical import FLIPS_DRAWN, Tables
+from flatminima.perceptron.typical import Tables
 from flatminima.settings.perceptron import Attempts, SolverName, Survey
 from flatminima.training.progress import Progress
 
@@ -36,18 +36,21 @@ def survey(study: str, solver: SolverName, size: int, arrays: Arrays, settings: 
     local_entropy_excess, by belief propagation, over theory's around typical solutions.
 
     Returns:
-        Rows, and curves `flip_error_<solver>` and `bp_entropy_<solver>`: means over solved instances at the load y,
-        over x = d, at the size in column depth.
+        Rows, and curves `bp_entropy_<solver>`: means of local entropies at the load y, over x = d, with N in column
+        depth.
     """
     loads = len([name for name in arrays if name.startswith("solved_")])
     progress, tables, curves = Progress(f"{study} around {solver}, {size} weights", loads), [], []
     for done, (load, patterns, found) in enumerate(attempted(study, size, arrays), 1):
         values, entropies = _statistics(patterns, found, load, settings)
         tables.append(rows(study, experiment(solver), load, values, size=size, solver=solver))
-        curves += _curves(study, solver, load, patterns, found, entropies, settings)
+        known = ~np.isnan(entropies).all(1)
+        if known.any():
+            means = entropies[known].mean(0)
+            curves.append(curve(study, f"bp_entropy_{solver}", settings.distances.value, means, load, size=size))
         progress.report(done, f"alpha {load:g}")
     progress.finish(loads, "loads")
-    empty = curve(study, f"flip_error_{solver}", [], [], size=size)
+    empty = curve(study, f"bp_entropy_{solver}", [], [], size=size)
     return pd.concat(tables, ignore_index=True), pd.concat([empty, *curves], ignore_index=True)
 
 
@@ -103,19 +106,3 @@ def _neighbours(patterns: Signs, weights: Signs, solved: np.ndarray, load: float
         "log_neighbours": np.log10(1 + counts),
         "expected_neighbours": np.broadcast_to(expected, counts.shape),
     }
-
-
-def _curves(
-    study: str, solver: str, load: float, patterns: Signs, found: Solutions, entropies: Array, settings: Survey
-) -> list[pd.DataFrame]:
-    """Curves of the solutions found at one load, where there are any."""
-    if not found.solved.any():
-        return []
-    size = patterns.shape[2]
-    errors = flip_errors(patterns[found.solved], found.weights[found.solved], FLIPS_DRAWN).mean(0)
-    curves = [curve(study, f"flip_error_{solver}", FLIPS_DRAWN, errors, load, size=size)]
-    known = ~np.isnan(entropies).all(1)
-    if known.any():
-        means = entropies[known].mean(0)
-        curves.append(curve(study, f"bp_entropy_{solver}", settings.distances.value, means, load, size=size))
-    return curves

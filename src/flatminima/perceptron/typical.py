@@ -10,7 +10,7 @@ from flatminima.perceptron.franz_parisi import Curve, Point
 from flatminima.perceptron.gaussian import Array
 from flatminima.perceptron.records import curve, rows
 from flatminima.perceptron.replica import capacity, maximal_margin, saddle_point
-from flatminima.perceptron.stability import error_after_flips, first_moment_distance
+from flatminima.perceptron.stability import first_moment_distance
 from flatminima.perceptron.thresholds import isolation_distance, reversal_distance
 from flatminima.settings.perceptron import ReplicaTheory
 from flatminima.training.progress import Progress
@@ -21,7 +21,6 @@ CAPACITY_MARGINS = np.linspace(-0.5, 1.5, 41)
 MARGIN_GRID = np.linspace(-0.5, 1.0, 31)
 """Fractions of the maximal margin at which curves are drawn."""
 SLIGHT = np.array([0.01])
-FLIPS_DRAWN = np.linspace(0.0, 0.3, 31)
 
 
 def typical_solutions(study: str, settings: ReplicaTheory) -> Tables:
@@ -33,7 +32,7 @@ def typical_solutions(study: str, settings: ReplicaTheory) -> Tables:
 
     Returns:
         Rows, and curves `capacity` (alpha over x = margin), `entropy` and `typical_distance` (over margins x at alphas
-        y) and `flip_error` (over x = d, for typical solutions of margins y at the alpha of local entropies).
+        y).
     """
     tables, curves = [], [curve(study, "capacity", CAPACITY_MARGINS, capacity(CAPACITY_MARGINS))]
     for load in settings.loads.value:
@@ -46,9 +45,6 @@ def typical_solutions(study: str, settings: ReplicaTheory) -> Tables:
         drawn = saddle_point(load, top * MARGIN_GRID)
         curves.append(curve(study, "entropy", drawn.margin, drawn.entropy, load))
         curves.append(curve(study, "typical_distance", drawn.margin, drawn.distance, load))
-    load = settings.load.value
-    for margin in (0.0, float(maximal_margin(load))):
-        curves.append(curve(study, "flip_error", FLIPS_DRAWN, error_after_flips(load, margin, FLIPS_DRAWN), margin))
     return pd.concat(tables, ignore_index=True), pd.concat(curves, ignore_index=True)
 
 
