@@ -46,7 +46,7 @@ def measure() -> Section:
             _time("no results: attacks of the study theory", project, MANY, limit=60, targets=_attacks()),
             _time("no results: all the rest", project, MANY, limit=240),
             _time("nothing to do", project, MANY, limit=5, repetitions=REPETITIONS),
-            _restyle("gains.py", project, limit=15),
+            _restyle("path_cosine.py", project, limit=15),
             _restyle("style.py", project, limit=15),
         ]
         for made in ("results", "logs", ".snakemake"):

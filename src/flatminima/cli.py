@@ -36,6 +36,8 @@ COMMANDS = (
     perceptron.replica,
     perceptron.enumerate,
     perceptron.solve,
+    perceptron.survey,
+    perceptron.plant,
     results.collect,
     results.figure,
     results.table,

@@ -3,9 +3,10 @@
 import pandas as pd
 
 from flatminima.perceptron.enumerated import enumerate_perceptrons
-from flatminima.perceptron.searches import run_solver
+from flatminima.perceptron.searches import search_instances
+from flatminima.perceptron.survey import planted_solutions, survey
 from flatminima.perceptron.typical import surroundings, typical_solutions
-from flatminima.settings.perceptron import Enumeration, ReplicaTheory, SolverRuns
+from flatminima.settings.perceptron import Attempts, Enumeration, ReplicaTheory, Survey
 
 
 def sourced(values):
@@ -14,7 +15,7 @@ def sourced(values):
 
 def theory(**changed):
     values = {"loads": [0.5], "margins": [0.5, 1.0], "load": 0.5, "distances": [1e-3, 0.45], "points": 12}
-    return ReplicaTheory.model_validate(sourced(values | {"near": 0.25, "far": 0.35} | changed))
+    return ReplicaTheory.model_validate(sourced(values | changed))
 
 
 def enumeration(**changed):
@@ -22,14 +23,27 @@ def enumeration(**changed):
     return Enumeration.model_validate(sourced(values | changed))
 
 
-def runs(**changed):
-    values = {"size": 201, "loads": [0.3, 0.9], "instances": 2, "distances": [0.02, 0.05], "surveyed": 1}
-    return SolverRuns.model_validate(sourced(values | changed))
+SIZE = 201
+
+
+def attempts(**changed):
+    return Attempts.model_validate(sourced({"loads": [0.3, 0.9], "instances": 2} | changed))
+
+
+def around(**changed):
+    return Survey.model_validate(sourced({"distances": [0.02, 0.05], "surveyed": 1, "largest": SIZE} | changed))
+
+
+def surveyed(solver):
+    """Measures and curves of one solver's attempts, and what it found."""
+    found = search_instances("test", solver, SIZE, attempts())
+    return *survey("test", solver, SIZE, found, around()), found
 
 
 def small_perceptron(solvers=("sgd",)):
     """Measures of all parts but the thresholds, which no claim judges."""
     parts = [typical_solutions("test", theory()), surroundings("test", theory())]
     parts.append(enumerate_perceptrons("test", enumeration()))
-    parts += [run_solver("test", name, runs())[:2] for name in solvers]
-    return pd.concat([measures for measures, _ in parts], ignore_index=True)
+    parts += [surveyed(name)[:2] for name in solvers]
+    planted = planted_solutions("test", SIZE, attempts())
+    return pd.concat([*(measures for measures, _ in parts), planted], ignore_index=True)

@@ -111,7 +111,7 @@ def scales(slope: float = -0.03, of_scale: float = -0.1, curvature: float = 0.0)
     Seeds differ in the slope on sharpness, by -.02 to .02, and in level.
     """
     made = []
-    for number, scale in enumerate((0.5, 1.0, 2.0, 4.0)):
+    for name, scale in (("030", 0.5), ("060", 1.0), ("160", 2.0), ("245", 4.0)):
         for step in (0.1, 0.4, 1.2):
             for seed in SEEDS:
                 ratio = scale**0.8 * step**-0.1
@@ -119,5 +119,5 @@ def scales(slope: float = -0.03, of_scale: float = -0.1, curvature: float = 0.0)
                 varied = slope + 0.01 * (seed - 2)
                 excess = 0.05 + 0.01 * seed + varied * np.log2(ratio) + of_scale * log + curvature * log**2
                 values = whole(ratio) | {(0, "start_scale"): scale}
-                made += with_nulls(f"scaled_{number}", RELU, 3, step, seed, values, NULLS["untrained"] - excess)
+                made += with_nulls(f"scaled_{name}", RELU, 3, step, seed, values, NULLS["untrained"] - excess)
     return table(made)

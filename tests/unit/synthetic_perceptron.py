@@ -1,6 +1,7 @@
 """A perceptron study whose numbers are simple functions, so that figures and tables can be checked by hand."""
 
 from fractions import Fraction
+from itertools import product
 
 import numpy as np
 import pandas as pd
@@ -12,14 +13,18 @@ LOAD = 0.5
 ISOLATION = 0.0025
 MARGINS = np.linspace(-0.5, 1.0, 31)
 DISTANCES = np.geomspace(1e-4, 0.4, 25)
-FLIPS = np.linspace(0.0, 0.3, 31)
 PLACES = (0.01, 0.02, 0.1)
-INSTANCES = 4
+INSTANCES = 6
 SOLVED = {
-    "reinforced-bp": {0.4: 4, 0.5: 4, 0.7: 3, 0.8: 0},
-    "sgd": {0.4: 4, 0.5: 2, 0.7: 0, 0.8: 0},
+    "reinforced-bp": {0.4: 6, 0.5: 6, 0.7: 6, 0.8: 0},
+    "sgd": {0.4: 6, 0.5: 3, 0.7: 0, 0.8: 0},
     "annealing": {0.4: 0, 0.5: 0, 0.7: 0, 0.8: 0},
 }
+WEIGHTS = {"reinforced-bp": (101, 201, 401), "sgd": (201,), "annealing": (201,)}
+"""Numbers of weights; every solver solves as many instances of each."""
+NEIGHBOURS = {0.4: 100, 0.5: 10, 0.7: 0}
+"""Solutions at one flip from those found, and twice and thrice as many at two and three; by the load."""
+PLANTED = 0.5
 RATIO = {"reinforced-bp": 0.25, "sgd": 0.5}
 EXCESS = {"reinforced-bp": 0.05, "sgd": 0.03}
 THRESHOLDS = {"monotone_load": 0.73, "connected_load": 0.75, "capacity": 0.83}
@@ -49,7 +54,6 @@ def typical():
         found = local(DISTANCES, margin)
         found[(margin == 0) & (DISTANCES < 1e-3)] = np.nan
         curves.append(curve("test", "local_entropy", DISTANCES, found, margin))
-    curves += [curve("test", "flip_error", FLIPS, (1 - margin) * FLIPS, margin) for margin in (0.0, top(LOAD))]
     return [*tables, rows("test", "ordering", LOAD, {"lead": [0.1, 0.2]})], curves
 
 
@@ -76,21 +80,35 @@ def enumeration():
     return tables, curves
 
 
+def around(counts):
+    """Statistics of neighbours: counts at one flip of each entry, and twice and thrice as many further out."""
+    found = counts[:, None] * np.array([1, 2, 3])
+    return {
+        "neighbours": found,
+        "log_neighbours": np.log10(1 + found),
+        "expected_neighbours": np.full(found.shape, 0.01),
+    }
+
+
 def attempts():
     tables, curves = [], []
     for name, counts in SOLVED.items():
-        for load, count in counts.items():
+        for size, (load, count) in product(WEIGHTS[name], counts.items()):
             solved = np.arange(INSTANCES) < count
-            shape = np.where(solved[:, None], 1.0, np.nan) * np.ones(len(PLACES))
-            surveyed = np.where(np.arange(INSTANCES)[:, None] == 0, shape, np.nan)
-            values = {"solved": solved.astype(float), "iterations": 10.0 * (1 + np.arange(INSTANCES))}
-            values |= {"minimal_margin": np.where(solved, 0.1, np.nan)}
+            known = np.where(solved, 1.0, np.nan)
+            shape = known[:, None] * np.ones(len(PLACES))
+            values = {"solved": solved.astype(float), "unsolved": 1.0 - solved}
+            values |= {"iterations": 10.0 * (1 + np.arange(INSTANCES)), "minimal_margin": 0.1 * known}
             values |= {"flip_error_ratio": RATIO.get(name, 0) * shape}
-            values |= {"local_entropy_excess": EXCESS.get(name, 0) * surveyed}
-            tables.append(rows("test", f"attempts_{name}", load, values, solver=name))
+            first = np.where(np.arange(INSTANCES) == 0, EXCESS.get(name, 0), np.nan)
+            values |= {"local_entropy_excess": first[:, None] * shape}
+            values |= around(NEIGHBOURS.get(load, 0) * known)
+            experiment = f"attempts_{name.replace('-', '_')}"
+            tables.append(rows("test", experiment, load, values, size=size, solver=name))
             if count:
-                curves.append(curve("test", f"flip_error_{name}", FLIPS, RATIO[name] * FLIPS, load))
-                curves.append(curve("test", f"bp_entropy_{name}", PLACES, [2 * EXCESS[name]] * len(PLACES), load))
+                curves.append(curve("test", f"bp_entropy_{name}", PLACES, [2 * EXCESS[name]] * 3, load, size=size))
+    for size, load in product(WEIGHTS["reinforced-bp"], SOLVED["sgd"]):
+        tables.append(rows("test", "planted", load, around(np.full(INSTANCES, PLANTED)), size=size))
     return tables, curves
 
 

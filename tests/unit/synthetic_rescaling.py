@@ -85,31 +85,43 @@ def _network(shape: Shape, detailed: bool) -> Iterator[dict]:
     for radius in ends(RADII):
         rescaled = {"epsilon_sharpness": 2.0 + seed, "quadratic_sharpness": 1.0, "constant_sharpness": CONSTANT}
         trained = rescaled | {"epsilon_sharpness": radius**2 / 2, "quadratic_sharpness": radius**2 / 4}
+        rescaled |= {"zeroed_sharpness": 1.1 * CONSTANT, "function_change": 1e-16}
         yield from _row(shape, f"balls{suffix}", rescaled, radius)
+        yield from _row(shape, f"balls{suffix}-tanh", {"function_change": 0.5}, radius)
         yield from _row(shape, f"balls{suffix}-trained", trained, radius)
     for offset in ends(OFFSETS):
         for name in ("radial", "weight_normalised"):
             law = offset**-2
             found = {"curvature_growth": law, "curvature_error": 1e-15 * (1 + seed), "function_change": 2e-16}
-            turned = {"curvature_growth": 1.0, "curvature_error": abs(1 / law - 1), "function_change": 0.0}
+            turned = {"curvature_growth": 1.0, "curvature_error": abs(1 / law - 1)}
             yield from _row(shape, f"{name}{suffix}", found, offset)
             yield from _row(shape, f"{name}{suffix}-rotated", turned, offset)
+            yield from _row(shape, f"{name}{suffix}-multiplied", {"function_change": 3.0}, offset)
     for kind, ratio in ORBIT_RATIO.items():
         yield from _row(shape, f"random_{kind}{suffix}", {"function_change": 1e-16 * (1 + seed)})
         yield from _row(shape, f"random_{kind}{suffix}-tanh", {"function_change": 0.5 + 0.1 * seed})
         yield from _row(shape, f"orbit_{kind}{suffix}", _orbit(shape, ratio))
-        yield from _row(shape, f"orbit_{kind}{suffix}-unminimised", {"orbit_change": 10.0 + seed})
+        unminimised = {"orbit_change": 10.0 + seed, "orbit_gap": ratio - 1}
+        yield from _row(shape, f"orbit_{kind}{suffix}-unminimised", unminimised)
+        if seed == 0:
+            yield from _row(shape, f"orbit_{kind}{suffix}-split", {"orbit_change": 0.3, "function_change": 1e-16})
     boxes = {"meeting_boxes": 0.0, "image_loss_change": 1e-16, "log_volume_step": 5.0 + seed}
     yield from _row(shape, f"boxes{suffix}", boxes)
     yield from _row(shape, f"boxes{suffix}-tanh", {"image_loss_change": 0.2 + 0.1 * seed})
-    if detailed:
-        counts = {"large_eigenvalues": 3.0, "promised_eigenvalues": 2.0, "parameters": 4.0}
-        yield from _row(shape, "many_directions", counts)
-        yield from _row(shape, "many_directions-trained", {"large_eigenvalues": 0.0, "promised_eigenvalues": 2.0})
+    yield from _row(shape, f"boxes{suffix}-touching", {"meeting_boxes": 1.0})
+    yield from _row(shape, f"boxes{suffix}-reversed", {"log_volume_step": -5.0 - seed})
+    if not suffix:
+        counts = {"promised_eigenvalues": 2.0, "parameters": 4.0}
+        found = counts | {"large_eigenvalues": 3.0, "spectrum_error": 1e-12, "function_change": 1e-16}
+        yield from _row(shape, "many_directions", found)
+        yield from _row(shape, "many_directions-other_layer", counts | {"large_eigenvalues": float(seed)})
+        kept = {"spectrum_error": 2.0 + seed, "function_change": 0.5}
+        yield from _row(shape, "many_directions-kept_biases", kept)
 
 
 def _rescaled(shape: Shape, suffix: str, alpha: float) -> Iterator[dict]:
-    """Sharpness grows by max(alpha, 1 / alpha)^2, the trace twice as much; tanh loses 0.4 of accuracy for alpha > 1."""
+    """Sharpness grows by max(alpha, 1 / alpha)^2, the trace twice as much; for alpha > 1 tanh loses 0.4 of accuracy and
+    does not grow."""
     growth, errors = max(alpha, 1 / alpha) ** 2, error(shape[1], shape[2], shape[0])
     values = {
         "test_error": errors,
@@ -119,11 +131,15 @@ def _rescaled(shape: Shape, suffix: str, alpha: float) -> Iterator[dict]:
         "sharpness": growth * sharpness(shape[1], shape[2], shape[0]),
         "sharpness_growth": growth,
         "trace_growth": 2 * growth,
+        "growth_exponent": 2.0,
     }
     lost = 0.4 * (alpha > 1)
+    saturated = alpha**-2 if alpha < 1 else 1.5
     control = {"test_error": errors + lost, "test_error_change": lost, "gradient_error": 0.5, "hessian_error": 0.6}
-    yield from _row(shape, f"two_layers{suffix}", values, alpha)
-    yield from _row(shape, f"two_layers{suffix}-tanh", control, alpha)
+    control |= {"sharpness_growth": saturated, "trace_growth": 2 * saturated, "growth_exponent": 2.0 * (alpha < 1)}
+    for name in ("two_layers", "extreme_alpha") if alpha in (ALPHAS[0], ALPHAS[-1]) else ("two_layers",):
+        yield from _row(shape, f"{name}{suffix}", values, alpha)
+        yield from _row(shape, f"{name}{suffix}-tanh", control, alpha)
 
 
 def _orbit(shape: Shape, ratio: float) -> dict[str, float]:
@@ -135,6 +151,7 @@ def _orbit(shape: Shape, ratio: float) -> dict[str, float]:
         "gauss_newton_sharpness": trained,
         "orbit_minimum": trained / ratio,
         "orbit_ratio": ratio,
+        "least_trace": 3 * trained / ratio,
         "orbit_gap": 1e-8 * (1 + seed),
         "orbit_change": 1e-9 * (1 + seed),
         "products": 50.0 + 10 * seed,
@@ -145,8 +162,10 @@ def _linear() -> Iterator[dict]:
     for depth in DEPTHS:
         for seed in range(2):
             shape = ("residual_linear", depth, seed)
-            yield from _row(shape, "orbit_linear", {"orbit_ratio": 1 + 1e-6 * seed})
-            yield from _row(shape, "orbit_linear-unminimised", {"orbit_ratio": 10.0 ** (1 + seed)})
+            yield from _row(shape, "orbit_linear", {"orbit_ratio": 1 + 1e-6 * seed, "trace_error": 1e-10})
+            rescaled = {"orbit_ratio": 10.0 ** (1 + seed), "trace_error": 9.0 + seed}
+            yield from _row(shape, "orbit_linear-unminimised", rescaled)
+            yield from _row(shape, "orbit_linear-mixed", {"orbit_ratio": 1.1 + 0.1 * seed})
 
 
 def _areas() -> Iterator[dict]:

@@ -147,3 +147,8 @@ def test_networks_that_diverged_and_were_never_measured_are_counted(where):
         (2, 0, False),
         (3, 1, True),
     ]
+
+
+def test_without_the_experiment_to_be_compared_with_nothing_is_decided():
+    found = finding(networks("linear", "sharpness_ratio", [1.0, 1.1, 1.2, 1.3, 1.4]), minus="other")
+    assert (found["units"], found["holds"], found["excluded"]) == (0, None, 5)

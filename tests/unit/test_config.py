@@ -316,14 +316,15 @@ def fields(model, seen=()):
 
 
 def unwrapped(annotation):
-    """What an annotation is made of: the arms of a union, the values of a mapping."""
+    """What an annotation is made of: the arms of a union, the values of a mapping, the models of a list."""
     origin = typing.get_origin(annotation)
     if origin is None or origin is typing.Literal:
         return [annotation]
     if origin is dict:
         return unwrapped(typing.get_args(annotation)[1])
     if origin is list:
-        return [annotation]
+        (inside,) = typing.get_args(annotation)
+        return [inside if isinstance(inside, type) and issubclass(inside, BaseModel) else annotation]
     return [kind for arm in typing.get_args(annotation) for kind in unwrapped(arm)]
 
 

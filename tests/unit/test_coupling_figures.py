@@ -142,7 +142,7 @@ def test_slopes_are_recovered_whatever_the_form_of_the_scales_own_effect(curvatu
 
 def test_start_scale_says_both_slopes_and_what_they_stand_on(drawn):
     page, plotted = drawn["start-scale"]
-    assert words(page) == "Coupling beyond chance falls with sharpness; it falls with the scale of the start"
+    assert words(page) == "Coupling beyond chance falls with the scale of the start; it falls with sharpness"
     assert "twice the sharpness: −0.03 [−0.05, −0.01]" in texts(page)
     assert "twice the start: −0.10 [−0.10, −0.10]" in texts(page)
     assert f"{len(plotted)} networks, n = 5 seeds" in texts(page)
@@ -152,11 +152,11 @@ def test_start_scale_says_both_slopes_and_what_they_stand_on(drawn):
 @pytest.mark.parametrize(
     ("slope", "of_scale", "told"),
     [
-        (0.03, 0.1, "rises with sharpness; it rises with the scale of the start"),
-        (0.0, -0.1, "was not seen to change with sharpness; it falls with the scale of the start"),
+        (0.03, 0.1, "rises with the scale of the start; it rises with sharpness"),
+        (0.0, -0.1, "falls with the scale of the start; it was not seen to change with sharpness"),
     ],
 )
-def test_the_title_of_start_scale_has_the_signs_of_both_slopes(slope, of_scale, told):
+def test_the_title_of_start_scale_has_the_signs_of_both_claims(slope, of_scale, told):
     page, _ = draw("start-scale", scales(slope, of_scale), NO_DETAILS)
     assert words(page) == f"Coupling beyond chance {told}"
 

@@ -18,7 +18,7 @@ from flatminima.curvature.operators import GaussNewton, Hessian
 from flatminima.errors import UserError
 from flatminima.minima.bound import minimal_sharpness
 from flatminima.rescaling.maps import Rescaling
-from flatminima.rescaling.orbit import Rescaled, flattest, least_trace
+from flatminima.rescaling.orbit import Rescaled, flattest, least_trace, minimum_sharpness
 
 TOLERANCE = 1e-6
 KINDS = ["layers", "units"]
@@ -216,6 +216,27 @@ def test_least_trace_of_two_layers():
     assert found.value < float(diagonal.sum())
 
 
+@pytest.mark.parametrize("widths", [[4, 6, 3], [4, 5, 4, 3], [3, 4, 4, 4, 2]])
+def test_minimum_sharpness_by_descent(widths):
+    """Ibayashi et al. 2021: K (tr_1 ... tr_K)^(1/K), the least sum of tr_k / a_k^2 for factors of product one."""
+    model, _, matrix = case(lambda: perceptron(widths, bias=False))
+    group, diagonal = Rescaling(model, "layers"), matrix.diagonal()
+    traces = np.array([float(diagonal[layer.weights].sum()) for layer in group.layers])
+
+    def total(logs):
+        return np.log(traces @ np.exp(-2 * np.append(logs, -logs.sum())))
+
+    reference = minimize(total, np.zeros(len(traces) - 1), method="BFGS", options={"gtol": 1e-10})
+    assert minimum_sharpness(diagonal, group) == pytest.approx(math.exp(reference.fun), rel=1e-8)
+    assert minimum_sharpness(diagonal, group) == pytest.approx(least_trace(diagonal, group).value, rel=1e-9)
+
+
+def test_minimum_sharpness_has_no_closed_form_with_biases():
+    model, _, matrix = case(lambda: perceptron([4, 6, 3]))
+    with pytest.raises(UserError, match="minimum sharpness: the network has biases; use least_trace"):
+        minimum_sharpness(matrix.diagonal(), Rescaling(model, "layers"))
+
+
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("build", [residual, lambda: perceptron([4, 5, 4, 3])])
 def test_least_trace_against_descent(build, kind):
@@ -331,6 +352,23 @@ def test_a_hessian_with_negative_eigenvalues():
         flattest(far, group, max_products=100)
     with pytest.raises(UserError, match=r"v' G v = 0 for some v; expected .* other than zero"):
         flattest(Dense(0 * matrix), group)
+
+
+def test_an_infimum_of_zero_is_not_attained():
+    """Without biases and with a last layer of zeros the curvature is w_1^2 a^2 E[x^2]: it vanishes as a does."""
+    model = seeded(perceptron([2, 3, 1], nn.Identity, bias=False), 1)
+    with torch.no_grad():
+        model[2].weight.zero_()
+    inputs = inputs_of(model, 1)
+    curvature, group = GaussNewton(model, squared, (inputs, model(inputs).detach())), Rescaling(model, "layers")
+    sharper, flatter = (
+        float(Rescaled(curvature, torch.exp(-group.exponents(h))).matmat(eye).trace())
+        for eye in [torch.eye(9, dtype=DTYPE)]
+        for h in (torch.zeros(1), torch.full((1,), -5.0))
+    )
+    assert flatter == pytest.approx(math.exp(-10) * sharper, rel=1e-9)
+    with pytest.raises(UserError, match="expected a relative gap"):
+        flattest(curvature, group)
 
 
 def test_a_negative_diagonal():

@@ -1,5 +1,8 @@
 """Figures of a perceptron study show what was computed, say it in their titles, and say so where it is missing."""
 
+import re
+from itertools import product
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -8,18 +11,22 @@ from scipy.stats import beta
 from synthetic import synthetic_study
 from synthetic_perceptron import (
     DISTANCES,
-    ISOLATION,
+    INSTANCES,
     LOAD,
     LOADS,
     MARGINS,
+    NEIGHBOURS,
+    PLANTED,
+    RATIO,
     SOLVED,
+    WEIGHTS,
     local,
     synthetic_perceptron,
     top,
 )
 
 from flatminima.errors import EmptyFigureError
-from flatminima.figures import local_entropy, perceptron_selection, style
+from flatminima.figures import local_entropy, perceptron_attempts, style
 from flatminima.figures.render import NO_DETAILS, PERCEPTRON, render
 
 
@@ -33,6 +40,13 @@ def drawn(study):
     return {name: draw(name, *study) for name in PERCEPTRON}
 
 
+def said(figure):
+    """The title on one line; it has one number at most."""
+    title = " ".join(figure.get_suptitle().split())
+    assert len(re.findall(r"\d+(?:\.\d+)?", title)) <= 1
+    return title
+
+
 def without(table, *names):
     assert table["experiment"].isin(names).any()
     return table[~table["experiment"].isin(names)]
@@ -44,9 +58,7 @@ def test_capacity_shows_both_ways_to_the_boundary(drawn):
     assert dict(zip(points["alpha"], points["margin"], strict=True)) == {load: top(load) for load in LOADS}
     entropy = plotted[plotted["curve"] == "entropy"]
     assert len(entropy) == len(LOADS) * len(MARGINS)
-    title = figure.get_suptitle()
-    assert "at α = 0.5 entropy falls from 0.300 at margin 0\nto 0 at margin 0.500" in title
-    assert "capacity at margin 0 is 0.8300" in title
+    assert said(figure) == "Solutions of higher margin are exponentially rarer, at every load shown"
 
 
 def test_literature_marker_is_the_capacity_of_krauth_and_mezard(drawn):
@@ -71,7 +83,7 @@ def test_typical_distance_joins_distance_and_entropy(drawn):
     relative = plotted["margin"] / plotted["alpha"].map(top)
     assert plotted["distance"].to_numpy() == pytest.approx(0.3 - 0.1 * relative)
     assert plotted["entropy"].to_numpy() == pytest.approx(0.3 * (1 - relative), abs=1e-12)
-    assert "30.0 % of the weights at margin 0, in 20.0 % at the maximal margin 0.500" in figure.get_suptitle()
+    assert said(figure) == "Solutions of higher margin lie closer together, at every load shown"
 
 
 def test_local_entropy_drops_points_without_a_saddle_point(drawn):
@@ -80,11 +92,11 @@ def test_local_entropy_drops_points_without_a_saddle_point(drawn):
     assert counts[0.0] == (DISTANCES >= 1e-3).sum() < counts[0.25] == counts[0.5] == len(DISTANCES)
     d = plotted["distance"]
     assert plotted["all_weights"].to_numpy() == pytest.approx(-d * np.log(d) - (1 - d) * np.log(1 - d))
-    title = figure.get_suptitle()
-    assert f"none around up to distance {ISOLATION:.2g}" in title
-    assert "margin 0.500 local entropy is at least 0.0025 at all distances from 10⁻⁴ to 0.4" in title
-    words = " ".join(text.get_text() for text in figure.axes[1].texts)
-    assert "at a bar a curve ends" in words
+    assert said(figure) == (
+        "At α = 0.5, typical solutions have no others at some distances, "
+        "but those of the highest margin have others at every distance shown"
+    )
+    assert "bar: no saddle point" in " ".join(text.get_text() for text in figure.axes[1].texts)
 
 
 def test_local_entropy_without_an_end_draws_no_bar(study):
@@ -108,61 +120,128 @@ def test_transitions_end_where_margins_meet(drawn):
     assert highest[0.73] == 0.15
     beyond = highest[highest.index > 0.75]
     assert beyond.to_numpy() == pytest.approx((0.83 - beyond.index) / 0.4, rel=1e-6)
-    assert "Up to α = 0.730" in figure.get_suptitle()
-    assert "capacity 0.830" in figure.get_suptitle()
+    assert said(figure) == "From a load below the capacity on, typical solutions of every margin are isolated"
 
 
 def test_solvers_have_exact_confidence_intervals(drawn):
     figure, plotted = drawn["solvers"]
-    shares = plotted.set_index(["solver", "alpha"])
+    shares = plotted.set_index(["solver", "size", "alpha"])
     for name, counts in SOLVED.items():
-        for load, solved in counts.items():
-            low, high = beta.ppf([0.025, 0.975], [solved, solved + 1], [5 - solved, 4 - solved])
-            row = shares.loc[(name, load)]
-            assert row["share"] == solved / 4
+        for size, (load, solved) in product(WEIGHTS[name], counts.items()):
+            low, high = beta.ppf([0.025, 0.975], [solved, solved + 1], [INSTANCES + 1 - solved, INSTANCES - solved])
+            row = shares.loc[(name, size, load)]
+            assert row["share"] == solved / INSTANCES
             assert row["low"] == pytest.approx(np.nan_to_num(low))
-            assert row["high"] == pytest.approx(1.0 if solved == 4 else high)
-    titles = [panel.get_title() for panel in figure.axes if panel.get_visible()]
+            assert row["high"] == pytest.approx(1.0 if solved == INSTANCES else high)
+    titles = [panel.get_title() for panel in figure.axes if panel.axison]
     assert titles == ["reinforced BP", "SGD", "annealing"]
-    title = figure.get_suptitle()
-    assert title.startswith("The best of 3 solvers reach α = 0.7; a gap opens around all typical solutions at 0.750")
-    assert "0 of 12 attempts succeed (4 instances of each α)" in title
 
 
-def test_solvers_that_solve_nothing_are_drawn(study):
+def test_solvers_say_what_the_verdict_says(drawn, study):
+    figure, _ = drawn["solvers"]
+    assert said(figure) == (
+        "Within its steps every solver tested fails on most instances beyond the overlap gap; "
+        "reinforced BP still solves most of them up to α = 0.7"
+    )
     measures, curves = study
-    unsolved = measures.assign(value=measures["value"].mask(measures["statistic"] == "solved", 0.0))
-    figure, plotted = draw("solvers", unsolved, curves)
-    assert plotted["share"].max() == 0
-    assert "solve nothing" in figure.get_suptitle()
+    two = measures[measures["optimiser"] != "annealing"]
+    for changed, words in (
+        (two.assign(step_fraction=two["step_fraction"].replace({0.4: 0.8, 0.8: 0.4})), "no solver is seen to fail"),
+        (measures.assign(step_fraction=measures["step_fraction"].replace(0.7, 0.71)), "is not seen to solve most"),
+    ):
+        assert words in said(draw("solvers", changed, curves)[0])
+
+
+def test_solvers_without_claimed_loads_claim_nothing(study):
+    measures, curves = study
+    beyond = measures["optimiser"].ne("") & measures["step_fraction"].gt(0.6)
+    figure, _ = draw("solvers", measures[~beyond], curves)
+    assert said(figure) == "Share of random instances that 3 solvers solve within their steps"
+
+
+def test_estimates_stand_in_the_cell_after_the_last_solver(drawn):
+    (words,) = [text.get_text() for text in drawn["solvers"][0].axes[3].texts]
+    assert [line.split()[0] for line in words.splitlines()[1:]] == ["0.75", "0.77–0.78", "0.776", "0.784", "0.83"]
+
+
+def test_neighbours_show_what_was_counted_around_claimed_solutions(drawn):
+    _, plotted = drawn["neighbours"]
+    rows = plotted[plotted["panel"].isin(["a", "c"]) & (plotted["solver"] == "reinforced-bp")]
+    assert set(rows.loc[rows["panel"] == "a", "size"]) == set(WEIGHTS["reinforced-bp"])
+    assert set(rows.loc[rows["panel"] == "c", "size"]) == {max(WEIGHTS["reinforced-bp"])}
+    for row in rows.itertuples():
+        assert row.median == NEIGHBOURS[row.alpha] * row.flips
+        assert row.solutions == SOLVED["reinforced-bp"][row.alpha]
+        assert row.expected == 0.01
+    others = plotted[(plotted["panel"] == "b") & (plotted["solver"] != "planted")]
+    assert set(others["solver"]) == {"reinforced-bp", "sgd"}
+    assert set(others["size"]) == {201}
+    planted = plotted[plotted["solver"] == "planted"]
+    assert (planted["median"] == PLANTED * planted["flips"]).all()
+
+
+def test_neighbours_say_in_how_many_cases_there_are_more(drawn, study):
+    """Of nine cases of reinforced BP and one of SGD that have five solutions, three have none, fewer than planted."""
+    assert said(drawn["neighbours"][0]) == (
+        "Around solutions that solvers find, more others lie within three flips than around planted ones "
+        "in most, not all, of 10 cases"
+    )
+    measures, curves = study
+    planted = measures["experiment"] == "planted"
+    for factor, words in ((-1.0, "in all 10 cases"), (1e4, "in none of 10 cases")):
+        changed = measures.assign(value=measures["value"].mask(planted, factor))
+        assert said(draw("neighbours", changed, curves)[0]).endswith(words)
+
+
+def test_neighbours_end_where_half_have_none(drawn):
+    """All have some at 0.5 and none at 0.7; all instances are solved at 0.7 and none at 0.8."""
+    _, plotted = drawn["neighbours"]
+    ends = plotted[plotted["panel"] == "d"]
+    assert list(ends["size"]) == list(WEIGHTS["reinforced-bp"])
+    assert ends["half_near_median"].to_numpy() == pytest.approx(np.full(3, 0.6), abs=1e-3)
+    assert ends["half_solved_median"].to_numpy() == pytest.approx(np.full(3, 0.75), abs=1e-3)
+
+
+def test_counts_of_zero_are_drawn_as_none(drawn):
+    panel = drawn["neighbours"][0].axes[0]
+    assert panel.get_yticks()[0] == 0
+    assert panel.yaxis.get_major_formatter()(0) == "none"
 
 
 def test_every_solver_has_its_own_look_without_colour():
-    looks = [solver.look for solver in perceptron_selection.SOLVERS.values()]
+    looks = [solver.look for solver in perceptron_attempts.SOLVERS.values()]
     assert len({look["marker"] for look in looks}) == len(looks) == 8
 
 
 def test_flips_compare_at_the_solvers_own_load(drawn):
-    figure, plotted = drawn["flips"]
+    _, plotted = drawn["flips"]
     assert set(plotted["solver"]) == {"theory", "reinforced-bp", "sgd"}
     assert set(plotted["alpha"]) == {LOAD}
+    ratios = plotted[plotted["panel"] == "flip error ratio"].set_index("solver")
+    assert (ratios["value"] == ratios.index.map(RATIO)).all()
+    assert (ratios["solutions"] == [SOLVED[name][LOAD] for name in ratios.index]).all()
+    assert set(ratios["size"]) == {201}
     excess = plotted[(plotted["panel"] == "local entropy excess") & (plotted["margin"] == top(LOAD))]
     expected = local(excess["distance"], 0.5) - local(excess["distance"], 0.0)
     assert excess["value"].to_numpy() == pytest.approx(expected.to_numpy())
-    title = figure.get_suptitle()
-    assert "2 solvers find at α = 0.5 make 25–50 % of the errors of typical ones\nafter flips of 2 %" in title
-    assert "0.030 to 0.050 nats per weight" in title
+
+
+def test_flips_say_in_how_many_cases_fewer_errors_are_made(drawn, study):
+    words = "After random flips of weights, solutions that solvers find make fewer errors than typical ones in "
+    assert said(drawn["flips"][0]) == f"{words}all 10 cases"
+    measures, curves = study
+    more = measures["value"].mask(measures["statistic"] == "flip_error_ratio", 2.0)
+    assert said(draw("flips", measures.assign(value=more), curves)[0]) == f"{words}none of 10 cases"
 
 
 def test_flips_take_the_nearest_load_that_was_solved(study):
     measures, curves = study
-    near = curves["experiment"].str.contains("flip_error_|bp_entropy_") & (curves["y"] == LOAD)
+    near = curves["experiment"].str.contains("bp_entropy_") & (curves["y"] == LOAD)
     lost = measures["statistic"].isin(["flip_error_ratio", "local_entropy_excess"]) & (
         measures["step_fraction"] == LOAD
     )
-    figure, plotted = draw("flips", measures.assign(value=measures["value"].mask(lost)), curves[~near])
+    _, plotted = draw("flips", measures.assign(value=measures["value"].mask(lost)), curves[~near])
     assert set(plotted.loc[plotted["solver"] != "theory", "alpha"]) == {0.4}
-    assert "find at α = 0.4 make 25–50 %" in figure.get_suptitle()
 
 
 def test_enumeration_pairs_counts_with_theory(drawn):
@@ -173,19 +252,32 @@ def test_enumeration_pairs_counts_with_theory(drawn):
     for rows in (local_, entropy):
         off = (rows["exact"] - rows["theory"]) / rows["standard_error"]
         assert off.to_numpy() == pytest.approx(np.where(rows["alpha"] < 0.4, 1, 5))
-    assert "up to 13 weights" in figure.get_suptitle()
-    assert "within 0.010 nats\nper weight, and how many surround a solution to within 0.010" in figure.get_suptitle()
+    assert (
+        said(figure) == "Theory for large N counts the solutions of small perceptrons to within 0.010 nats per weight"
+    )
 
 
-def test_overview_compares_with_margin_zero(drawn):
+def test_overview_says_what_was_found(drawn):
     figure, plotted = drawn["perceptron-overview"]
     assert set(plotted["panel"]) == {"a", "b", "c"}
     rare = plotted[plotted["panel"] == "a"]
     assert rare["margin"].min() == 0
     assert rare["value"].iloc[0] == pytest.approx(0.3)
-    ratio = local(0.02, 0.5) / local(0.02, 0.0)
-    assert f"have {ratio:.1f} times\nthe local entropy at distance 0.02" in figure.get_suptitle()
-    assert "what 2 solvers find at α = 0.5 has 2.0 to 2.0 times" in figure.get_suptitle()
+    counted = plotted[(plotted["panel"] == "c") & (plotted["solver"] == "sgd")].set_index("alpha")["median"]
+    assert counted.to_dict() == {load: NEIGHBOURS[load] for load in (0.4, 0.5)}
+    assert said(figure) == (
+        "Solutions of high margin are rarer (a) and lie in denser regions (b); solutions that solvers find have more "
+        "others nearby than planted ones in most, not all, of 10 cases (c)"
+    )
+
+
+def test_overview_says_the_opposite_where_it_is_found(study):
+    measures, curves = study
+    lead = measures["value"].mask(measures["statistic"] == "lead", -0.1)
+    entropy = curves["experiment"] == "entropy"
+    rising = curves.assign(value=curves["value"].mask(entropy, -curves["value"]))
+    title = said(draw("perceptron-overview", measures.assign(value=lead), rising)[0])
+    assert title.startswith("Solutions of high margin are not rarer (a) and lie in not always denser regions (b)")
 
 
 @pytest.mark.parametrize("name", PERCEPTRON)
@@ -209,7 +301,6 @@ def test_a_training_study_has_no_perceptron(name):
         ("typical-distance", "typical_distance"),
         ("local-entropy", "local_entropy"),
         ("transitions", "isolation_distance"),
-        ("flips", "flip_error"),
         ("enumeration", "exact_local"),
         ("perceptron-overview", "entropy"),
     ],

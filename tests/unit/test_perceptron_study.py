@@ -5,13 +5,17 @@ from itertools import product
 import numpy as np
 import pandas as pd
 import pytest
-from perceptron_study import enumeration, runs, theory
+from perceptron_study import SIZE, attempts, enumeration, surveyed, theory
+from scipy.stats import binom
 
 from flatminima.data.seeding import sequence
 from flatminima.perceptron.enumerated import enumerate_perceptrons
 from flatminima.perceptron.franz_parisi import local_entropy
 from flatminima.perceptron.instances import storage
-from flatminima.perceptron.searches import run_solver
+from flatminima.perceptron.neighbours import FLIPS, count_neighbours, expected_neighbours
+from flatminima.perceptron.replica import maximal_margin, saddle_point
+from flatminima.perceptron.stability import first_moment_distance
+from flatminima.perceptron.survey import planted_solutions
 from flatminima.perceptron.transitions import transitions
 from flatminima.perceptron.typical import surroundings, typical_solutions
 
@@ -45,7 +49,7 @@ def enumerated():
 
 @pytest.fixture(scope="module")
 def solved():
-    return run_solver("test", "sgd", runs())[:2]
+    return surveyed("sgd")
 
 
 def test_typical_solutions(typical):
@@ -64,13 +68,14 @@ def test_surroundings(around):
     """theory.md 3.3 at alpha = .5: isolated up to .0070, positive and rising around solutions of maximal margin."""
     measures, curves = around
     assert values(measures, "zero_margin", "isolation") == pytest.approx([0.0070], abs=5e-5)
-    near = local_entropy(0.5, 0.5 * values(measures, "zero_margin", "isolation"), 0.0).entropy
+    near = local_entropy(0.5, [first_moment_distance(0.5)], 0.0).entropy
     assert values(measures, "zero_margin", "near_entropy") == pytest.approx(near, abs=1e-9)
     assert near < 0 < values(measures, "high_margin", "near_entropy")
     assert values(measures, "high_margin", "least_entropy") > 0 > values(measures, "zero_margin", "least_entropy")
     assert values(measures, "high_margin", "least_slope") > 0
     assert (values(measures, "ordering", "lead") > 0).all()
-    assert (values(measures, "ordering-far", "lead") < 0).any()
+    assert (values(measures, "ordering-far", "lead") < 0).all()
+    assert (np.abs(values(measures, "reversals", "reversal") - 0.3) < 0.05).all()
     assert len(points(curves, "local_entropy", 0.0)) == 13
 
 
@@ -124,14 +129,27 @@ def test_enumeration_agrees_with_theory_and_not_with_another(enumerated):
     assert exact.to_numpy() == pytest.approx(expected.to_numpy(), abs=0.05)
 
 
+def test_the_first_moment_bounds_isolation_from_below():
+    """theory.md 3.3 has d0 = .0070 at alpha = .5: a mean bounds a typical number from above."""
+    assert 0.5 * 0.0070 < first_moment_distance(0.5) < 0.0070
+
+
+def test_ranges_of_the_order_of_surroundings_are_distances_between_solutions(around):
+    """Compared up to the typical distance at maximal margin, .186, and in the control from the one at zero, .339."""
+    measures, _ = around
+    apart = saddle_point(0.5, np.array([0.0, float(maximal_margin(0.5))])).distance
+    assert apart == pytest.approx([0.339, 0.186], abs=1e-3)
+    drawn = np.geomspace(1e-3, 0.45, 12)
+    near, far = (measures[measures["experiment"] == name]["layer"].max() for name in ("ordering", "ordering-far"))
+    assert (near, far) == ((drawn <= apart[1]).sum() + 1, (drawn >= apart[0]).sum())
+
+
 def test_a_solver_is_followed_by_instance(solved):
     """At alpha = .3 solved, at .9, beyond capacity, not; solutions have denser surroundings than typical ones."""
-    measures, curves = solved
+    measures, curves, _ = solved
     assert values(measures, "attempts_sgd", "solved").tolist() == [1, 1, 0, 0]
     assert values(measures, "attempts_sgd", "unsolved").tolist() == [0, 0, 1, 1]
-    assert values(measures, "attempts_sgd", "unsurveyed").tolist() == [0, 1, 1, 1]
-    assert values(measures, "above_sgd", "solved").tolist() == [0, 0]
-    assert values(measures, "easy_sgd", "solved").tolist() == [1, 1]
+    assert set(measures["depth"]) == {SIZE}
     ratios = values(measures, "attempts_sgd", "flip_error_ratio").reshape(4, 2)
     assert (ratios[:2] < 1).all()
     assert np.isnan(ratios[2:]).all()
@@ -140,26 +158,52 @@ def test_a_solver_is_followed_by_instance(solved):
     assert np.isnan(excess[1:]).all()
     theory_entropy = local_entropy(0.3, [0.02, 0.05], 0.0).entropy
     assert points(curves, "bp_entropy_sgd", 0.3).to_numpy() - theory_entropy == pytest.approx(excess[0], abs=1e-12)
-    assert points(curves, "success_sgd").to_dict() == {0.3: 1, 0.9: 0}
+
+
+def test_neighbours_are_counted_around_solutions_alone(solved):
+    measures, _, found = solved
+    counts = values(measures, "attempts_sgd", "neighbours").reshape(4, 3)
+    patterns = storage(2, SIZE, 0.3, np.random.default_rng(sequence("test", "attempts", SIZE, "0.3", "patterns")))
+    weights = 2 * np.unpackbits(found["weights_0.3"], axis=1, count=SIZE).astype(np.int8) - 1
+    assert np.array_equal(counts[:2], [count_neighbours(p, w) for p, w in zip(patterns, weights, strict=True)])
+    assert np.isnan(counts[2:]).all()
+    expected = values(measures, "attempts_sgd", "expected_neighbours").reshape(4, 3)
+    assert expected[0] == pytest.approx(expected_neighbours(SIZE, 0.3, FLIPS))
+    assert values(measures, "attempts_sgd", "log_neighbours")[:3] == pytest.approx(np.log10(1 + counts[0]))
+
+
+def test_planted_solutions_have_the_neighbours_that_independent_patterns_leave():
+    """Around a planted solution patterns are independent, each kept by a flip but for half of those of product one."""
+    measures = planted_solutions("test", SIZE, attempts(loads=[0.3], instances=400))
+    odd = np.arange(1, SIZE + 1, 2)
+    heads = binom.pmf((SIZE + odd) // 2, SIZE, 0.5)
+    critical = heads[0] / heads.sum()
+    expected = SIZE * (1 - critical * (1 + 1 / SIZE) / 2) ** round(0.3 * SIZE)
+    for name in ("planted", "planted_again"):
+        counts = values(measures, name, "neighbours").reshape(-1, 3)[:, 0]
+        assert counts.mean() == pytest.approx(expected, abs=4 * counts.std() / len(counts) ** 0.5)
+    first, again = (values(measures, name, "neighbours") for name in ("planted", "planted_again"))
+    assert not np.array_equal(first, again)
 
 
 @pytest.mark.parametrize("part", ["typical", "around", "enumerated", "solved"])
 def test_rows_are_told_apart(part, request):
-    measures, curves = request.getfixturevalue(part)
+    measures, curves = request.getfixturevalue(part)[:2]
     assert not measures.duplicated(KEY).any()
     assert not curves.duplicated(["experiment", "x", "y"]).any()
 
 
 def test_the_same_seed_gives_the_same_rows(solved):
-    again, _, _ = run_solver("test", "sgd", runs())
+    again, _, _ = surveyed("sgd")
     pd.testing.assert_frame_equal(again, solved[0])
 
 
-def test_the_solutions_that_are_kept_are_solutions():
+def test_the_solutions_that_are_kept_are_solutions(solved):
     """Unpacked, and put to the instances drawn again from their names: all stabilities are positive."""
-    _, _, arrays = run_solver("test", "sgd", runs())
-    patterns = storage(2, 201, 0.3, np.random.default_rng(sequence("test", "attempts", "patterns", "0.3"))).astype(int)
-    weights = 2 * np.unpackbits(arrays["weights_0.3"], axis=1, count=201).astype(int) - 1
+    arrays = solved[2]
+    drawn = np.random.default_rng(sequence("test", "attempts", SIZE, "0.3", "patterns"))
+    patterns = storage(2, SIZE, 0.3, drawn).astype(int)
+    weights = 2 * np.unpackbits(arrays["weights_0.3"], axis=1, count=SIZE).astype(int) - 1
     assert arrays["solved_0.3"].all()
     assert (np.einsum("ipn,in->ip", patterns, weights) > 0).all()
     assert not arrays["solved_0.9"].any()

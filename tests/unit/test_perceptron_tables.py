@@ -4,11 +4,23 @@ import numpy as np
 import pytest
 from printed import assert_alike, assert_headed
 from synthetic import synthetic_study
-from synthetic_perceptron import ERROR, EXCESS, INSTANCES, LOADS, RATIO, SIZES, SOLVED, synthetic_perceptron, top
+from synthetic_perceptron import (
+    ERROR,
+    EXCESS,
+    INSTANCES,
+    LOADS,
+    RATIO,
+    SIZES,
+    SOLVED,
+    WEIGHTS,
+    synthetic_perceptron,
+    top,
+)
 
 from flatminima.errors import UserError
 from flatminima.figures.perceptron_tables import TABLES
 from flatminima.figures.render import NO_DETAILS
+from flatminima.figures.table_files import readable
 from flatminima.figures.tables import render_table
 
 
@@ -34,23 +46,55 @@ def test_thresholds_have_a_row_per_load_and_one_per_meeting(study):
 
 
 def test_solvers_count_every_attempt_once(study):
-    table = TABLES["solvers"](*study).set_index(["solver", "alpha"])
-    assert len(table) == sum(len(counts) for counts in SOLVED.values())
+    table = TABLES["solvers"](*study).set_index(["solver", "size", "alpha"]).sort_index()
+    assert len(table) == sum(len(counts) * len(WEIGHTS[name]) for name, counts in SOLVED.items())
     assert (table["instances"] == INSTANCES).all()
-    assert {name: table.loc[name, "solved"].to_dict() for name in SOLVED} == SOLVED
+    for name, sizes in WEIGHTS.items():
+        assert all(table.loc[(name, size), "solved"].to_dict() == SOLVED[name] for size in sizes)
 
 
 def test_solvers_summarise_what_was_solved_alone(study):
-    table = TABLES["solvers"](*study).set_index(["solver", "alpha"])
+    table = TABLES["solvers"](*study).set_index(["solver", "size", "alpha"])
     assert (table["distance"] == 0.02).all()
-    half = table.loc[("sgd", 0.5)]
-    assert half["iterations_median"] == 15
-    assert half["iterations_low"] == pytest.approx(10.5)
+    half = table.loc[("sgd", 201, 0.5)]
+    assert half["iterations_median"] == 20
+    assert half["iterations_low"] == pytest.approx(11)
     assert half["minimal_margin_median"] == 0.1
     for name in RATIO:
-        assert table.loc[(name, 0.5), "flip_error_ratio_median"] == RATIO[name]
-        assert table.loc[(name, 0.5), "local_entropy_excess_high"] == EXCESS[name]
-    assert table.loc[("annealing", 0.4)].filter(like="_median").isna().all()
+        assert table.loc[(name, 201, 0.5), "flip_error_ratio_median"] == RATIO[name]
+        assert table.loc[(name, 201, 0.5), "local_entropy_excess_high"] == EXCESS[name]
+    assert table.loc[("annealing", 201, 0.4)].filter(like="_median").isna().all()
+
+
+def test_success_has_a_row_per_size_and_two_limits(study):
+    """Sizes do not matter here: all instances are solved at 0.7 and none at 0.8; neighbours end between .5 and .7."""
+    table = TABLES["success"](*study)
+    assert list(table["weights"]) == ["101", "201", "401", "∞ (1/√N)", "∞ (1/N)", "201", "201"]
+    own = table[table["solver"] == "reinforced-bp"]
+    assert own["half_solved_median"].to_numpy() == pytest.approx(np.full(5, 0.75), abs=1e-3)
+    assert own["half_near_median"].to_numpy() == pytest.approx(np.full(5, 0.6), abs=1e-3)
+    assert (own["instances"].dropna() == INSTANCES).all()
+
+
+def test_success_excludes_what_is_outside_both_limits(study):
+    """The wider limit, that of 1/√N, is 0.644 to 0.856: nothing published is outside it."""
+    table = TABLES["success"](*study)
+    known = "0.75, 0.77–0.78, 0.776, 0.784, 0.83"
+    assert list(table["excluded"]) == [""] * 7
+    assert list(table["open"]) == ["", "", "", known, known, "", ""]
+    measures, curves = study
+    closer = measures.assign(step_fraction=measures["step_fraction"].replace({0.7: 0.745, 0.8: 0.755}))
+    own = TABLES["success"](closer, curves).iloc[:5]
+    assert 0.73 < own["half_solved_low"].min() < own["half_solved_high"].max() < 0.77
+    assert list(own["excluded"]) == ["", "", "", *["0.77–0.78, 0.776, 0.784, 0.83"] * 2]
+    assert list(own["open"]) == ["", "", "", "0.75", "0.75"]
+
+
+def test_open_ends_are_written_as_such(study):
+    shown = readable(TABLES["success"](*study)).set_index("Solver")
+    assert shown.loc["annealing", "Half solved at"] == "< 0.399"
+    assert shown.loc["annealing", "Half have one at one flip at"] == "–"
+    assert shown.loc["sgd", "Half have one at one flip at"] == "> 0.5005"
 
 
 def test_agreement_takes_the_worst_error_of_each_size(study):

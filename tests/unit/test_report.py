@@ -63,7 +63,13 @@ def sourced(node: dict, path: tuple[str, ...] = ()) -> list[tuple[tuple[str, ...
     """Every hyperparameter in a dumped configuration: path, value, source."""
     if set(node) == {"value", "source"}:
         return [(path, node["value"], node["source"])]
-    return [found for key, item in node.items() if isinstance(item, dict) for found in sourced(item, (*path, key))]
+    found = []
+    for key, item in node.items():
+        entries = item if isinstance(item, list) else [item]
+        for number, entry in enumerate(entries, 1):
+            if isinstance(entry, dict):
+                found += sourced(entry, (*path, key, *([str(number)] if isinstance(item, list) else [])))
+    return found
 
 
 def shown(value: object) -> str:

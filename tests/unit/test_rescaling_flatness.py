@@ -14,7 +14,7 @@ from torch import nn
 
 from flatminima.curvature.operators import GaussNewton, Hessian
 from flatminima.errors import UserError
-from flatminima.rescaling.flatness import curvature, disjoint_boxes, rectified_area, sublevel_area
+from flatminima.rescaling.flatness import curvature, rectified_area, sublevel_area
 from flatminima.rescaling.maps import Rescaling, two_layer
 
 
@@ -22,54 +22,6 @@ def problem(widths=(3, 4, 3), seed=1, bias=False):
     model = seeded(perceptron(widths, bias=bias), seed)
     inputs = inputs_of(model, seed, samples=60)
     return model, (inputs, model(inputs).detach() + 0.1 * normal(seed + 5, 60, widths[-1]))
-
-
-def test_boxes_of_equal_volume_and_loss_are_disjoint():
-    """D2 with n_1 = n_2: every copy is as large, and its loss is the same to rounding."""
-    model, data = problem()
-    boxes = disjoint_boxes(model, squared, data, (1, 2), 1e-2, 12, 20, generator(1))
-    largest = float(model[0].weight.detach().abs().max())
-    assert boxes.alpha == pytest.approx(2 * (largest + 1e-2) / (largest - 1e-2), rel=1e-14)
-    assert boxes.disjoint
-    assert (boxes.multiplied, boxes.divided) == (12, 12)
-    assert abs(boxes.log_volume_step) <= 1e-12
-    assert boxes.loss_error <= 1e-12
-    gaps = boxes.intervals[1:, 0] - boxes.intervals[:-1, 1]
-    torch.testing.assert_close(gaps, torch.full_like(gaps, math.log(2)), rtol=1e-12, atol=0)
-
-
-@pytest.mark.parametrize(("widths", "bias", "step"), [((5, 4, 2), False, 20 - 8), ((2, 3, 4), True, 6 + 3 - 12)])
-def test_volumes_change_by_the_numbers_of_parameters(widths, bias, step):
-    """|det J(T_alpha)| = alpha^(n1 - n2), here by the determinant of a Jacobian; biases count with layer 1."""
-    model, data = problem(widths, bias=bias)
-    boxes = disjoint_boxes(model, squared, data, (1, 2), 0.05, 3, 5, generator(2))
-    assert boxes.multiplied - boxes.divided == step
-    assert boxes.log_volume_step == pytest.approx(step * math.log(boxes.alpha), rel=1e-12)
-    group = Rescaling(model, "layers")
-
-    def image(point):
-        return torch.exp(group.exponents(two_layer(group, 1, 2, boxes.alpha))) * point
-
-    jacobian = torch.autograd.functional.jacobian(image, torch.zeros(len(group.incidence[0]), dtype=DTYPE))
-    assert boxes.log_volume_step == pytest.approx(float(torch.logdet(jacobian)), rel=1e-12)
-
-
-def test_boxes_that_meet_are_told():
-    """The control: an interval that starts within the first image meets it."""
-    model, data = problem()
-    boxes = disjoint_boxes(model, squared, data, (1, 2), 1e-2, 2, 2, generator(1))
-    middle = boxes.intervals[:1].mean(1, keepdim=True)
-    crowded = type(boxes)(
-        **{**vars(boxes), "intervals": torch.cat([boxes.intervals, middle + torch.tensor([0.0, 9.0])])}
-    )
-    assert boxes.disjoint
-    assert not crowded.disjoint
-
-
-def test_the_excess_of_a_box_is_that_of_its_highest_point():
-    model, data = problem()
-    small, large = (disjoint_boxes(model, squared, data, (1, 2), r, 1, 50, generator(3)).excess for r in (1e-3, 0.1))
-    assert 0 < small < large
 
 
 SPAN = torch.linspace(-2, 2, 24, dtype=DTYPE)
@@ -176,8 +128,5 @@ def test_the_trace_is_least_where_the_layers_balance():
 
 
 def test_refusals():
-    model, data = problem()
-    with pytest.raises(UserError, match=r"radius: is 100.0; expected between 0 and \|\|theta_1\|\|_inf"):
-        disjoint_boxes(model, squared, data, (1, 2), 100.0, 2, 2, generator(1))
     with pytest.raises(UserError, match="bound: is 1; expected a finite number above 1"):
         sublevel_area(torch.relu, SPAN, 0.1, 1, 10, generator(1))

@@ -236,7 +236,7 @@ def test_refused_shapes_and_scales():
     with pytest.raises(UserError, match="has no parameters"):
         Rescaling(nn.Sequential(nn.ReLU()), "layers")
     group = Rescaling(perceptron([3, 4, 2]), "layers")
-    with pytest.raises(ValueError, match="model has 17 parameters; the group acts on 26"):
+    with pytest.raises(ValueError, match="model has 17 parameters, and there are 26 factors"):
         group.apply(perceptron([2, 3, 2]), torch.zeros(1))
     with pytest.raises(UserError, match="off by"):
         layer_scales(group, [2.0, 3.0])

@@ -38,6 +38,7 @@ def test_orbits_count_networks_and_summarise_those_that_learned(study):
     least = quantiles / ORBIT_RATIO["layers"]
     assert [row[f"orbit_minimum_{part}"] for part in parts] == pytest.approx(list(least))
     assert row["orbit_ratio_median"] == pytest.approx(ORBIT_RATIO["layers"])
+    assert row["least_trace_median"] == pytest.approx(3 * least[0])
     assert row["test_error_median"] == pytest.approx((error(2, 0) + error(2, 1)) / 2)
     assert row[["orbit_gap", "orbit_change", "products"]].to_list() == pytest.approx([2e-8, 2e-9, 55])
 
@@ -62,31 +63,39 @@ def test_theorems_have_a_row_for_every_shape_that_was_measured(theorems):
     [
         ("change of outputs, layers rescaled", 2e-16, 0.5),
         ("change of loss in images of a box", 1e-16, 0.2),
-        ("log volume, image over box", 5, np.nan),
+        ("share of networks whose boxes meet", 0, 1),
+        ("log volume, image over box", 5, -5),
         ("error of gradients", 1e-15 * ALPHAS[-1], 0.5),
-        ("growth of sharpness", ALPHAS[-1] ** 2, np.nan),
-        ("growth of the trace", 2 * ALPHAS[-1] ** 2, np.nan),
+        ("growth of sharpness, largest α", ALPHAS[-1] ** 2, 1.5),
+        ("growth of the trace, largest α", 2 * ALPHAS[-1] ** 2, 3),
         ("change of test error", 0, 0.4),
-        ("eigenvalues raised / promised", 1.5, 0),
+        ("eigenvalues raised / promised", 1.5, 0.5),
+        ("error of the law, all eigenvalues", 1e-12, 2),
         ("sharpness in balls / best constant", 2 / CONSTANT, RADII[0] ** 2 / 2 / CONSTANT),
         ("error of law, radial coordinates", 2e-15, 99),
-        ("change of minimum over units", 2e-9, 10),
+        ("change of outputs, radial coordinates", 2e-16, 3),
+        ("change of minimum over units", 2e-9, 0.3),
     ],
 )
 def test_the_worst_network_and_the_controls_best(theorems, measured, worst, control):
     """Two networks of depth 2, whose values differ: the worst over settings and networks, the least bad control."""
     row = theorems.loc[(measured, "relu", 2)]
     assert row["worst"] == pytest.approx(worst, rel=1e-9, abs=0)
-    assert row["control_best"] == pytest.approx(control, rel=1e-9, abs=0, nan_ok=True)
-    assert row["networks"] == (1 if measured.startswith("eigenvalues") else SEEDS - 1)
+    assert row["control_best"] == pytest.approx(control, rel=1e-9, abs=0)
+    assert row["networks"] == SEEDS - 1
 
 
-def test_areas_and_linear_networks(theorems):
+def test_areas_and_linear_networks(study, theorems):
     growth = theorems.loc[("area (two weights), growth with its range", "relu", 2)]
     assert growth["worst"] == pytest.approx(min(np.log2(RANGES[1:]) / np.log2(RANGES[:-1])))
     assert growth["control_best"] == 1
     linear = theorems.loc[("minimum / least of all linear networks", "residual_linear", 3)]
-    assert list(linear[["worst", "control_best"]]) == pytest.approx([1 + 1e-6, 10], rel=1e-9)
+    assert list(linear[["worst", "control_best"]]) == pytest.approx([1 + 1e-6, 1.1], rel=1e-9)
+    traces = theorems.loc[("error of the least trace's closed form", "residual_linear", 3)]
+    assert list(traces[["worst", "control_best"]]) == pytest.approx([1e-10, 9], rel=1e-9)
+    controls = study[~study["experiment"].str.contains("-(?:touching|split)")]
+    alone = TABLES["theorems"](controls).set_index(MEASURED)
+    assert np.isnan(alone.loc[("share of networks whose boxes meet", "relu", 2), "control_best"])
 
 
 def test_one_bad_network_is_the_worst(study):

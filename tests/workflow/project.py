@@ -100,7 +100,7 @@ class Project:
         settings = json.loads(json.dumps(yaml.safe_load(path.read_text())))  # sections that aliases share become two
         section = settings
         for key in keys[:-1]:
-            section = section[key]
+            section = section[int(key) if isinstance(section, list) else key]
         section[keys[-1]] = value
         path.write_text(yaml.safe_dump(settings, sort_keys=False))
 

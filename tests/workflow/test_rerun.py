@@ -135,6 +135,6 @@ def test_changed_orbits_are_measured_again_and_nothing_is_trained(copied):
 def test_a_changed_solver_runs_again_alone(copied):
     copied.edit("src/flatminima/perceptron/gradient.py", "step_size: float = 0.3", "step_size: float = 0.2")
     planned = copied.planned()
-    solved = {("solve", f"study=perceptron, solver={name}") for name in ("reinforced-bp", "sgd")}
+    solved = {("solve", f"study=perceptron, solver={name}, size=201") for name in ("reinforced-bp", "sgd")}
     assert solved <= planned
     assert not {"replica", "enumerate"} & {rule for rule, _ in planned}

@@ -28,8 +28,8 @@ RESCALING_FIGURES = [
     "rescaling-overview", "alpha", "volume", "spectrum", "balls", "coordinates", "landscape", "orbits"
 ]  # fmt: skip
 PERCEPTRON_FIGURES = [
-    "perceptron-overview", "capacity", "local-entropy", "transitions", "typical-distance", "solvers", "flips",
-    "enumeration",
+    "perceptron-overview", "capacity", "local-entropy", "transitions", "typical-distance", "neighbours",
+    "solvers", "flips", "enumeration",
 ]  # fmt: skip
 CLAIMS["rescaling"] = ["D1", "D2", "D3", "D4", "D5", "D6", "D7", "B1"]
 CLAIMS["perceptron"] = ["P1", "P2", "P3", "P4", "P5", "P6", "P7"]
@@ -39,7 +39,7 @@ SHOWN = {
 }
 SHOWN["theory"] = (THEORY_FIGURES, ["falsification", "constructed", "convergence"])
 SHOWN["rescaling"] = (RESCALING_FIGURES, ["orbits", "theorems"])
-SHOWN["perceptron"] = (PERCEPTRON_FIGURES, ["thresholds", "solvers", "agreement"])
+SHOWN["perceptron"] = (PERCEPTRON_FIGURES, ["thresholds", "success", "solvers", "agreement"])
 EVERY = [*STUDIES, "theory", "rescaling", "perceptron"]
 
 
@@ -63,7 +63,8 @@ def parts(tables: dict[str, list[str]]) -> list[str]:
 
 THEOREMS = ["theorems-depth2", "theorems-depth3", "theorems-convolutional", "volume"]
 ORBITS = ["orbit-depth2", "orbit-depth3", "orbit-convolutional", "orbit-linear"]
-PERCEPTRON = ["typical", "surroundings", "transitions", "enumeration", "solver-reinforced-bp", "solver-sgd"]
+SOLVERS = ["reinforced-bp-201", "sgd-201"]
+PERCEPTRON = ["typical", "surroundings", "transitions", "enumeration", *(f"solver-{solver}" for solver in SOLVERS)]
 OTHER_STAGES = {
     "theory": {
         "measure": parts({"measures": ["attack_bound", "minima", "residual", "catapult", "price", "scaled_residual"]})
@@ -73,8 +74,8 @@ OTHER_STAGES = {
         "measure": parts({"measures": THEOREMS + ORBITS, "curves": THEOREMS}),
     },
     "perceptron": {
-        "measure": parts({"measures": PERCEPTRON, "curves": PERCEPTRON})
-        + [f"solutions/{solver}.safetensors" for solver in ("reinforced-bp", "sgd")]
+        "measure": parts({"measures": [*PERCEPTRON, "planted-201"], "curves": PERCEPTRON})
+        + [f"solutions/{solver}.safetensors" for solver in SOLVERS]
     },
 }
 

@@ -137,7 +137,8 @@ def test_a_new_module_and_a_file_beside_the_package_run_nothing(restored):
         ("rescaling.orbits.spread.value", 20.0, {"orbit", "linear_orbit", "rescale", *ALWAYS}),
         ("rescaling.demonstrations.boxes.value", 4, {"rescale", "volume", *ALWAYS}),
         ("perceptron.enumeration.instances.value", 50, {"enumerate", *ALWAYS}),
-        ("perceptron.runs.instances.value", 3, {"solve", *ALWAYS}),
+        ("perceptron.searches.0.instances.value", 3, {"solve", "survey", "plant", *ALWAYS}),
+        ("perceptron.survey.surveyed.value", 2, {"survey", *ALWAYS}),
     ],
 )
 def test_an_edited_key_of_the_configuration_runs_its_rules_and_what_follows(restored, keys, value, rules):

@@ -41,6 +41,7 @@ PERCEPTRON_FIGURES = [
     "local-entropy",
     "transitions",
     "typical-distance",
+    "neighbours",
     "solvers",
     "flips",
     "enumeration",
@@ -59,7 +60,7 @@ TABLES = {
     "training": ["summary", "sharpness", "balance", "coupling", "crosscheck"],
     "theory": ["falsification", "constructed", "convergence"],
     "rescaling": ["orbits", "theorems"],
-    "perceptron": ["thresholds", "solvers", "agreement"],
+    "perceptron": ["thresholds", "success", "solvers", "agreement"],
 }
 STAGES = {
     "training": ["data", "train", "measure", "figures", "tables", "claims", "report"],
@@ -86,6 +87,9 @@ shell.prefix("set -euo pipefail; export MALLOC_MMAP_THRESHOLD_=1000000000 MALLOC
 def studies(kind):
     """The studies of a kind."""
     return {name: values for name, values in CONFIG.studies.items() if values.kind == kind}
+
+
+SOLVERS = {solver for values in studies("perceptron").values() for solver, _ in values.searched()}
 
 
 def named(names):
@@ -203,9 +207,10 @@ def parts(name, table):
     if values.kind == "theory":
         return [*values.statements.value, "minima", *values.starts.value, "price", "scaled_residual"]
     if values.kind == "perceptron":
-        return ["typical", "surroundings", "transitions", "enumeration"] + [
-            f"solver-{name}" for name in values.solvers.value
-        ]
+        sizes = sorted({size for _, size in values.searched()})
+        planted = [f"planted-{size}" for size in sizes] if table == "measures" else []
+        searched = [f"solver-{solver}-{size}" for solver, size in values.searched()]
+        return ["typical", "surroundings", "transitions", "enumeration", *searched, *planted]
     if values.kind == "rescaling":
         every = [f"theorems-{shape}" for shape in rescaled_shapes(name)]
         every += ["volume"] * values.demonstrations.show("volume")

@@ -57,32 +57,91 @@ rule enumerate:
 
 
 rule solve:
-    """One solver on random perceptrons, and what surrounds the solutions that it finds."""
+    """One solver on random perceptrons of one size."""
     output:
-        solutions="results/{study}/solutions/{solver}.safetensors",
-        measures="results/{study}/measures/solver-{solver}.parquet",
-        curves="results/{study}/curves/solver-{solver}.parquet",
+        "results/{study}/solutions/{solver}-{size}.safetensors",
     params:
-        settings=lambda w: settings(study(w).runs),
+        settings=lambda w: settings(study(w).attempts(w.solver, int(w.size))),
         code=code_digest("flatminima.perceptron.searches", "flatminima.data.storage"),
     log:
-        "logs/{study}/measure/solver-{solver}.log",
+        "logs/{study}/measure/search-{solver}-{size}.log",
     benchmark:
-        "logs/{study}/measure/solver-{solver}.tsv"
+        "logs/{study}/measure/search-{solver}-{size}.tsv"
     wildcard_constraints:
         study=named(studies("perceptron")),
-        solver=named({name for values in studies("perceptron").values() for name in values.solvers.value}),
+        solver=named(SOLVERS),
+        size=r"\d+",
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=60,
+        mem_mb=4000,
+        runtime=240,
     shell:
         r"""
         flatminima solve \
             --study {wildcards.study:q} \
             --settings {params.settings:q} \
-            --solutions {output.solutions:q} \
+            --output {output:q} \
+            {wildcards.solver:q} {wildcards.size} 2>&1 | tee {log:q} >&2
+        """
+
+
+rule survey:
+    """What surrounds the solutions that one solver found."""
+    input:
+        "results/{study}/solutions/{solver}-{size}.safetensors",
+    output:
+        measures="results/{study}/measures/solver-{solver}-{size}.parquet",
+        curves="results/{study}/curves/solver-{solver}-{size}.parquet",
+    params:
+        settings=lambda w: settings(study(w).survey),
+        code=code_digest("flatminima.perceptron.survey", "flatminima.data.storage"),
+    log:
+        "logs/{study}/measure/solver-{solver}-{size}.log",
+    benchmark:
+        "logs/{study}/measure/solver-{solver}-{size}.tsv"
+    wildcard_constraints:
+        study=named(studies("perceptron")),
+        solver=named(SOLVERS),
+        size=r"\d+",
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=60,
+    shell:
+        r"""
+        flatminima survey \
+            --study {wildcards.study:q} \
+            --settings {params.settings:q} \
+            --solutions {input:q} \
             --measures {output.measures:q} \
             --curves {output.curves:q} \
-            {wildcards.solver:q} 2>&1 | tee {log:q} >&2
+            {wildcards.solver:q} {wildcards.size} 2>&1 | tee {log:q} >&2
+        """
+
+
+rule plant:
+    """What surrounds planted solutions, which no solver found."""
+    output:
+        "results/{study}/measures/planted-{size}.parquet",
+    params:
+        settings=lambda w: settings(study(w).planted(int(w.size))),
+        code=code_digest("flatminima.perceptron.survey"),
+    log:
+        "logs/{study}/measure/planted-{size}.log",
+    benchmark:
+        "logs/{study}/measure/planted-{size}.tsv"
+    wildcard_constraints:
+        study=named(studies("perceptron")),
+        size=r"\d+",
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=60,
+    shell:
+        r"""
+        flatminima plant \
+            --study {wildcards.study:q} \
+            --settings {params.settings:q} \
+            --output {output:q} \
+            {wildcards.size} 2>&1 | tee {log:q} >&2
         """

@@ -3,11 +3,12 @@
 ENDINGS = (
     *("-unbalanced", "-planted"),
     *("-spectra", "-permuted", "-untrained", "-spectra_again", "-permuted_again", "-untrained_again"),
-    *("-tanh", "-trained", "-rotated", "-unminimised"),
-    *("-negative", "-other_load", "-far"),
+    *("-tanh", "-trained", "-touching", "-reversed", "-other_layer", "-kept_biases", "-rotated", "-multiplied"),
+    *("-unminimised", "-split", "-mixed"),
+    *("-negative", "-slight", "-other_load", "-far"),
 )
 """What is added to the name of the experiment that a control is made from."""
-STARTS = ("catapult_start", "attack_coloured", "enumerated_typical")
+STARTS = ("catapult_start", "attack_coloured", "enumerated_typical", "planted")
 """How the names of controls begin that are made by themselves."""
 
 

@@ -116,8 +116,9 @@ def network_values(criterion: Criterion, experiment: str, depth: int, shapes: Sh
     if criterion.minus is not None:
         alone = criterion.model_copy(update={"minus": None})
         _, dash, ending = experiment.partition("-")
-        other = network_values(alone, criterion.minus + dash + ending, depth, shapes)
-        own = own - other.reindex(own.index)
+        less = criterion.minus + dash + ending
+        measured_there = (less, depth) in shapes
+        own = own - (network_values(alone, less, depth, shapes).reindex(own.index) if measured_there else np.nan)
     return own
 
 

@@ -106,7 +106,7 @@ class Criterion(Strict):
         default=None, description="Share of the units within the range; the mean over units where absent."
     )
     smallest: PositiveFloat | None = Field(
-        default=None, description="The smallest effect worth naming, from the bound inwards; of shares, from one down."
+        default=None, description="The smallest effect worth naming, from the bound inwards; of shares, on either side."
     )
     where: list[Condition] = Field(default=[], description="Conditions that a network must meet to be counted.")
     steps: Steps | None = Field(default=None, description="Step sizes that it speaks of.")

@@ -13,6 +13,7 @@ from flatminima.claims.characteristics import Characteristics, beyond_chance, ch
 from flatminima.claims.effects import Array, Shapes, shapes_of
 from flatminima.claims.judgement import case_record, control_record, criterion_record, decisive_record
 from flatminima.claims.ledger import COUNTED, Claim, Class, Ledger
+from flatminima.claims.words import words
 
 
 class Verdict(StrEnum):
@@ -209,9 +210,8 @@ def _places(cases: Sequence[Case]) -> str:
 
 
 def _shapes(cases: Sequence[Case]) -> str:
-    """Depths, and the range of the steps where a depth has several."""
-    depths, steps = ({getattr(case, name) for case in cases} for name in ("depth", "step"))
-    shapes = f"depth{'s' * (len(depths) > 1)} {', '.join(map(str, sorted(depths)))}"
-    return shapes + (
-        f" and steps {min(steps):g} to {max(steps):g}" if len(cases) > len(depths) and None not in steps else ""
-    )
+    """Depths, and the range of the steps where a depth has several, or where they are the load of a perceptron."""
+    named, depths = words(cases[0].experiment), {case.depth for case in cases}
+    steps = {case.step for case in cases if case.step is not None}
+    spoken = steps and (named.symbols or len(cases) > len(depths))
+    return named.depths(depths) + (f" and {named.steps(steps)}" if spoken else "")

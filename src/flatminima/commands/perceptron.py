@@ -1,10 +1,10 @@
 """Commands of perceptron studies."""
 
-from flatminima.commands.files import parse_json, write_tables
-from flatminima.commands.options import Output, Settings, StudyName
+from flatminima.commands.files import parse_json, write_table, write_tables
+from flatminima.commands.options import Input, Output, Settings, StudyName
 from flatminima.errors import UserError
 from flatminima.settings.parsing import nearest, parse
-from flatminima.settings.perceptron import Enumeration, ReplicaTheory, SolverName, SolverRuns
+from flatminima.settings.perceptron import Attempts, Enumeration, ReplicaTheory, SolverName, Survey
 
 
 def replica(study: StudyName, part: str, settings: Settings, measures: Output, curves: Output) -> None:
@@ -26,13 +26,34 @@ def enumerate(study: StudyName, settings: Settings, measures: Output, curves: Ou
     write_tables(tables, measures, curves)
 
 
-def solve(
-    study: StudyName, solver: SolverName, settings: Settings, solutions: Output, measures: Output, curves: Output
-) -> None:
-    """Run one solver on random perceptrons, and survey the solutions it finds."""
+def solve(study: StudyName, solver: SolverName, size: int, settings: Settings, output: Output) -> None:
+    """Run one solver on random perceptrons of one size."""
     from flatminima.data.storage import save_arrays
-    from flatminima.perceptron.searches import run_solver
+    from flatminima.perceptron.searches import search_instances
 
-    *tables, found = run_solver(study, solver, parse(SolverRuns, parse_json(settings), "runs"))
-    save_arrays(solutions, found, {"study": study, "solver": solver})
-    write_tables((tables[0], tables[1]), measures, curves)
+    found = search_instances(study, solver, size, parse(Attempts, parse_json(settings), "searches"))
+    save_arrays(output, found, {"study": study, "solver": solver, "size": str(size)})
+
+
+def survey(
+    study: StudyName,
+    solver: SolverName,
+    size: int,
+    settings: Settings,
+    solutions: Input,
+    measures: Output,
+    curves: Output,
+) -> None:
+    """Measure what surrounds the solutions that one solver found."""
+    from flatminima.data.storage import load_arrays
+    from flatminima.perceptron.survey import survey as around
+
+    arrays, _ = load_arrays(solutions)
+    write_tables(around(study, solver, size, arrays, parse(Survey, parse_json(settings), "survey")), measures, curves)
+
+
+def plant(study: StudyName, size: int, settings: Settings, output: Output) -> None:
+    """Measure what surrounds planted solutions."""
+    from flatminima.perceptron.survey import planted_solutions
+
+    write_table(output, planted_solutions(study, size, parse(Attempts, parse_json(settings), "searches")))

@@ -11,13 +11,13 @@ from flatminima.figures.claimed import Claimed
 KINDS = {"two_layers": "rectifier", "two_layers-tanh": "tanh"}
 GROWTHS = {
     "sharpness_growth": ("largest eigenvalue", {"color": style.BLUE, "marker": "o"}),
-    "trace_growth": ("trace", {"color": style.ORANGE, "marker": "D", "ls": style.DASHED}),
+    "trace_growth": ("trace", {"color": style.PINK, "marker": "D", "ls": style.DASHED}),
 }
 ERRORS = {
-    "rectifier": ("test error", {"color": style.GREEN, "marker": "s"}),
+    "rectifier": ("test error, rectifier", {"color": style.GREEN, "marker": "s"}),
     "tanh": (
-        "test error, tanh in place of the rectifier",
-        {"color": style.VERMILION, "marker": "^", "ls": style.DASHED},
+        "test error, tanh",
+        {"color": style.CONTROL, "marker": "^", "ls": style.DASHED},
     ),
 }
 ASYMPTOTES = r"$\propto \alpha^{-2}$ and $\propto \alpha^{2}$"
@@ -25,7 +25,7 @@ FACTOR = r"$\alpha$ (factor of layer 1)"
 
 
 @style.styled
-def alpha(measures: pd.DataFrame, _curves: pd.DataFrame, _claimed: Claimed) -> tuple[Figure, pd.DataFrame]:
+def alpha(measures: pd.DataFrame, _curves: pd.DataFrame, claimed: Claimed) -> tuple[Figure, pd.DataFrame]:
     """Largest eigenvalue and trace relative to the trained network, and test error, against alpha, by depth.
 
     Returns:
@@ -36,15 +36,15 @@ def alpha(measures: pd.DataFrame, _curves: pd.DataFrame, _claimed: Claimed) -> t
     """
     plotted = along_alpha(measures)
     depths = plotted.groupby("depth")
-    page = style.figure(4.9, message(plotted))
+    page = style.figure(5.0, message(claimed), style.NARROW)
     axes = page.subplots(2, depths.ngroups, squeeze=False, sharex=True, sharey="row", height_ratios=[3, 2])
     for (above, below), (depth, rows) in zip(axes.T, depths, strict=True):
         draw_growths(above, rows[rows["kind"] == "rectifier"])
         _draw_errors(below, rows)
-        above.set_title(f"depth {depth}")
-    axes[0, 0].set_ylabel("relative to the trained network")
+        above.set_title(f"depth {depth}, n = {rows['seed'].nunique()}")
+    axes[0, 0].set_ylabel("relative to trained")
     axes[1, 0].set_ylabel("test error [%]")
-    style.legend_below(page, list(axes.flat), columns=3, last=[style.OTHERS])
+    style.legend_below(page, list(axes.flat), columns=2, last=[style.OTHERS])
     return page, plotted
 
 
@@ -58,14 +58,14 @@ def along_alpha(measures: pd.DataFrame) -> pd.DataFrame:
     return rescaling_selection.networks(measures, "alpha", KINDS, statistics, "alpha")
 
 
-def message(plotted: pd.DataFrame) -> str:
-    """The figure's one message: how much sharpness grows, and how much test errors change."""
-    growth = np.log10(plotted["sharpness_growth"].max())
-    changes = 100 * plotted.groupby("kind")["test_error_change"].max()
-    return (
-        f"Rescaling two layers makes sharpness grow up to {growth:.1f} orders of magnitude\nand changes test error "
-        f"by {changes['rectifier']:.2g} points; with tanh it changes by up to {changes.get('tanh', np.nan):.2g} points"
+def message(claimed: Claimed) -> str:
+    """The figure's one message: whether sharpness grows as theory says, and whether test errors stay."""
+    grows, stays = (
+        rescaling_selection.holds(claimed, "D4", *statistics)
+        for statistics in (("sharpness_growth", "growth_exponent"), ("test_error_change",))
     )
+    growth = "grows as the square of the factor" if grows else "does not grow as the square of the factor"
+    return f"Sharpness {growth}, {'while' if grows == stays else 'but'} test error {'stays' if stays else 'changes'}"
 
 
 def draw_growths(panel: Axes, rows: pd.DataFrame) -> None:

@@ -1,6 +1,5 @@
 """How rare solutions of a margin are, and how many patterns they can store (theory.md 3.2)."""
 
-import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -14,7 +13,7 @@ LOADS = 5
 
 
 @style.styled
-def capacity(measures: pd.DataFrame, curves: pd.DataFrame, _claimed: Claimed) -> tuple[Figure, pd.DataFrame]:
+def capacity(_measures: pd.DataFrame, curves: pd.DataFrame, _claimed: Claimed) -> tuple[Figure, pd.DataFrame]:
     """Capacity and maximal margin, and entropy against margin for several alphas.
 
     Returns:
@@ -24,18 +23,18 @@ def capacity(measures: pd.DataFrame, curves: pd.DataFrame, _claimed: Claimed) ->
         EmptyFigureError: if there are no such curves.
     """
     boundary, entropy = capacities(curves), entropies(curves)
-    load = perceptron_selection.chosen_load(measures, "capacity")
-    page = style.figure(3.9, message(boundary, entropy, load))
+    page = style.figure(3.4, message(entropy), style.NARROW)
     left, right = page.subplots(1, 2)
     _draw_boundary(left, boundary)
     for alpha, look in perceptron_selection.shades(entropy["alpha"].unique()):
-        line = entropy[entropy["alpha"] == alpha]
-        right.plot(line["margin"], line["entropy"], label=perceptron_selection.shown(alpha), **look)
+        line = entropy[entropy["alpha"] == alpha].sort_values("margin")
+        right.plot(line["margin"], line["entropy"], **look)
+        perceptron_selection.name_line(right, line["margin"].iloc[0], line["entropy"].iloc[0], alpha, look)
     right.axhline(0, color="black", lw=0.7)
     right.axvline(0, color="0.6", lw=0.7)
     right.set(xlabel=perceptron_selection.MARGIN, ylabel=perceptron_selection.ENTROPY, title="Entropy of solutions")
-    for panel in (left, right):
-        style.legend_under(panel)
+    right.set_xlim(perceptron_selection.with_room(entropy["margin"]))
+    left.legend(loc="upper right", borderaxespad=0)
     return page, pd.concat([boundary, entropy], ignore_index=True)
 
 
@@ -63,16 +62,12 @@ def entropies(curves: pd.DataFrame) -> pd.DataFrame:
     return rows[rows["alpha"].isin(perceptron_selection.some(rows["alpha"], LOADS))]
 
 
-def message(boundary: pd.DataFrame, entropy: pd.DataFrame, load: float) -> str:
-    """The figure's one message: what margin costs at the alpha nearest a load; and the capacity."""
-    line = entropy[entropy["alpha"] == perceptron_selection.nearest(entropy["alpha"], load)].sort_values("margin")
-    zero, last = np.interp(0, line["margin"], line["entropy"]), line.iloc[-1]
-    at_zero = boundary[boundary["curve"] == "capacity"].sort_values("margin")
-    return (
-        f"Solutions of higher margin are exponentially rarer: at α = {last['alpha']:g} entropy falls from {zero:.3f} "
-        f"at margin 0\nto {round(abs(last['entropy']), 3):g} at margin {last['margin']:.3f}; "
-        f"capacity at margin 0 is {np.interp(0, at_zero['margin'], at_zero['alpha']):.4f}"
-    )
+def message(entropy: pd.DataFrame) -> str:
+    """The figure's one message: whether solutions of higher margin are rarer."""
+    lines = [line.sort_values("margin") for _, line in entropy[entropy["margin"] >= 0].groupby("alpha")]
+    falls = [bool((line["entropy"].diff().dropna() < 0).all()) for line in lines]
+    where = "at every" if all(falls) else "at some, not every," if any(falls) else "at no"
+    return f"Solutions of higher margin are exponentially rarer, {where} load shown"
 
 
 def _draw_boundary(panel: Axes, rows: pd.DataFrame) -> None:

@@ -15,16 +15,16 @@ LOOKS = {
     "radial": (r"$\eta = (\|u\|^2 + b)^a\, u$", {"color": style.BLUE, "marker": "o", "ms": 3.5}),
     "weight_normalised": (
         r"weight normalisation, $v \to b^a v$",
-        {"color": style.ORANGE, "marker": "s", "ms": 8, "mfc": "none"},
+        {"color": style.GREEN, "marker": "s", "ms": 8, "mfc": "none"},
     ),
-    "radial-rotated": ("control: rotated coordinates", {"color": style.VERMILION, "marker": "^"}),
+    "radial-rotated": ("control: rotated coordinates", {"color": style.CONTROL, "marker": "^"}),
 }
 SHADES = [style.BLUE, style.GREEN, style.ORANGE, style.VERMILION]
 STROKES = ["-", style.DASHED, style.DASHDOT, style.DOTTED]
 
 
 @style.styled
-def coordinates(measures: pd.DataFrame, curves: pd.DataFrame, _claimed: Claimed) -> tuple[Figure, pd.DataFrame]:
+def coordinates(measures: pd.DataFrame, curves: pd.DataFrame, claimed: Claimed) -> tuple[Figure, pd.DataFrame]:
     """Loss along the sharpest direction in coordinate eta, and sharpness relative to the trained network, against b.
 
     Returns:
@@ -35,12 +35,12 @@ def coordinates(measures: pd.DataFrame, curves: pd.DataFrame, _claimed: Claimed)
     """
     plotted = growths(measures)
     lines = rescaling_selection.curves(curves, "coordinates", ["radial_loss", "trained_loss"])
-    page = style.figure(3.9, message(plotted))
-    left, right = page.subplots(1, 2)
+    page = style.figure(6.2, message(claimed), style.NARROW)
+    left, right = page.subplots(2, 1)
     _draw_losses(left, lines[lines["depth"] == selection.moderate_depth(lines["depth"], DEEPEST)])
     _draw_growths(right, plotted)
-    style.legend_under(left)
-    style.legend_under(right)
+    left.legend(loc="upper center", ncols=2)
+    right.legend(loc="upper right")
     return page, plotted
 
 
@@ -54,18 +54,11 @@ def growths(measures: pd.DataFrame) -> pd.DataFrame:
     return rescaling_selection.networks(measures, "coordinates", names, GROWTH, "offset")
 
 
-def message(plotted: pd.DataFrame) -> str:
-    """The figure's one message: how much sharpness changes and the function does not, and how well the law holds."""
-    controls = plotted["kind"].str.contains("-")
-    changed = plotted[~controls]
-    growth, networks = changed["curvature_growth"], len(changed[rescaling_selection.KEY].drop_duplicates())
-    extremes = growth.min(), growth.max(), changed["function_change"].max(), changed["curvature_error"].max()
-    low, high, outputs, error = map(style.scientific, extremes)
-    return (
-        f"Other coordinates make {networks} networks {low} to {high} times as sharp and change outputs by {outputs};\n"
-        f"largest deviation from the law {error}; rotated coordinates: "
-        f"{plotted.loc[controls, 'curvature_growth'].median():.3f} times as sharp"
-    )
+def message(claimed: Claimed) -> str:
+    """The figure's one message: whether curvature follows the coordinates' law, and whether the function stays."""
+    law, same = (rescaling_selection.holds(claimed, "D7", name) for name in ("curvature_error", "function_change"))
+    follows = "follows the coordinates, by theory's law" if law else "does not follow theory's law for coordinates"
+    return f"Curvature {follows}, {'while' if law == same else 'but'} the function {'stays' if same else 'changes'}"
 
 
 def _draw_losses(panel: Axes, rows: pd.DataFrame) -> None:
@@ -78,7 +71,7 @@ def _draw_losses(panel: Axes, rows: pd.DataFrame) -> None:
     panel.plot(trained["x"] / trained["x"].max(), trained["value"], color="black", lw=0.8, label="as trained", zorder=1)
     panel.set(xlabel=r"$\eta$ / largest $\eta$ shown", ylabel="training loss")
     panel.locator_params(axis="y", nbins=5)
-    panel.set_title(f"Along the sharpest direction, depth {rows['depth'].iloc[0]}")
+    panel.set_title(f"Loss along the sharpest direction, one network of depth {rows['depth'].iloc[0]}", loc="left")
 
 
 def _draw_growths(panel: Axes, rows: pd.DataFrame) -> None:
@@ -97,4 +90,5 @@ def _draw_growths(panel: Axes, rows: pd.DataFrame) -> None:
         label=f"law $b^{{-2a}}$: slope {power:.2f}".replace("-2.", "−2."),
     )
     panel.set(xscale="log", yscale="log", xlabel="offset $b$", ylabel="sharpness / trained network's")
-    panel.set_title("Sharpness in other coordinates")
+    networks = len(rows[rescaling_selection.KEY].drop_duplicates())
+    panel.set_title(f"Sharpness in other coordinates, n = {networks} networks", loc="left")

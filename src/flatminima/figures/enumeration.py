@@ -17,26 +17,27 @@ LOOKS += [{"color": style.GREEN, "marker": "^"}, {"color": style.GREY, "marker":
 
 
 @style.styled
-def enumeration(_measures: pd.DataFrame, curves: pd.DataFrame, _claimed: Claimed) -> tuple[Figure, pd.DataFrame]:
-    """Exact local entropy at the largest size against distance, and exact entropy against 1 / N, with theory's values.
+def enumeration(_measures: pd.DataFrame, curves: pd.DataFrame, claimed: Claimed) -> tuple[Figure, pd.DataFrame]:
+    """Exact local entropy at the largest size against distance, and exact entropy against N, with theory's values.
 
     Returns:
-        The figure, and its points: panel, alpha, distance or 1 / N (x), exact, standard_error and theory.
+        The figure, and its points: panel, alpha, distance or N (x), exact, standard_error and theory.
 
     Raises:
         EmptyFigureError: if nothing was enumerated.
     """
     local, entropy = compared(curves, "exact_local"), compared(curves, "exact_entropy")
-    size = round(1 / entropy["x"].min())
-    page = style.figure(4.0, message(local, entropy, size))
-    left, right = page.subplots(1, 2)
+    entropy["x"] = (1 / entropy["x"]).round()
+    size = round(entropy["x"].max())
+    page = style.figure(3.6, message(entropy, claimed), style.NARROW)
+    left, right = page.subplots(1, 2, width_ratios=[1.3, 1])
     _draw(left, local, local["alpha"].rank(method="dense"), {"ls": "-"})
-    _draw(right, entropy, entropy.groupby("x")["alpha"].rank(method="first"), {"ls": "", "marker": "_", "ms": 16})
+    _draw(right, entropy, entropy.groupby("x")["alpha"].rank(method="first"), {"ls": "", "marker": "_", "ms": 22})
     left.set(xlabel=perceptron_selection.DISTANCE, ylabel=LOCAL, title=f"Around solutions of margin 0, N = {size}")
-    right.set(xlabel="1 / N (N weights)", ylabel=perceptron_selection.ENTROPY, title="Number of solutions")
-    right.set(xlim=(0, 1.1 * entropy["x"].max()))
-    for panel in (left, right):
-        style.legend_under(panel, last=[THEORY])
+    right.set(xlabel="N (weights)", ylabel=perceptron_selection.ENTROPY, title=r"How many, at each $\alpha$")
+    right.set_xticks(entropy["x"].unique())
+    right.margins(x=0.25)
+    left.legend(loc="lower left", borderaxespad=0.2)
     return page, pd.concat([local.assign(panel="local entropy"), entropy.assign(panel="entropy")], ignore_index=True)
 
 
@@ -56,27 +57,24 @@ def compared(curves: pd.DataFrame, name: str) -> pd.DataFrame:
     return rows[["alpha", "x", "exact", "standard_error", "theory"]]
 
 
-def message(local: pd.DataFrame, entropy: pd.DataFrame, size: int) -> str:
-    """The figure's one message: how far theory is from what was counted."""
-    worst, rough = ((rows["exact"] - rows["theory"]).abs().max() for rows in (entropy, local))
-    return (
-        f"All solutions of up to {size} weights counted: replica theory gives their number to within {worst:.3f} nats\n"
-        f"per weight, and how many surround a solution to within {rough:.3f}"
-    )
+def message(entropy: pd.DataFrame, claimed: Claimed) -> str:
+    """The figure's one message: how far theory is from what was counted, by the criterion that claim P1 asks."""
+    findings = [finding for case in claimed.cases("P1") for finding in case.findings if finding.criterion == 1]
+    asked = [finding.worst for finding in findings if finding.worst is not None]
+    worst = max(asked, default=(entropy["exact"] - entropy["theory"]).abs().max())
+    return f"Theory for large N counts the solutions of small perceptrons to within {worst:.3f} nats per weight"
 
 
 def _draw(panel: Axes, rows: pd.DataFrame, group: pd.Series, theory: dict[str, Any]) -> None:
     """Draw what was counted, with standard errors, and theory's values, a colour for each group of rows."""
     for (_, line), look in zip(rows.sort_values("x").groupby(group), LOOKS, strict=False):
-        loads = " / ".join(f"{alpha:.3g}" for alpha in dict.fromkeys(line["alpha"]))
-        panel.plot(line["x"], line["theory"], color=look["color"], lw=1, label="_theory", **theory)
-        panel.errorbar(
-            line["x"],
-            line["exact"],
-            line["standard_error"],
-            ls="",
-            capsize=2,
-            label=rf"counted, $\alpha$ = {loads}",
-            **look,
-        )
-    panel.plot([], [], color="0.3", lw=1, label=THEORY, **theory)
+        panel.plot(line["x"], line["theory"], color=look["color"], lw=1, **theory)
+        panel.errorbar(line["x"], line["exact"], line["standard_error"], ls="", capsize=2, **look)
+        named = line if theory["ls"] == "" else line.iloc[[len(line) // 2]]
+        for alpha, x, y in named[["alpha", "x", "exact"]].to_numpy():
+            place = {"textcoords": "offset points", "ha": "center", "color": look["color"]}
+            words, right = (perceptron_selection.shown(alpha), 22) if len(named) == 1 else (f"{alpha:.3g}", 0)
+            panel.annotate(words, (x, y), (right, 9), **place)
+    panel.errorbar([], [], [], color="0.3", ls="", marker="o", capsize=2, label="counted, standard error")
+    panel.plot([], [], color="0.3", lw=1, label=THEORY, **theory | {"ms": 9})
+    panel.margins(y=0.12)

@@ -1,91 +1,91 @@
-"""How solutions found by solvers bear random flips of their weights, and what surrounds them (theory.md 3.4)."""
+"""How solutions found by solvers bear random flips of their weights, and what surrounds them (P6; theory.md 3.4)."""
 
 from typing import Any
 
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import FixedLocator, NullLocator
 
-from flatminima.figures import local_entropy, perceptron_selection, style
+from flatminima.claims.intervals import mean_interval
+from flatminima.figures import local_entropy, perceptron_attempts, perceptron_selection, style
 from flatminima.figures.claimed import Claimed
 
 NAME = "flips"
-FLIPPED = "share of weights flipped"
+FLIPPED = r"share $d$ of weights flipped"
 EXCESS = "local entropy less that around\nmargin 0 (nats per weight)"
-TYPICAL: dict[str, Any] = {"color": "black", "lw": 1.1}
-HIGHEST: dict[str, Any] = {"color": "black", "lw": 1.1, "ls": style.DASHED}
+TYPICAL: dict[str, Any] = {"color": "black", "lw": 1.1, "zorder": 0}
+GROUP = ["solver", "size", "alpha", "distance"]
 
 
 @style.styled
-def flips(measures: pd.DataFrame, curves: pd.DataFrame, _claimed: Claimed) -> tuple[Figure, pd.DataFrame]:
-    """Errors after flips, and excess of local entropy, of solutions found, against theory's for typical ones.
+def flips(measures: pd.DataFrame, curves: pd.DataFrame, claimed: Claimed) -> tuple[Figure, pd.DataFrame]:
+    """Errors after flips relative to typical solutions', and excess of local entropy, of solutions found.
 
     Returns:
-        The figure, and its points: panel, solver (`theory` for typical solutions), margin (theory's), alpha, distance
-        and value.
+        The figure, and its points: panel, solver (`theory` for typical solutions), margin (theory's), size, alpha,
+        distance, value (a mean), solutions (how many), and of errors low and high, the 95 % interval of the mean.
 
     Raises:
         EmptyFigureError: if no instance was solved, or there are no curves of theory.
     """
+    rows = perceptron_attempts.surroundings(measures, curves, NAME)
     load = perceptron_selection.chosen_load(measures, NAME)
-    errors = errors_after_flips(curves, load)
-    excess = excesses(measures, curves, load)
-    page = style.figure(4.3, message(errors, excess, ratios(measures, curves, load)))
+    errors, excess = ratios(rows, claimed, load), excesses(rows, curves, load)
+    page = style.figure(4.4, message(claimed), style.NARROW)
     left, right = axes = page.subplots(1, 2)
-    draw(left, errors)
-    draw(right, excess)
-    left.set(xlabel=FLIPPED, ylabel="share of patterns misclassified", title="Errors after random flips")
-    right.set(xlabel=perceptron_selection.DISTANCE, ylabel=EXCESS, title="Solutions nearby (belief propagation)")
+    left.axhline(1, **TYPICAL)
+    left.annotate("typical solutions", (errors["distance"].max(), 1), (0, 3), textcoords="offset points", ha="right")
+    _draw_theory(right, excess)
+    for panel, shown in ((left, errors), (right, excess)):
+        draw(panel, shown)
+    left.set(xlabel=FLIPPED, ylabel="errors / those of typical solutions", ylim=(0, None), title=_where(errors))
+    right.set(xlabel=perceptron_selection.DISTANCE, ylabel=EXCESS, title=_where(excess))
     style.legend_below(page, list(axes), columns=3)
-    panels = {"flip error": errors, "local entropy excess": excess}
+    panels = {"flip error ratio": errors, "local entropy excess": excess}
     return page, pd.concat([rows.assign(panel=name) for name, rows in panels.items()], ignore_index=True)
 
 
-def errors_after_flips(curves: pd.DataFrame, load: float) -> pd.DataFrame:
-    """Errors after random flips by theory at a load, and of the solutions found at the nearest alpha that was solved.
+def ratios(rows: pd.DataFrame, claimed: Claimed, load: float) -> pd.DataFrame:
+    """Errors after flips over theory's for typical solutions of as many weights, of the solutions that claim P6 takes.
 
-    Raises:
-        EmptyFigureError: if there are none.
-    """
-    found = perceptron_selection.of_solvers(curves, NAME, "flip_error")
-    found = found[found["alpha"] == perceptron_selection.nearest(found["alpha"], load)]
-    theory = perceptron_selection.curves(curves, NAME, "flip_error").rename(columns={"x": "distance", "y": "margin"})
-    theory = theory.assign(solver="theory", alpha=load).drop(columns=["curve", "error_bound"])
-    return pd.concat([theory, found], ignore_index=True)[["solver", "margin", "alpha", "distance", "value"]]
-
-
-def excesses(measures: pd.DataFrame, curves: pd.DataFrame, load: float) -> pd.DataFrame:
-    """Local entropy less theory's around margin zero: of solutions found (means), and theory's at the highest margin.
+    Args:
+        rows: of `perceptron_attempts.surroundings`.
+        claimed: what claims select.
+        load: the nearest alpha that was solved, and the size that most solvers have there, are taken.
 
     Returns:
-        Columns solver, margin, alpha, distance, value, and local_entropy of solutions found.
-
-    Raises:
-        EmptyFigureError: if there are none.
-    """
-    rows = perceptron_selection.surroundings(measures, curves, NAME).dropna(subset=["local_entropy_excess"])
-    rows = perceptron_selection.present(rows, NAME, "local entropy of a solution")
-    rows = rows[rows["alpha"] == perceptron_selection.nearest(rows["alpha"], load)]
-    groups = rows.groupby(["solver", "alpha", "distance"])["local_entropy_excess"]
-    entropies = perceptron_selection.of_solvers(curves, NAME, "bp_entropy").rename(columns={"value": "local_entropy"})
-    found = groups.mean().rename("value").reset_index().merge(entropies, on=["solver", "alpha", "distance"])
-    theory = lead(curves, rows["distance"].max()).assign(solver="theory", alpha=load)
-    return pd.concat([theory, found], ignore_index=True)
-
-
-def ratios(measures: pd.DataFrame, curves: pd.DataFrame, load: float) -> pd.DataFrame:
-    """Errors after flips over theory's for typical solutions at the same alpha, the one nearest a load that was solved.
-
-    Returns:
-        Columns solver, alpha, distance (the middle one that was measured) and flip_error_ratio (means over instances).
+        Columns GROUP, value (the mean over solutions), low and high (Student's interval) and solutions.
 
     Raises:
         EmptyFigureError: if no instance was solved.
     """
-    rows = perceptron_selection.surroundings(measures, curves, NAME).dropna(subset=["flip_error_ratio"])
-    rows = rows[rows["alpha"] == perceptron_selection.nearest(rows["alpha"], load)]
-    rows = rows[rows["distance"] == perceptron_selection.middle(rows["distance"])]
-    return rows.groupby(["solver", "alpha", "distance"])["flip_error_ratio"].mean().reset_index()
+    asked = perceptron_attempts.claimed_attempts(claimed, "P6", "flip_error_ratio")
+    found = rows.merge(asked, on=perceptron_attempts.INSTANCE).dropna(subset=["flip_error_ratio"])
+    found = _at(perceptron_selection.present(found, NAME, "errors after flips of a solution"), load)
+    table = []
+    for key, values in found.groupby(GROUP)["flip_error_ratio"]:
+        ends = mean_interval(values.to_numpy())._asdict() if len(values) > 1 else {"value": values.iloc[0]}
+        table.append(dict(zip(GROUP, key, strict=True)) | ends | {"solutions": len(values)})
+    return pd.DataFrame(table)
+
+
+def excesses(rows: pd.DataFrame, curves: pd.DataFrame, load: float) -> pd.DataFrame:
+    """Local entropy less theory's around margin zero: of solutions found (means), and theory's at the highest margin.
+
+    Returns:
+        Columns solver, margin, size, alpha, distance, value and solutions.
+
+    Raises:
+        EmptyFigureError: if there are none.
+    """
+    rows = perceptron_selection.present(
+        rows.dropna(subset=["local_entropy_excess"]), NAME, "local entropy of a solution"
+    )
+    rows = _at(rows, load)
+    found = rows.groupby(GROUP)["local_entropy_excess"].agg(value="mean", solutions="size").reset_index()
+    theory = lead(curves, rows["distance"].max()).assign(solver="theory", alpha=load)
+    return pd.concat([theory, found], ignore_index=True)
 
 
 def lead(curves: pd.DataFrame, farthest: float) -> pd.DataFrame:
@@ -106,26 +106,41 @@ def lead(curves: pd.DataFrame, farthest: float) -> pd.DataFrame:
     return pd.concat([table.assign(margin=zero, value=0.0), table], ignore_index=True)
 
 
-def message(errors: pd.DataFrame, excess: pd.DataFrame, ratio: pd.DataFrame) -> str:
-    """The figure's one message: how solutions found compare with typical ones of margin zero at the same alpha."""
-    found = errors[errors["solver"] != "theory"]
-    gained, less = excess.loc[excess["solver"] != "theory", "value"], 100 * ratio["flip_error_ratio"]
-    return (
-        f"Solutions that {found['solver'].nunique()} solvers find at α = {found['alpha'].iloc[0]:g} make "
-        f"{less.min():.0f}–{less.max():.0f} % of the errors of typical ones\nafter flips of "
-        f"{100 * ratio['distance'].iloc[0]:g} % of the weights, and have {gained.min():.3f} to {gained.max():.3f} nats "
-        "per weight more entropy around"
-    )
+def message(claimed: Claimed) -> str:
+    """The figure's one message: whether solutions found bear flips better than typical ones."""
+    cases = perceptron_attempts.tally(claimed, "P6", 1).words
+    return f"After random flips of weights, solutions that solvers find make fewer errors than typical ones {cases}"
 
 
 def draw(panel: Axes, rows: pd.DataFrame) -> None:
-    """Draw theory's lines for the lowest and highest margin, and a line for each solver."""
-    theory = [line for _, line in rows[rows["solver"] == "theory"].groupby("margin")]
-    for line, look in zip(theory, (TYPICAL, HIGHEST), strict=True):
-        label = f"theory, {perceptron_selection.shown(line['alpha'].iloc[0])}, margin {line['margin'].iloc[0]:.3g}"
-        panel.plot(line["distance"], line["value"], label=label, zorder=3, **look)
-    for name, (label, look) in perceptron_selection.SOLVERS.items():
+    """Draw a line for each solver, with intervals where they are known."""
+    for name, (label, look) in perceptron_attempts.SOLVERS.items():
         line = rows[rows["solver"] == name]
         if len(line):
-            panel.plot(line["distance"], line["value"], label=label, markevery=max(1, len(line) // 6), **look)
-    panel.margins(x=0.02)
+            panel.plot(line["distance"], line["value"], label=label, **look)
+            if "low" in line:
+                panel.vlines(line["distance"], line["low"], line["high"], color=look["color"], lw=2.5, alpha=0.3)
+    places = rows.loc[rows["solver"] != "theory", "distance"]
+    panel.set(xscale="log", xlim=(places.min() / 1.3, places.max() * 1.3))
+    panel.xaxis.set_major_locator(FixedLocator(places.unique().tolist()))
+    panel.xaxis.set_major_formatter("{x:g}")
+    panel.xaxis.set_minor_locator(NullLocator())
+
+
+def _draw_theory(panel: Axes, rows: pd.DataFrame) -> None:
+    """Draw theory's lines for the lowest and highest margin."""
+    theory = rows[rows["solver"] == "theory"].groupby("margin")
+    for (margin, line), dash in zip(theory, ("-", style.DASHED), strict=True):
+        panel.plot(line["distance"], line["value"], label=f"typical, margin {margin:.3g}", ls=dash, **TYPICAL)
+
+
+def _at(rows: pd.DataFrame, load: float) -> pd.DataFrame:
+    """The rows at the alpha nearest a load, of the size that most solvers have there."""
+    rows = rows[rows["alpha"] == perceptron_selection.nearest(rows["alpha"], load)]
+    return rows[rows["size"] == perceptron_attempts.common_size(rows)]
+
+
+def _where(rows: pd.DataFrame) -> str:
+    found = rows[rows["solver"] != "theory"]
+    size, load = found["size"].iloc[0], perceptron_selection.shown(found["alpha"].iloc[0])
+    return f"N = {size:.0f}, {load}, n = {style.span(found['solutions'])}"

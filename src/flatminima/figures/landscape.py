@@ -6,75 +6,91 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
+from scipy.interpolate import RectBivariateSpline
 from scipy.ndimage import minimum_filter
 
 from flatminima.figures import rescaling_selection, style
 from flatminima.figures.claimed import Claimed
 
-SHARPNESS = r"$\lambda_{\max}$ (Gauss–Newton matrix)"
-FACTORS = (r"$h_1$ (factor of hidden layer 1)", r"$h_2$ (factor of hidden layer 2)")
+Array = NDArray[np.float64]
+SHARPNESS = r"$\lambda_{\max}$ (Gauss–Newton)"
+FACTORS = {"factor_1": "factor of hidden layer 1", "factor_2": "factor of hidden layer 2"}
 SHADES = 24
+FINER = 8
+"""Points drawn for each one computed, along an axis: the contours are those of a spline through the computed ones."""
 STATISTICS = ["gauss_newton_sharpness", "orbit_minimum"]
 FLATTEST: dict[str, Any] = {"marker": "o", "ms": 6, "color": "white", "mec": "black", "ls": "", "label": "flattest"}
 
 
 @style.styled
-def landscape(measures: pd.DataFrame, curves: pd.DataFrame, _claimed: Claimed) -> tuple[Figure, pd.DataFrame]:
+def landscape(measures: pd.DataFrame, curves: pd.DataFrame, claimed: Claimed) -> tuple[Figure, pd.DataFrame]:
     """Contours of sharpness over the factors of both hidden layers of a network of three layers, and sections.
 
     Returns:
-        The figure, and its points: factors h_1 and h_2, and sharpness.
+        The figure, and its points: factors of both hidden layers, and sharpness.
 
     Raises:
         EmptyFigureError: if no network of three layers was measured.
     """
     rows = rescaling_selection.curves(curves, "landscape", ["landscape"])
-    plotted = pd.DataFrame({"h_1": 10 ** rows["x"], "h_2": 10 ** rows["y"], "sharpness": rows["value"]})
+    plotted = pd.DataFrame({"factor_1": 10 ** rows["x"], "factor_2": 10 ** rows["y"], "sharpness": rows["value"]})
     orbit = rescaling_selection.networks(measures, "landscape", {"orbit_layers": "layers"}, STATISTICS)
     orbit = orbit[(orbit["depth"] == rows["depth"].iloc[0]) & (orbit["seed"] == rows["seed"].iloc[0])]
     least = rescaling_selection.present(orbit, "landscape", "minimised orbit of the network").iloc[0]
-    page = style.figure(4.1, message(plotted, least))
-    left, right = page.subplots(1, 2, width_ratios=[1.25, 1])
-    _draw_contours(page, left, plotted)
-    _draw_sections(right, plotted, least)
-    style.legend_under(left)
-    style.legend_under(right)
+    page = style.figure(6.4, message(plotted, least, claimed), style.NARROW)
+    above, below = page.subplots(2, 1, height_ratios=[1.5, 1])
+    _draw_contours(page, above, plotted)
+    _draw_sections(below, plotted, least)
     return page, plotted
 
 
-def message(plotted: pd.DataFrame, orbit: pd.Series) -> str:
-    """The figure's one message: how many minima there are, and how close to it training ends."""
-    trained, least = (orbit[name] for name in STATISTICS)
+def message(plotted: pd.DataFrame, orbit: pd.Series, claimed: Claimed) -> str:
+    """The figure's one message: how many minima sharpness has over all rescalings, and where training ended."""
     grid = _grid(plotted).to_numpy()
-    minima = int((minimum_filter(grid, 3, mode="nearest") == grid).sum())
+    one = int((minimum_filter(grid, 3, mode="nearest") == grid).sum()) == 1
+    certified = rescaling_selection.holds(claimed, "B1", "orbit_gap")
+    near = orbit["gauss_newton_sharpness"] < 2 * orbit["orbit_minimum"]
     return (
-        f"The same function at sharpness {least:.3g} to {style.scientific(plotted['sharpness'].max())}; "
-        f"local minima on the grid: {minima}.\n"
-        f"Training ended at {trained:.3g}, {100 * (trained / least - 1):.0f} % above the flattest"
+        f"Over all rescalings sharpness has {'one minimum' if one else 'several minima'}"
+        f"{', certified,' if one and certified else ''} and training ended at "
+        f"{'less' if near else 'more'} than twice the least"
     )
 
 
 def _grid(plotted: pd.DataFrame) -> pd.DataFrame:
-    """Logarithms of sharpness to base 10, over h_2 (rows) and h_1."""
-    return plotted.assign(power=np.log10(plotted["sharpness"])).pivot(index="h_2", columns="h_1", values="power")  # noqa: PD010
+    """Logarithms of sharpness to base 10, over the factors of layer 2 (rows) and layer 1."""
+    powers = plotted.assign(power=np.log10(plotted["sharpness"]))
+    return powers.pivot(index="factor_2", columns="factor_1", values="power")  # noqa: PD010
 
 
 def _flattest(plotted: pd.DataFrame) -> pd.Series:
     return plotted.iloc[int(plotted["sharpness"].to_numpy().argmin())]
 
 
+def _finer(grid: pd.DataFrame) -> tuple[Array, Array, Array]:
+    """Factors of both layers and logarithms of sharpness between the points of a grid, by a bicubic spline."""
+    across, up = (np.log(np.asarray(axis, float)) for axis in (grid.columns, grid.index))
+    fine = [np.linspace(axis[0], axis[-1], FINER * (len(axis) - 1) + 1) for axis in (across, up)]
+    degree = min(3, len(across) - 1)
+    spline = RectBivariateSpline(up, across, grid.to_numpy(), kx=degree, ky=degree)
+    return np.exp(fine[0]), np.exp(fine[1]), spline(fine[1], fine[0])
+
+
 def _draw_contours(page: Figure, panel: Axes, plotted: pd.DataFrame) -> None:
-    panel.set(xscale="log", yscale="log", xlabel=FACTORS[0], ylabel=FACTORS[1])
-    grid, flattest = _grid(plotted), _flattest(plotted)
-    shades = np.linspace(grid.to_numpy().min(), grid.to_numpy().max(), SHADES)
-    filled = panel.contourf(grid.columns, grid.index, grid, levels=shades, cmap="viridis")
+    panel.set(xscale="log", yscale="log", xlabel=FACTORS["factor_1"], ylabel=FACTORS["factor_2"])
+    flattest, surface = _flattest(plotted), _finer(_grid(plotted))
+    shades = np.linspace(surface[2].min(), surface[2].max(), SHADES)
+    filled = panel.contourf(*surface, levels=shades, cmap="viridis")
     decades = np.arange(np.ceil(shades[0]), shades[-1])
-    lines = panel.contour(grid.columns, grid.index, grid, levels=decades, colors="white", linewidths=0.8)
+    lines = panel.contour(*surface, levels=decades, colors="white", linewidths=0.8)
     panel.clabel(lines, fmt=_power, fontsize=8)
-    page.colorbar(filled, ax=panel, label=r"$\lambda_{\max}$", ticks=decades, format=_power)
-    panel.plot(flattest["h_1"], flattest["h_2"], **FLATTEST)
-    panel.plot(1, 1, **style.TRAINED)
-    panel.set_title("All rescalings of three layers")
+    page.colorbar(filled, ax=panel, label=SHARPNESS, ticks=decades, format=_power)
+    marked = ((flattest["factor_1"], flattest["factor_2"], FLATTEST, "bottom"), (1, 1, style.TRAINED, "top"))
+    for x, y, look, side in marked:
+        panel.plot(x, y, **look)
+        panel.annotate(look["label"], (x, y), (-9, 0), textcoords="offset points", ha="right", va=side, color="white")
+    panel.set_title("All rescalings of three layers, n = 1 network", loc="left")
 
 
 def _power(decade: float, _place: int = 0) -> str:
@@ -84,12 +100,13 @@ def _power(decade: float, _place: int = 0) -> str:
 def _draw_sections(panel: Axes, plotted: pd.DataFrame, orbit: pd.Series) -> None:
     flattest = _flattest(plotted)
     looks: dict[str, dict[str, Any]] = {
-        "h_1": {"color": style.BLUE},
-        "h_2": {"color": style.ORANGE, "ls": style.DASHED},
+        "factor_1": {"color": style.BLUE},
+        "factor_2": {"color": style.ORANGE, "ls": style.DASHED},
     }
-    for (factor, look), fixed in zip(looks.items(), ("h_2", "h_1"), strict=True):
+    for (factor, look), fixed in zip(looks.items(), ("factor_2", "factor_1"), strict=True):
         line = plotted[plotted[fixed] == flattest[fixed]].sort_values(factor)
-        panel.plot(line[factor], line["sharpness"], label=f"along ${factor}$", **look)
+        panel.plot(line[factor], line["sharpness"], label=FACTORS[factor], **look)
     panel.axhline(orbit["orbit_minimum"], color="black", lw=1, ls=style.DASHDOT, label="certified minimum", zorder=0)
-    panel.set(xscale="log", yscale="log", xlabel="$h_1$ or $h_2$", ylabel=SHARPNESS)
-    panel.set_title("Sections through the flattest")
+    panel.set(xscale="log", yscale="log", xlabel="one factor, the other as in the flattest", ylabel=SHARPNESS)
+    panel.legend(loc="upper center")
+    panel.set_title("Sections through the flattest", loc="left")

@@ -31,7 +31,7 @@ def local_entropy(measures: pd.DataFrame, curves: pd.DataFrame, _claimed: Claime
     plotted = surroundings(curves)
     load = perceptron_selection.chosen_load(measures, NAME)
     isolation = perceptron_selection.isolation(measures, NAME, load)
-    page = style.figure(4.2, message(plotted, load, isolation))
+    page = style.figure(4.2, message(plotted, load), style.NARROW)
     left, right = axes = page.subplots(1, 2)
     for panel in axes:
         draw(panel, plotted)
@@ -55,13 +55,14 @@ def surroundings(curves: pd.DataFrame) -> pd.DataFrame:
     return rows[columns].sort_values(columns, ignore_index=True)
 
 
-def message(plotted: pd.DataFrame, load: float, isolation: float) -> str:
-    """The figure's one message: how isolated solutions of margin zero are, and those of the highest margin are not."""
-    highest = plotted[plotted["margin"] == plotted["margin"].max()]
+def message(plotted: pd.DataFrame, load: float) -> str:
+    """The figure's one message: whether solutions of margin zero, and of the highest margin, have others nearby."""
+    zero, highest = (plotted["margin"] == end for end in (plotted["margin"].min(), plotted["margin"].max()))
+    some = [bool((plotted.loc[rows, "local_entropy"] > 0).all()) for rows in (zero, highest)]
+    first, second = ("others at every distance shown" if answer else "no others at some distances" for answer in some)
     return (
-        f"At α = {load:g}, typical solutions of margin 0 have none around up to distance {isolation:.2g}; around those "
-        f"of\nmargin {highest['margin'].iloc[0]:.3f} local entropy is at least {highest['local_entropy'].min():.2g} at "
-        f"all distances from {style.scientific(highest['distance'].min())} to {highest['distance'].max():g}"
+        f"At α = {load:g}, typical solutions have {first}, "
+        f"{'and' if some[0] == some[1] else 'but'} those of the highest margin have {second}"
     )
 
 
@@ -92,7 +93,7 @@ def _come_close(panel: Axes, rows: pd.DataFrame, isolation: float) -> None:
     ends = near.loc[near.groupby("margin")["distance"].idxmin()]
     ends = ends[ends["distance"] > rows["distance"].min()]
     panel.plot(ends["distance"], ends["local_entropy"], ls="", marker="|", ms=9, mew=1.4, color="0.2")
-    words = ["below 0: no solutions", "at a bar a curve ends: no saddle point"]
+    words = ["below 0: no solutions", "bar: no saddle point below"]
     panel.text(0.03, 0.03, "\n".join(words[: 1 + len(ends)]), va="bottom", transform=panel.transAxes)
     panel.set(xscale="log", xlim=(rows["distance"].min(), FARTHEST * isolation), ylim=(bottom, 1.05 * high))
     ticks = 10.0 ** np.arange(np.ceil(np.log10(rows["distance"].min()) - 1e-9), 0)

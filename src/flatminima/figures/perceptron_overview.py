@@ -7,31 +7,32 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from flatminima.figures import flips, local_entropy, perceptron_selection, style
+from flatminima.figures import local_entropy, neighbours, perceptron_attempts, perceptron_selection, style
 from flatminima.figures.claimed import Claimed
 
 NAME = "perceptron-overview"
 
 
 @style.styled
-def perceptron_overview(measures: pd.DataFrame, curves: pd.DataFrame, _claimed: Claimed) -> tuple[Figure, pd.DataFrame]:
-    """Entropy against margin, local entropy around both ends of it, and its excess around solutions that solvers find.
+def perceptron_overview(measures: pd.DataFrame, curves: pd.DataFrame, claimed: Claimed) -> tuple[Figure, pd.DataFrame]:
+    """Entropy against margin, local entropy around both ends of it, and counts of solutions around those found.
 
     Returns:
-        The figure, and its points: panel, alpha, solver (`theory` for typical solutions), margin, distance and value.
+        The figure, and its points: panel, alpha, solver (`theory` for typical solutions), margin, distance and value;
+        of counts the columns of `neighbours.medians`.
 
     Raises:
         EmptyFigureError: if there are no such curves, or no instance was solved.
     """
     load = perceptron_selection.chosen_load(measures, NAME)
     rare, dense = rarity(curves, load), surroundings(curves, load)
-    found = flips.excesses(measures, curves, load)
-    page = style.figure(3.3, message(rare, dense, found))
-    axes = page.subplots(1, 3)
-    _draw_rarity(axes[0], rare)
-    _draw_surroundings(axes[1], dense)
-    _draw_found(axes[2], found)
-    style.legend_below(page, list(axes), columns=3)
+    found = counted(neighbours.medians(measures, claimed))
+    page = style.figure(6.0, message(rare, claimed), style.NARROW)
+    axes = page.subplot_mosaic([["a", "b"], ["c", "c"]], height_ratios=[1, 1.1])
+    _draw_rarity(axes["a"], rare)
+    _draw_surroundings(axes["b"], dense)
+    _draw_found(axes["c"], found)
+    style.legend_below(page, [axes["c"]], columns=3)
     panels = {"a": rare, "b": dense, "c": found}
     return page, pd.concat([rows.assign(panel=name) for name, rows in panels.items()], ignore_index=True)
 
@@ -60,49 +61,65 @@ def surroundings(curves: pd.DataFrame, load: float) -> pd.DataFrame:
     return rows.assign(alpha=load, solver="theory").drop(columns="all_weights")
 
 
-def message(rare: pd.DataFrame, dense: pd.DataFrame, found: pd.DataFrame) -> str:
-    """The picture's one message: what surrounds solutions of high margin, and those of solvers, next to margin zero."""
-    solved = found[found["solver"] != "theory"]
-    solved = solved[solved["distance"] == perceptron_selection.middle(solved["distance"])]
-    place = solved["distance"].iloc[0]
-    zero, highest = (float(np.interp(place, line["distance"], line["value"])) for _, line in dense.groupby("margin"))
-    times = solved["local_entropy"] / (solved["local_entropy"] - solved["value"])
+def counted(rows: pd.DataFrame) -> pd.DataFrame:
+    """Counts at one flip, of the size that most solvers have."""
+    rows = rows[rows["flips"] == 1]
+    return rows[rows["size"] == perceptron_attempts.common_size(rows[rows["solver"] != perceptron_attempts.PLANTED])]
+
+
+def message(rare: pd.DataFrame, claimed: Claimed) -> str:
+    """The picture's one message: how rare solutions of high margin are, how dense around, and where solvers land."""
+    rarer = "rarer" if rare["value"].iloc[-1] < rare["value"].iloc[0] else "not rarer"
+    order = perceptron_attempts.tally(claimed, "P5", 0)
+    denser = "denser" if 0 < order.held == order.decided else "not always denser"
+    found = perceptron_attempts.tally(claimed, "P6", 0).words
     return (
-        f"Solutions of margin {rare['margin'].max():.3f} are exponentially rarer than those of margin 0 (a), but have "
-        f"{highest / zero:.1f} times\nthe local entropy at distance {place:g} (b); what {len(solved)} solvers find at "
-        f"α = {solved['alpha'].iloc[0]:g} has {times.min():.1f} to {times.max():.1f} times (c)"
+        f"Solutions of high margin are {rarer} (a) and lie in {denser} regions (b); "
+        f"solutions that solvers find have more others nearby than planted ones {found} (c)"
     )
 
 
 def _draw_rarity(panel: Axes, rows: pd.DataFrame) -> None:
     panel.fill_between(rows["margin"], 0, rows["value"], color="0.92", lw=0)
     panel.plot(rows["margin"], rows["value"], color="black")
-    for row, (label, look) in zip((rows.iloc[0], rows.iloc[-1]), _ends(rows), strict=True):
-        panel.plot(row["margin"], row["value"], label=f"_{label}", clip_on=False, **look | {"ls": "", "marker": "o"})
-    panel.set(xlabel=f"{perceptron_selection.MARGIN} (robustness)", ylabel=perceptron_selection.ENTROPY)
+    places = zip((0, -1), _ends(rows), ((6, 2), (-9, 3)), ("left", "right"), strict=True)
+    for place, (words, look), shift, side in places:
+        x, y = rows["margin"].iloc[place], rows["value"].iloc[place]
+        panel.plot(x, y, clip_on=False, **look | {"ls": "", "marker": "o"})
+        panel.annotate(words, (x, y), shift, textcoords="offset points", ha=side, color=look["color"])
+    panel.set(xlabel=perceptron_selection.MARGIN, ylabel=perceptron_selection.ENTROPY)
     panel.set(xlim=(0, None), ylim=(0, None))
     panel.set_title(f"a   how many, {perceptron_selection.shown(rows['alpha'].iloc[0])}")
 
 
 def _draw_surroundings(panel: Axes, rows: pd.DataFrame) -> None:
-    for (_, line), (label, look) in zip(rows.groupby("margin"), _ends(rows), strict=True):
-        panel.plot(*local_entropy.smooth(line["distance"], line["value"]), label=label, **look)
+    for (_, line), (words, look), height in zip(rows.groupby("margin"), _ends(rows), (0.3, 0.4), strict=True):
+        panel.plot(*local_entropy.smooth(line["distance"], line["value"]), **look)
+        panel.text(0.97, height, f"around {words}", transform=panel.transAxes, ha="right", color=look["color"])
     panel.axhline(0, color="black", lw=0.7)
     panel.set(xlabel=r"distance $d$", ylabel=perceptron_selection.LOCAL_ENTROPY, title="b   how many around one")
 
 
 def _draw_found(panel: Axes, rows: pd.DataFrame) -> None:
-    theory, found = rows[rows["solver"] == "theory"], rows[rows["solver"] != "theory"]
-    for (_, line), (label, look) in zip(theory.groupby("margin"), _ends(theory), strict=True):
-        panel.plot(line["distance"], line["value"], label=label, **look)
-    spread = found.groupby("distance")["value"].agg(["min", "median", "max"]).reset_index()
-    panel.vlines(spread["distance"], spread["min"], spread["max"], color="0.3", lw=4, alpha=0.35)
-    panel.plot(spread["distance"], spread["median"], "D", color="0.2", label="found by solvers: median, range")
-    panel.set(xlabel=r"distance $d$", ylabel=flips.EXCESS, title="c   around what solvers find")
-    panel.set(xlim=(0, 1.05 * spread["distance"].max()))
+    planted = rows["solver"] == perceptron_attempts.PLANTED
+    found = rows[~planted]
+    neighbours.scale(panel, found["high"].max())
+    for name, (label, look) in perceptron_attempts.SOLVERS.items():
+        line = found[found["solver"] == name].sort_values("alpha")
+        if len(line):
+            panel.plot(line["alpha"], line["median"], label=label, **look)
+    neighbours.references(panel, rows[planted], "0.3")
+    place = rows.loc[planted, "alpha"].sort_values().iloc[1]
+    neighbours.label(panel, place, 0.35, "typical (dotted) and planted (dashed) solutions")
+    size = rows["size"].iloc[0]
+    panel.set(
+        xlabel=perceptron_selection.ALPHA,
+        ylabel="others at one flip",
+        title=f"c   around what solvers find, N = {size}",
+    )
 
 
 def _ends(rows: pd.DataFrame) -> list[tuple[str, dict[str, Any]]]:
-    """Labels and looks of margin zero and of the highest margin."""
-    highest = f"margin {rows['margin'].max():.3f} (maximal)"
+    """Words and looks of margin zero and of the highest margin."""
+    highest = f"margin {rows['margin'].max():.2f}"
     return [("margin 0", {"color": style.VERMILION, "ls": style.DASHED}), (highest, {"color": style.BLUE})]

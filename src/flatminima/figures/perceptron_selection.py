@@ -1,12 +1,13 @@
-"""The rows that figures and tables of a perceptron study are made of: curves, thresholds, attempts of solvers."""
+"""The rows that figures and tables of a perceptron study are made of: curves, thresholds, published estimates."""
 
 from collections.abc import Iterable
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import seaborn as sns
+from matplotlib.axes import Axes
 from numpy.typing import NDArray
 from scipy.special import entr
 
@@ -14,35 +15,16 @@ from flatminima.figures import selection, style
 
 ENTROPY = "entropy (nats per weight)"
 LOCAL_ENTROPY = "local entropy (nats per weight)"
-DISTANCE = r"distance $d$ (share of weights that differ)"
+DISTANCE = r"distance $d$"
 MARGIN = r"margin $\kappa$"
 ALPHA = r"$\alpha$ (patterns per weight)"
 
 
-class Solver(NamedTuple):
-    """Name and look of a solver."""
-
-    label: str
-    look: dict[str, Any]
-
-
-SOLVERS = {
-    "reinforced-bp": Solver("reinforced BP", {"color": style.BLUE, "marker": "o"}),
-    "focusing-bp": Solver("focusing BP", {"color": style.ORANGE, "marker": "D", "ls": style.DASHED}),
-    "sbpi": Solver("SBPI", {"color": style.GREEN, "marker": "^", "ls": style.DASHDOT}),
-    "replicated-sgd": Solver("replicated SGD", {"color": style.VERMILION, "marker": "s"}),
-    "sgd": Solver("SGD", {"color": style.PINK, "marker": "v", "ls": style.DOTTED}),
-    "straight-through-sgd": Solver("straight-through SGD", {"color": style.BROWN, "marker": "P", "ls": style.DASHED}),
-    "annealing": Solver("annealing", {"color": style.GREY, "marker": "X", "ls": style.DASHDOT}),
-    "error-annealing": Solver("annealing of errors", {"color": "0.3", "marker": "*", "ls": style.DOTTED}),
-}
 THRESHOLDS: dict[str, tuple[str, dict[str, Any]]] = {
     "monotone_load": ("last monotone local entropy", {"color": "0.35", "ls": style.DOTTED}),
     "connected_load": ("last local entropy without a gap", {"color": "0.35", "ls": style.DASHED}),
     "capacity": ("capacity", {"color": "0.35", "ls": style.DASHDOT}),
 }
-ATTEMPT = ["solved", "iterations", "minimal_margin"]
-SURROUNDING = ["flip_error_ratio", "local_entropy_excess"]
 present = partial(selection.present, cure="run a study of kind perceptron")
 
 
@@ -58,20 +40,6 @@ def curves(details: pd.DataFrame, figure: str, *names: str) -> pd.DataFrame:
     rows = present(details[details["experiment"].isin(names)], figure, f"curve {' or '.join(names)}")
     rows = rows.rename(columns={"experiment": "curve"})
     return rows[["curve", "x", "y", "value", "error_bound"]].reset_index(drop=True)
-
-
-def of_solvers(details: pd.DataFrame, figure: str, quantity: str) -> pd.DataFrame:
-    """The curves of one quantity of every solver's solutions.
-
-    Returns:
-        Columns solver, alpha, distance and value.
-
-    Raises:
-        EmptyFigureError: if there is none.
-    """
-    rows = curves(details, figure, *(f"{quantity}_{name}" for name in SOLVERS))
-    rows.insert(0, "solver", rows.pop("curve").str.removeprefix(f"{quantity}_"))
-    return rows.rename(columns={"x": "distance", "y": "alpha"}).drop(columns="error_bound")
 
 
 def thresholds(measures: pd.DataFrame, figure: str) -> dict[str, float]:
@@ -106,36 +74,6 @@ def isolation(measures: pd.DataFrame, figure: str, load: float) -> float:
     return float(present(rows, figure, "distance of isolation")["value"].iloc[0])
 
 
-def attempts(measures: pd.DataFrame, figure: str) -> pd.DataFrame:
-    """One row per solver and instance.
-
-    Returns:
-        Columns solver, alpha, seed, solved (boolean), iterations and minimal_margin, the last NaN unless solved.
-
-    Raises:
-        EmptyFigureError: if there is none.
-    """
-    rows = _attempts(measures, figure)
-    table = selection.pivot(rows[rows["layer"] == 0], ATTEMPT, ["optimiser", "step_fraction", "seed"])
-    return _named(table.assign(solved=table["solved"] == 1))
-
-
-def surroundings(measures: pd.DataFrame, details: pd.DataFrame, figure: str) -> pd.DataFrame:
-    """What surrounds the solutions found: one row per solver, instance and distance.
-
-    Returns:
-        Columns solver, alpha, seed, distance, flip_error_ratio and local_entropy_excess, NaN where not measured.
-
-    Raises:
-        EmptyFigureError: if no instance was solved.
-    """
-    places = of_solvers(details, figure, "bp_entropy")["distance"].unique()
-    rows = _attempts(measures, figure)
-    table = selection.pivot(rows[rows["layer"] > 0], SURROUNDING, ["optimiser", "step_fraction", "seed", "layer"])
-    table.insert(3, "distance", places[table.pop("layer") - 1])
-    return _named(table)
-
-
 def nearest(values: Iterable[float], load: float) -> float:
     """The value nearest a load."""
     return min(values, key=lambda value: (abs(value - load), value))
@@ -168,15 +106,17 @@ def all_weights(distance: NDArray[np.float64]) -> NDArray[np.float64]:
     return entropy
 
 
+def name_line(panel: Axes, x: float, y: float, load: float, look: dict[str, Any]) -> None:
+    """Write the load of a line beside its left end."""
+    place = {"textcoords": "offset points", "ha": "right", "va": "center", "color": look["color"]}
+    panel.annotate(shown(load), (x, y), (-4, 0), **place)
+
+
+def with_room(values: pd.Series) -> tuple[float, float]:
+    """Ends of an axis with room for names beside the left ends of lines."""
+    return values.min() - 0.42 * np.ptp(values), values.max() + 0.03 * np.ptp(values)
+
+
 def shown(load: float) -> str:
     """A load in the label of a line."""
     return rf"$\alpha$ = {load:.3g}"
-
-
-def _attempts(measures: pd.DataFrame, figure: str) -> pd.DataFrame:
-    known = [f"attempts_{name}" for name in SOLVERS]
-    return present(measures[measures["experiment"].isin(known)], figure, "attempt of a solver")
-
-
-def _named(rows: pd.DataFrame) -> pd.DataFrame:
-    return rows.rename(columns={"optimiser": "solver", "step_fraction": "alpha"})

@@ -1,15 +1,16 @@
-"""Tables of a perceptron study: thresholds, attempts of solvers, and theory against enumeration."""
+"""Tables of a perceptron study: thresholds, success and attempts of solvers, and theory against enumeration."""
 
 import pandas as pd
 
-from flatminima.figures import enumeration, perceptron_selection, selection, transitions
+from flatminima.figures import enumeration, perceptron_attempts, perceptron_selection, selection, transitions
+from flatminima.figures.success import success
 
 MARGINS = ["connected_margin", "monotone_margin", "maximal_margin"]
 EVENTS = {
     "monotone_load": ("last monotone", ["monotone_margin", "maximal_margin"]),
     "connected_load": ("last without a gap", ["connected_margin", "maximal_margin"]),
 }
-SPREADS = ["iterations", "minimal_margin", *perceptron_selection.SURROUNDING]
+SPREADS = ["iterations", "minimal_margin", *perceptron_attempts.SURROUNDING]
 TRUSTED = 2.0
 """Standard errors within which theory and enumeration count as in agreement."""
 
@@ -40,20 +41,20 @@ def thresholds(measures: pd.DataFrame, curves: pd.DataFrame) -> pd.DataFrame:
 
 
 def solvers(measures: pd.DataFrame, curves: pd.DataFrame) -> pd.DataFrame:
-    """Attempts by solver and alpha, and what surrounds the solutions found at the middle distance.
+    """Attempts by solver, size and alpha, and what surrounds the solutions found at the middle distance.
 
     Returns:
-        Columns solver, alpha, instances and solved (how many), distance, and median and 5-95 % interval over solved
-        instances of iterations, minimal_margin, flip_error_ratio and local_entropy_excess, the last two at the distance
-        and NaN where not measured.
+        Columns solver, size, alpha, instances and solved (how many), distance, and median and 5-95 % interval over
+        solved instances of iterations, minimal_margin, flip_error_ratio and local_entropy_excess, the last two at the
+        distance and NaN where not measured.
 
     Raises:
         EmptyFigureError: if there was no attempt, or no instance was solved.
     """
-    by = ["solver", "alpha"]
-    rows = perceptron_selection.attempts(measures, "solvers")
+    by = ["solver", "size", "alpha"]
+    rows = perceptron_attempts.attempts(measures, "solvers")
     table = rows.groupby(by).agg(instances=("seed", "size"), solved=("solved", "sum")).reset_index()
-    around = perceptron_selection.surroundings(measures, curves, "solvers")
+    around = perceptron_attempts.surroundings(measures, curves, "solvers")
     middle = perceptron_selection.middle(around["distance"])
     rows = rows.merge(around[around["distance"] == middle], on=[*by, "seed"], validate="one_to_one")
     rows[SPREADS] = rows[SPREADS].where(rows["solved"])
@@ -61,8 +62,8 @@ def solvers(measures: pd.DataFrame, curves: pd.DataFrame) -> pd.DataFrame:
         parts = {part: f"{name}_{part}" for part in ("median", "low", "high")}
         spread = selection.quantiles(rows, by, name).rename(columns=parts)
         table = table.merge(spread, on=by, validate="one_to_one")
-    table.insert(4, "distance", middle)
-    order = {name: place for place, name in enumerate(perceptron_selection.SOLVERS)}
+    table.insert(5, "distance", middle)
+    order = {name: place for place, name in enumerate(perceptron_attempts.SOLVERS)}
     table = table.sort_values(by, key=lambda column: column.map(order) if column.name == "solver" else column)
     return table.reset_index(drop=True)
 
@@ -102,4 +103,4 @@ def _local_shares(curves: pd.DataFrame) -> pd.Series:
     return within.groupby(local["alpha"]).mean()
 
 
-TABLES = {"thresholds": thresholds, "solvers": solvers, "agreement": agreement}
+TABLES = {"thresholds": thresholds, "success": success, "solvers": solvers, "agreement": agreement}

@@ -30,6 +30,7 @@ from flatminima.figures.flips import flips
 from flatminima.figures.landscape import landscape
 from flatminima.figures.least_sharpness import least_sharpness
 from flatminima.figures.local_entropy import local_entropy
+from flatminima.figures.neighbours import neighbours
 from flatminima.figures.orbits import orbits
 from flatminima.figures.overview import overview
 from flatminima.figures.path_cosine import path_cosine
@@ -98,6 +99,7 @@ PERCEPTRON: dict[str, Drawing] = {
     "local-entropy": local_entropy,
     "transitions": transitions,
     "typical-distance": typical_distance,
+    "neighbours": neighbours,
     "solvers": solvers,
     "flips": flips,
     "enumeration": enumeration,

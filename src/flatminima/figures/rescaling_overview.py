@@ -4,24 +4,24 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from flatminima.figures import rescaling_selection, selection, style
+from flatminima.figures import rescaling_selection, selection, strips, style
 from flatminima.figures.claimed import Claimed
 
-LOOKS = [
-    {"color": style.BLUE, "marker": "o"},
-    {"color": style.ORANGE, "marker": "D", "ls": style.DASHED},
-    {"color": style.GREEN, "marker": "^", "ls": style.DOTTED},
-]
-LINEAR = {"orbit_linear-unminimised": "rescaled at random", "orbit_linear": "its flattest rescaling"}
+MOST = 3
+"""Depths that are shown."""
+LINEAR = {"orbit_linear-unminimised": "rescaled at random", "orbit_linear": "their flattest rescalings"}
 NAME = "rescaling-overview"
 FACTOR = r"$\alpha$ (layer 1 times $\alpha$, layer 2 over $\alpha$)"
-DODGE = 0.6
-FLOOR = "flattest rescaling of each network"
-THEORY = "flattest of all minima (theory)"
+FLOOR = "flattest rescaling"
+THEORY = "no minimum is this flat"
+ROUNDING = 1e-6
+"""How far below its floor sharpness may be found: floors are certified to that."""
+BELOW, CLEARANCE = 0.7, 2.0
+"""Where the axis of linear networks begins, and its margin beyond the sharpest."""
 
 
 @style.styled
-def rescaling_overview(measures: pd.DataFrame, _curves: pd.DataFrame, _claimed: Claimed) -> tuple[Figure, pd.DataFrame]:
+def rescaling_overview(measures: pd.DataFrame, _curves: pd.DataFrame, claimed: Claimed) -> tuple[Figure, pd.DataFrame]:
     """Sharpness along T_alpha over that of the flattest rescaling, and linear networks over the least of all minima.
 
     Returns:
@@ -31,12 +31,10 @@ def rescaling_overview(measures: pd.DataFrame, _curves: pd.DataFrame, _claimed: 
         EmptyFigureError: if networks were not rescaled, or linear networks' orbits not minimised.
     """
     rescaled, linear = heights(measures), floors(measures)
-    page = style.figure(4.2, message(rescaled, linear))
-    left, right = page.subplots(1, 2, sharey=True, width_ratios=[1.5, 1])
-    _draw_heights(left, rescaled)
-    _draw_floors(right, linear)
-    style.legend_under(left, last=[FLOOR])
-    style.legend_under(right, last=[THEORY])
+    page = style.figure(6.0, message(rescaled, claimed), style.NARROW)
+    above, below = page.subplots(2, 1, height_ratios=[2.1, 1])
+    _draw_heights(above, rescaled)
+    _draw_floors(below, linear)
     return page, pd.concat([rescaled, linear], ignore_index=True)
 
 
@@ -56,7 +54,7 @@ def heights(measures: pd.DataFrame) -> pd.DataFrame:
     rows = rescaled.merge(trained[[*key, "orbit_minimum"]], on=key, validate="many_to_one")
     rows = rescaling_selection.present(rows, NAME, "rescaled network whose orbit was minimised")
     rows = pd.concat([rows, trained.assign(alpha=1.0)]).sort_values([*key, "alpha"])
-    rows = rows[rows.pop("detailed") & rows["depth"].isin(selection.spread(rows["depth"], len(LOOKS)))]
+    rows = rows[rows.pop("detailed") & rows["depth"].isin(selection.spread(rows["depth"], MOST))]
     ratio = rows["sharpness"] / rows["orbit_minimum"]
     return rows.drop(columns=["sharpness", "orbit_minimum"]).assign(sharpness_ratio=ratio)
 
@@ -71,34 +69,30 @@ def floors(measures: pd.DataFrame) -> pd.DataFrame:
     return rows.drop(columns=["setting", "detailed"]).rename(columns={"orbit_ratio": "sharpness_ratio"})
 
 
-def message(rescaled: pd.DataFrame, linear: pd.DataFrame) -> str:
-    """The figure's one message: how sharp one function is made, and how close linear networks' floors are to theory."""
-    floors = linear.loc[linear["kind"] == LINEAR["orbit_linear"], "sharpness_ratio"]
-    ratios = rescaled["sharpness_ratio"]
+def message(rescaled: pd.DataFrame, claimed: Claimed) -> str:
+    """The figure's one message: whether sharpness grows, stays above its floor, and what that of linear networks is."""
+    grows = rescaling_selection.holds(claimed, "D4", "sharpness_growth", "growth_exponent")
+    above = (rescaled["sharpness_ratio"] >= 1 - ROUNDING).all()
+    least = rescaling_selection.holds(claimed, "B1", "orbit_ratio")
     return (
-        f"Rescaling makes one function up to {style.scientific(ratios.max())} times as sharp as its floor, "
-        f"below it in {(ratios < 1).sum()} of {len(ratios)} cases;\nfor {len(floors)} linear networks the floor is the "
-        f"flattest of all minima, to within {style.scientific((floors - 1).abs().max())}"
+        f"Rescaling {'makes' if grows else 'does not make'} a network ever sharper, "
+        f"{'never' if above else 'and sometimes'} flatter than its floor; for linear networks "
+        f"this floor is {'' if least else 'not '}the least of all minima"
     )
 
 
 def _draw_heights(panel: Axes, rows: pd.DataFrame) -> None:
-    for (depth, line), look in zip(rows.groupby("depth"), LOOKS, strict=False):
-        panel.plot(line["alpha"], line["sharpness_ratio"], label=f"depth {depth}", **look)
+    for (depth, line), look in zip(rows.groupby("depth"), style.looks(rows["depth"]).values(), strict=True):
+        error = _percent(line["test_error"])
+        panel.plot(line["alpha"], line["sharpness_ratio"], label=f"depth {depth}: test error {error} %", **look)
     trained = rows[rows["alpha"] == 1]
     panel.plot(trained["alpha"], trained["sharpness_ratio"], **style.TRAINED)
-    panel.axhline(1, color="black", lw=1, ls=style.DASHDOT, zorder=0, label=FLOOR)
-    errors = " / ".join(_percent(line["test_error"]) for _, line in rows.groupby("depth"))
-    panel.text(
-        0.5,
-        0.93,
-        f"same function, test error\n{errors} %\nat every $\\alpha$",
-        ha="center",
-        va="top",
-        transform=panel.transAxes,
-    )
-    panel.set(xscale="log", yscale="log", xlabel=FACTOR, ylabel="sharpness / floor")
-    panel.set_title("No ceiling: networks with rectifiers, rescaled")
+    panel.axhline(1, color="black", lw=1, ls=style.DASHDOT, zorder=0)
+    place = panel.get_yaxis_transform()
+    panel.annotate(FLOOR, (0.01, 1), (0, -3), place, textcoords="offset points", va="top")
+    panel.set(xscale="log", yscale="log", xlabel=FACTOR, ylabel="sharpness / its floor", ylim=(0.2, None))
+    panel.legend(loc="upper center")
+    panel.set_title(f"No ceiling: rectifiers, rescaled (n = {len(trained)} networks)", loc="left")
 
 
 def _percent(errors: pd.Series) -> str:
@@ -107,14 +101,12 @@ def _percent(errors: pd.Series) -> str:
 
 
 def _draw_floors(panel: Axes, rows: pd.DataFrame) -> None:
-    wide = rows.pivot(index=rescaling_selection.KEY, columns="kind", values="sharpness_ratio").reset_index()  # noqa: PD010
-    before, after = (wide[kind] for kind in LINEAR.values())
-    places = wide["depth"] + DODGE * (
-        wide.groupby("depth").cumcount() / (wide.groupby("depth").cumcount().max() or 1) - 0.5
-    )
-    panel.vlines(places, after, before, color="0.7", lw=0.8, zorder=0)
-    panel.plot(places, before, ls="", marker="v", color=style.VERMILION, label=LINEAR["orbit_linear-unminimised"])
-    panel.plot(places, after, ls="", marker="o", color="black", label=LINEAR["orbit_linear"])
-    panel.axhline(1, color="black", lw=1, ls=style.DASHDOT, zorder=0, label=THEORY)
-    panel.set(xlabel="depth m (layers)", xticks=sorted(wide["depth"].unique()))
-    panel.set_title("A floor: linear networks")
+    values = {kind: rows.loc[rows["kind"] == kind, "sharpness_ratio"] for kind in LINEAR.values()}
+    panel.set(xscale="log", xlim=(BELOW, CLEARANCE * rows["sharpness_ratio"].max()))
+    panel.set_xlabel("sharpness / least sharpness of all minima")
+    panel.axvspan(BELOW, 1, color="0.9", lw=0, zorder=0)
+    panel.axvline(1, color="0.3", lw=1, zorder=0)
+    looks = [{"color": style.CONTROL, "marker": "^"}, {"color": style.GREEN, "marker": "o"}]
+    named = zip(values.items(), looks, strict=True)
+    strips.draw(panel, [strips.Strip.counted(kind, found, look | {"ms": 4}) for (kind, found), look in named], 1.1)
+    panel.set_title("A floor: linear networks at a minimum", loc="left")

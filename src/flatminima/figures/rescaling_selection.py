@@ -6,9 +6,11 @@ from functools import partial
 import pandas as pd
 
 from flatminima.figures import selection
+from flatminima.figures.claimed import Claimed
 
 KEY = ["family", "depth", "seed"]
 """Tells networks apart; column seed numbers the networks of a file."""
+CURVE = ["experiment", "depth", "seed", "x", "y", "value", "error_bound"]
 present = partial(selection.present, cure="run a study of kind rescaling")
 
 
@@ -62,8 +64,15 @@ def curves(details: pd.DataFrame, figure: str, names: Sequence[str]) -> pd.DataF
     Raises:
         EmptyFigureError: if there is none.
     """
-    rows = present(details[details["experiment"].isin(names)], figure, f"curve {' or '.join(names)}")
-    return rows[["experiment", "depth", "seed", "x", "y", "value", "error_bound"]].reset_index(drop=True)
+    rows = details.reindex(columns=CURVE)
+    return present(rows[rows["experiment"].isin(names)], figure, f"curve {' or '.join(names)}").reset_index(drop=True)
+
+
+def holds(claimed: Claimed, name: str, *statistics: str) -> bool:
+    """Whether the criteria of a claim on some statistics hold in all of its cases, of which there is at least one."""
+    numbers = [k for k, criterion in enumerate(claimed.claim(name).criteria) if criterion.statistic in statistics]
+    found = [finding.holds for case in claimed.cases(name) for finding in case.findings if finding.criterion in numbers]
+    return bool(found) and all(found)
 
 
 def _detailed(rows: pd.DataFrame, setting: str) -> pd.Series:

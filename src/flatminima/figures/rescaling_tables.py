@@ -2,14 +2,13 @@
 
 from typing import NamedTuple
 
-import numpy as np
 import pandas as pd
 
 from flatminima.errors import UserError
 from flatminima.figures import rescaling_selection, selection
 
 KINDS = {"orbit_layers": "layers", "orbit_units": "units"}
-SPREADS = ["gauss_newton_sharpness", "orbit_minimum", "orbit_ratio", "test_error"]
+SPREADS = ["gauss_newton_sharpness", "orbit_minimum", "orbit_ratio", "least_trace", "test_error"]
 SINGLE = {"orbit_gap": "max", "orbit_change": "max", "products": "median"}
 SHAPE = ["family", "depth"]
 BY = ["kind", *SHAPE]
@@ -21,8 +20,8 @@ ANY: Rule = ("max", "max")
 """What should vanish: the largest value over settings stands for a network, the largest is worst."""
 ALL: Rule = ("min", "min")
 """What should be large at every setting: the smallest over settings, the smallest is worst."""
-SOME: Rule = ("max", "min")
-"""What should be large at some setting: the largest over settings, the smallest is worst."""
+LAST: Rule = ("last", "min")
+"""What should be large at the largest setting: its value there, the smallest is worst."""
 
 
 class Statement(NamedTuple):
@@ -34,7 +33,7 @@ class Statement(NamedTuple):
         expected: its value by theory, in words.
         experiment: where it was measured.
         statistic: its name.
-        control: ending of the experiment on which the theorem must fail; none if it could not.
+        control: ending of the experiment on which the theorem must fail.
         rule: how values over settings, and then over networks, are summarised.
         over: a statistic to divide by.
     """
@@ -44,7 +43,7 @@ class Statement(NamedTuple):
     expected: str
     experiment: str
     statistic: str
-    control: str | None
+    control: str
     rule: Rule = ANY
     over: str | None = None
 
@@ -52,29 +51,32 @@ class Statement(NamedTuple):
 STATEMENTS = [
     Statement("D1", "change of outputs, layers rescaled", "0", "random_layers", "function_change", "-tanh"),
     Statement("D1", "change of outputs, units rescaled", "0", "random_units", "function_change", "-tanh"),
-    Statement("D2", "share of networks whose boxes meet", "0", "boxes", "meeting_boxes", None),
+    Statement("D2", "share of networks whose boxes meet", "0", "boxes", "meeting_boxes", "-touching"),
     Statement("D2", "change of loss in images of a box", "0", "boxes", "image_loss_change", "-tanh"),
-    Statement("D2", "log volume, image over box", "at least 0", "boxes", "log_volume_step", None, ALL),
+    Statement("D2", "log volume, image over box", "at least 0", "boxes", "log_volume_step", "-reversed", ALL),
     Statement("D2", "area (two weights), error of closed form", "0", "area", "area_error", "-tanh"),
     Statement("D2", "area (two weights), growth with its range", "above 1", "area", "area_growth", "-tanh", ALL),
     Statement("D3", "error of gradients", "0", "two_layers", "gradient_error", "-tanh"),
     Statement("D3", "error of Hessian products", "0", "two_layers", "hessian_error", "-tanh"),
-    Statement("D4", "growth of sharpness", "unbounded", "two_layers", "sharpness_growth", None, SOME),
-    Statement("D4", "growth of the trace", "unbounded", "two_layers", "trace_growth", None, SOME),
+    Statement("D4", "growth of sharpness, largest α", "unbounded", "two_layers", "sharpness_growth", "-tanh", LAST),
+    Statement("D4", "growth of the trace, largest α", "unbounded", "two_layers", "trace_growth", "-tanh", LAST),
     Statement("D4", "change of test error", "0", "two_layers", "test_error_change", "-tanh"),
     Statement(
-        *("D5", "eigenvalues raised / promised", "at least 1", "many_directions", "large_eigenvalues", "-trained"),
+        *("D5", "eigenvalues raised / promised", "at least 1", "many_directions", "large_eigenvalues", "-other_layer"),
         *(ALL, "promised_eigenvalues"),
     ),
+    Statement("D5", "error of the law, all eigenvalues", "0", "many_directions", "spectrum_error", "-kept_biases"),
     Statement(
         *("D6", "sharpness in balls / best constant", "at least 1", "balls", "epsilon_sharpness", "-trained"),
         *(ALL, "constant_sharpness"),
     ),
     Statement("D7", "error of law, radial coordinates", "0", "radial", "curvature_error", "-rotated"),
     Statement("D7", "error of law, weight normalisation", "0", "weight_normalised", "curvature_error", "-rotated"),
-    Statement("B1", "change of minimum over layers", "0", "orbit_layers", "orbit_change", "-unminimised"),
-    Statement("B1", "change of minimum over units", "0", "orbit_units", "orbit_change", "-unminimised"),
-    Statement("B1", "minimum / least of all linear networks", "1", "orbit_linear", "orbit_ratio", "-unminimised"),
+    Statement("D7", "change of outputs, radial coordinates", "0", "radial", "function_change", "-multiplied"),
+    Statement("B1", "change of minimum over layers", "0", "orbit_layers", "orbit_change", "-split"),
+    Statement("B1", "change of minimum over units", "0", "orbit_units", "orbit_change", "-split"),
+    Statement("B1", "minimum / least of all linear networks", "1", "orbit_linear", "orbit_ratio", "-mixed"),
+    Statement("B1", "error of the least trace's closed form", "0", "orbit_linear", "trace_error", "-unminimised"),
 ]
 
 
@@ -83,8 +85,8 @@ def orbits(measures: pd.DataFrame) -> pd.DataFrame:
 
     Returns:
         Columns kind, family, depth, networks and diverged (how many; those that did not learn count as diverged);
-        median and 5-95 % interval of gauss_newton_sharpness, orbit_minimum, orbit_ratio and test_error; and orbit_gap
-        and orbit_change (the largest) and products (the median).
+        median and 5-95 % interval of gauss_newton_sharpness, orbit_minimum, orbit_ratio, least_trace and test_error;
+        and orbit_gap and orbit_change (the largest) and products (the median).
 
     Raises:
         UserError: if no orbit was minimised.
@@ -106,7 +108,7 @@ def theorems(measures: pd.DataFrame) -> pd.DataFrame:
 
     Returns:
         Columns theorem, measured, expected, family, depth, networks (how many), worst (over networks) and control_best
-        (over networks of the control; NaN without one).
+        (over networks of the control; NaN where they were not measured).
 
     Raises:
         UserError: if there is none.
@@ -123,9 +125,7 @@ def _summary(measures: pd.DataFrame, statement: Statement) -> pd.DataFrame:
     worst = statement.rule[1]
     best = {"max": "min", "min": "max"}[worst]
     table = _values(measures, statement, "").groupby(SHAPE).agg(networks="size", worst=worst)
-    table["control_best"] = np.nan
-    if statement.control:
-        table["control_best"] = _values(measures, statement, statement.control).groupby(SHAPE).agg(best)
+    table["control_best"] = _values(measures, statement, statement.control).groupby(SHAPE).agg(best)
     words = dict(zip(WORDS, statement, strict=False))
     columns = [*WORDS, *SHAPE, "networks", "worst", "control_best"]
     shown: pd.DataFrame = table.assign(**words).reset_index()[columns].sort_values(SHAPE, ascending=[False, True])
@@ -138,6 +138,7 @@ def _values(measures: pd.DataFrame, statement: Statement, ending: str) -> pd.Ser
     statistics = [statement.statistic, *([statement.over] if statement.over else [])]
     rows = measures[(measures["layer"] == 0) & measures["experiment"].isin(names)]
     table = selection.pivot(rows, statistics, [*rescaling_selection.KEY, "step_fraction"]).dropna(subset=statistics)
+    table = table.sort_values("step_fraction")
     values = table[statement.statistic] / (table[statement.over] if statement.over else 1)
     return values.groupby([table[key] for key in rescaling_selection.KEY]).agg(statement.rule[0])
 

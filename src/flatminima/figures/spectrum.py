@@ -14,14 +14,14 @@ LOOKS = {
     "spectrum_rescaled": ("rescaled", {"color": style.VERMILION, "lw": 2.4}),
 }
 LEVEL = "largest of the trained network"
-PROMISED = "number promised by theory"
+PROMISED = "promised by theory"
 LOWEST = 1e-6
 """Relative to the trained network's largest eigenvalue, what is drawn."""
 
 
 @style.styled
-def spectrum(measures: pd.DataFrame, curves: pd.DataFrame, _claimed: Claimed) -> tuple[Figure, pd.DataFrame]:
-    """Eigenvalues in order, relative to the largest of the trained network, by depth.
+def spectrum(measures: pd.DataFrame, curves: pd.DataFrame, claimed: Claimed) -> tuple[Figure, pd.DataFrame]:
+    """Eigenvalues in order, relative to the largest of the trained network, of one network of each depth.
 
     Negative eigenvalues are shown by their absolute values; those below what matrix_rank takes for rounding are not.
 
@@ -34,13 +34,14 @@ def spectrum(measures: pd.DataFrame, curves: pd.DataFrame, _claimed: Claimed) ->
     """
     counts = rescaling_selection.networks(measures, "spectrum", {"many_directions": "rescaled"}, COUNTS)
     plotted = eigenvalues(curves)
-    page = style.figure(3.9, message(counts))
+    counts = counts.merge(with_curvature(plotted), on=["depth", "seed"], validate="one_to_one")
+    page = style.figure(4.4, message(counts, claimed), style.NARROW)
     titles = {int(row["depth"]): _title(row) for _, row in counts.iterrows()}
     axes = style.panels(page, plotted, "depth", titles, _draw)
     for panel, promised in zip(axes, counts["promised_eigenvalues"], strict=True):
         panel.axvline(promised, color="0.3", lw=1, ls=style.DOTTED, label=PROMISED)
     axes[0].set_ylabel("eigenvalue / largest when trained")
-    style.legend_below(page, axes, columns=3, last=[LEVEL, PROMISED])
+    style.legend_below(page, axes, columns=2, last=[LEVEL, PROMISED])
     return page, plotted
 
 
@@ -57,31 +58,40 @@ def eigenvalues(curves: pd.DataFrame) -> pd.DataFrame:
     return rows[["spectrum", "depth", "seed", "rank", "ratio"]]
 
 
-def message(counts: pd.DataFrame) -> str:
-    """The figure's one message: what share of all directions becomes sharper than the sharpest was."""
-    shares = 100 * counts["large_eigenvalues"] / counts["parameters"]
+def with_curvature(eigenvalues: pd.DataFrame) -> pd.DataFrame:
+    """How many eigenvalues of each trained network are not zero, in column `nonzero`, by depth and seed."""
+    trained = eigenvalues[eigenvalues["spectrum"] == "spectrum_trained"]
+    counts = trained.groupby(["depth", "seed"])["ratio"].agg(lambda ratios: _nonzero(ratios).sum())
+    return counts.rename("nonzero").reset_index()
+
+
+def message(counts: pd.DataFrame, claimed: Claimed) -> str:
+    """The figure's one message: what part of the directions with curvature becomes sharper than the sharpest was."""
+    shares = counts["large_eigenvalues"] / counts["nonzero"]
+    part = "most" if (shares > 0.5).all() else "few" if (shares < 0.5).all() else "many"
+    kept = rescaling_selection.holds(claimed, "D5", "large_eigenvalues")
     return (
-        f"One rescaling raises {_span(shares)} % of all eigenvalues above the largest of the trained network,\n"
-        f"{_span(counts['large_eigenvalues'] / counts['promised_eigenvalues'], 2)} times as many as theory promises"
+        f"One rescaling makes {part} of the directions that have curvature sharper than the sharpest was, "
+        f"{'no fewer' if kept else 'fewer'} than theory promises"
     )
 
 
-def _span(values: pd.Series, digits: int = 0) -> str:
-    ends = [f"{value:.{digits}f}" for value in (values.min(), values.max())]
-    return "–".join(dict.fromkeys(ends))
+def _nonzero(values: pd.Series) -> pd.Series:
+    """Which eigenvalues of a spectrum can be told from zero in double precision, as matrix_rank has it."""
+    return values.abs().gt(len(values) * np.finfo(float).eps * values.abs().max())
 
 
 def _title(counts: pd.Series) -> str:
-    large, promised, parameters = (int(counts[name]) for name in COUNTS)
-    return f"depth {counts['depth']}: {large:,} of {parameters:,} above\n({promised:,} promised)"
+    large, nonzero, promised = (int(counts[name]) for name in ("large_eigenvalues", "nonzero", "promised_eigenvalues"))
+    return f"depth {counts['depth']}:\n{large:,} of {nonzero:,} lifted\n({promised:,} promised)"
 
 
 def _draw(panel: Axes, rows: pd.DataFrame) -> None:
     for name, (label, look) in LOOKS.items():
         shown = rows[rows["spectrum"] == name]
-        shown = shown[shown["ratio"].abs() > len(shown) * np.finfo(float).eps * shown["ratio"].abs().max()]
+        shown = shown[_nonzero(shown["ratio"])]
         for sign, line, ending in ((1, "-", ""), (-1, style.DASHED, ": −λ of negative ones")):
             part = shown[(sign * shown["ratio"] > LOWEST)]
             panel.plot(part["rank"], sign * part["ratio"], ls=line, label=f"{label}{ending}", **look)
     panel.axhline(1, color="black", lw=1, ls=style.DASHDOT, label=LEVEL)
-    panel.set(xlabel="rank of the eigenvalue", yscale="log")
+    panel.set(xlabel="rank", yscale="log")

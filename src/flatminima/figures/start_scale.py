@@ -13,12 +13,15 @@ from flatminima.figures.excess import excess
 
 AXES = {"sharpness_ratio": style.OVER_LEAST, "start_scale": "scale of the start"}
 DOUBLED = {"sharpness_ratio": "twice the sharpness", "start_scale": "twice the start"}
+SIGNS = {"C1": -1, "C2": 1}
+"""An effect above zero: small starts couple more (C1), sharp networks do (C2)."""
+VERBS = {1: "rises with", -1: "falls with", 0: "changes in some cases with"}
 JOINED = {"sharpness_ratio": "start_scale", "start_scale": "step_fraction"}
 NAMES = {"start_scale": "start ×", "step_fraction": "step"}
 
 
 @style.styled
-def start_scale(measures: pd.DataFrame, _details: pd.DataFrame, _claimed: Claimed) -> tuple[Figure, pd.DataFrame]:
+def start_scale(measures: pd.DataFrame, _details: pd.DataFrame, claimed: Claimed) -> tuple[Figure, pd.DataFrame]:
     """Excess of the path cosine over the nearest null against sharpness, and against the scale of the start.
 
     On the left networks of one scale are joined over step sizes, on the right those of one step size over scales.
@@ -30,7 +33,7 @@ def start_scale(measures: pd.DataFrame, _details: pd.DataFrame, _claimed: Claime
         EmptyFigureError: if no experiment sets the scale of its start.
     """
     plotted = points(measures)
-    page = style.figure(4.2, message(plotted), style.NARROW)
+    page = style.figure(4.2, message(claimed), style.NARROW)
     axes = page.subplots(1, 2, sharey=True)
     for panel, (x, slope) in zip(axes, slopes(plotted).items(), strict=True):
         _draw(panel, plotted, x)
@@ -82,16 +85,25 @@ def slopes(plotted: pd.DataFrame) -> dict[str, Interval]:
     return {name: mean_interval(values) for name, values in zip(AXES, np.transpose(fits), strict=True)}
 
 
-def message(plotted: pd.DataFrame) -> str:
-    """The figure's one sentence: what sharpness, and what the scale of the start, do to coupling beyond chance."""
-    sharpness, scale = (_verb(slope) for slope in slopes(plotted).values())
-    return f"Coupling beyond chance {sharpness} sharpness; it {scale} the scale of the start"
+def message(claimed: Claimed) -> str:
+    """The figure's one sentence: what the start's scale does to coupling beyond chance (C1), and sharpness (C2)."""
+    trends = {claim: _trend(claimed, claim, sign) for claim, sign in SIGNS.items()}
+    if None in trends.values():
+        return "Coupling beyond chance, against sharpness and the scale of the start"
+    scale, sharpness = trends.values()
+    return f"Coupling beyond chance {scale} the scale of the start; it {sharpness} sharpness"
 
 
-def _verb(slope: Interval) -> str:
-    if slope.low > 0:
-        return "rises with"
-    return "falls with" if slope.high < 0 else "was not seen to change with"
+def _trend(claimed: Claimed, claim: str, sign: int) -> str | None:
+    """A verb for what the cases of a claim find, an effect above zero being a rise times the sign; None without any."""
+    findings = [finding for case in claimed.cases(claim) for finding in case.findings]
+    ends = [(f.low, f.high) for f in findings if f.low is not None and f.high is not None]
+    signs = [sign * ((low > 0) - (high < 0)) for low, high in ends]
+    if not signs:
+        return None
+    if any(signs):
+        return VERBS[signs[0] if len(set(signs)) == 1 else 0]
+    return "was not seen to change with"
 
 
 def _key(plotted: pd.DataFrame, joined: str) -> list[list[tuple[str, labels.Colour]]]:

@@ -1,5 +1,6 @@
 """Writing the files of a table."""
 
+import math
 from pathlib import Path
 
 import pandas as pd
@@ -51,6 +52,7 @@ HEADINGS = {
     "gauss_newton_sharpness": "Sharpness as trained",
     "orbit_minimum": "Orbit minimum",
     "orbit_ratio": "Ratio",
+    "least_trace": "Least trace",
     "test_error": "Test error",
     "orbit_gap": "Largest gap",
     "orbit_change": "Largest change",
@@ -89,6 +91,11 @@ HEADINGS = {
     "difference": "Difference",
     "local_error": "Largest local error",
     "local_share": "Local errors within two standard errors",
+    "weights": "Weights",
+    "half_solved": "Half solved at",
+    "half_near": "Half have one at one flip at",
+    "excluded": "Excluded",
+    "open": "Not excluded",
 }
 VERDICT = "verdict_"
 """Before the name of a claim, in columns with its verdict."""
@@ -136,7 +143,10 @@ def readable(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _cell(median: float, low: float, high: float) -> str:
+    """A value and its interval; of an interval with an open end, the other end."""
     text, *interval = map(_number, (median, low, high))
+    if high == math.inf or low == -math.inf:
+        return f"> {interval[0]}" if high == math.inf else f"< {interval[1]}"
     return text if interval == [text, text] else f"{text} [{', '.join(interval)}]"
 
 

@@ -39,7 +39,7 @@ def transitions(measures: pd.DataFrame, curves: pd.DataFrame, _claimed: Claimed)
     """
     loads = perceptron_selection.thresholds(measures, NAME)
     margins, isolation = boundaries(curves), isolations(curves)
-    page = style.figure(4.6, message(loads))
+    page = style.figure(4.6, message(loads), style.NARROW)
     left, right = axes = page.subplots(1, 2, width_ratios=[1.3, 1])
     _draw_margins(left, margins)
     right.plot(isolation["alpha"], isolation["distance"], color=style.GREEN, marker="D")
@@ -89,12 +89,9 @@ def _towards_capacity(curves: pd.DataFrame, low: float, high: float) -> pd.DataF
 
 
 def message(loads: dict[str, float]) -> str:
-    """The figure's one message: the loads at which even solutions of maximal margin lose a property."""
-    return (
-        f"Up to α = {loads['monotone_load']:.3f} solutions of maximal margin have ever more solutions around them, "
-        f"up to {loads['connected_load']:.3f}\nsome at every distance; above that, a gap isolates all typical ones, "
-        f"up to the capacity {loads['capacity']:.3f}"
-    )
+    """The figure's one message: whether typical solutions of every margin are isolated before capacity."""
+    side = "below" if loads["connected_load"] < loads["capacity"] else "not below"
+    return f"From a load {side} the capacity on, typical solutions of every margin are isolated"
 
 
 def _draw_margins(panel: Axes, rows: pd.DataFrame) -> None:
@@ -106,7 +103,7 @@ def _draw_margins(panel: Axes, rows: pd.DataFrame) -> None:
         panel.plot(lines[name]["alpha"], lines[name]["margin"], label=label, **look)
     middle = bottom["alpha"].min() + MIDDLE * np.ptp(bottom["alpha"])
     height = np.sqrt(np.prod([np.interp(middle, line["alpha"], line["margin"]) for line in (bottom, top)]))
-    panel.text(middle, height, "ever more solutions around,\nout to long distances", ha="center", va="center")
+    panel.text(middle, height, "ever more\nsolutions around", ha="center", va="center")
     panel.set(yscale="log", ylabel=perceptron_selection.MARGIN, title="Surroundings of typical solutions")
     style.plain_log(panel.yaxis)
 

@@ -13,7 +13,7 @@ APART = "typical distance of two solutions\n(share of weights that differ)"
 
 
 @style.styled
-def typical_distance(measures: pd.DataFrame, curves: pd.DataFrame, _claimed: Claimed) -> tuple[Figure, pd.DataFrame]:
+def typical_distance(_measures: pd.DataFrame, curves: pd.DataFrame, _claimed: Claimed) -> tuple[Figure, pd.DataFrame]:
     """Typical distance of two solutions against their margin, and against their entropy.
 
     Returns:
@@ -23,19 +23,21 @@ def typical_distance(measures: pd.DataFrame, curves: pd.DataFrame, _claimed: Cla
         EmptyFigureError: if there are no such curves.
     """
     plotted = distances(curves)
-    page = style.figure(3.9, message(plotted, perceptron_selection.chosen_load(measures, NAME)))
-    left, right = axes = page.subplots(1, 2, sharey=True)
+    page = style.figure(3.4, message(plotted), style.NARROW)
+    left, right = page.subplots(1, 2, sharey=True)
     for alpha, look in perceptron_selection.shades(plotted["alpha"].unique()):
         line = plotted[plotted["alpha"] == alpha]
         zero = [np.interp(0, line["margin"], line[name]) for name in ("distance", "entropy")]
         for panel, column, start in ((left, "margin", 0.0), (right, "entropy", zero[1])):
-            panel.plot(line[column], line["distance"], label=perceptron_selection.shown(alpha), **look)
-            panel.plot(start, zero[0], ls="", marker="o", color=look["color"], label="_zero")
+            panel.plot(line[column], line["distance"], **look)
+            panel.plot(start, zero[0], ls="", marker="o", color=look["color"])
+        perceptron_selection.name_line(left, line["margin"].iloc[0], line["distance"].iloc[0], alpha, look)
     left.plot([], [], ls="", marker="o", color="0.3", label="margin 0")
-    left.set(xlabel=perceptron_selection.MARGIN, ylabel=APART, title="Higher margin: closer together")
-    right.set(xlabel=f"{perceptron_selection.ENTROPY}, rarer to the right", title="Rarer: closer together")
+    left.legend(loc="upper right", borderaxespad=0)
+    left.set_xlim(perceptron_selection.with_room(plotted["margin"]))
+    left.set(xlabel=perceptron_selection.MARGIN, ylabel=APART, title="Higher margin: closer")
+    right.set(xlabel=perceptron_selection.ENTROPY, title="Rarer (to the right): closer")
     right.invert_xaxis()
-    style.legend_below(page, list(axes), columns=6)
     return page, plotted
 
 
@@ -55,12 +57,9 @@ def distances(curves: pd.DataFrame) -> pd.DataFrame:
     return rows.sort_values(key, ignore_index=True)
 
 
-def message(plotted: pd.DataFrame, load: float) -> str:
-    """The figure's one message: how much closer together solutions of the maximal margin are, at one alpha."""
-    line = plotted[plotted["alpha"] == perceptron_selection.nearest(plotted["alpha"], load)]
-    zero, last = np.interp(0, line["margin"], line["distance"]), line.iloc[-1]
-    return (
-        f"The rarer solutions are, the closer they lie together: at α = {last['alpha']:g} two typical ones differ in\n"
-        f"{100 * zero:.1f} % of the weights at margin 0, in {100 * last['distance']:.1f} % at the maximal margin "
-        f"{last['margin']:.3f}"
-    )
+def message(plotted: pd.DataFrame) -> str:
+    """The figure's one message: whether solutions of higher margin lie closer together."""
+    lines = [line.sort_values("margin") for _, line in plotted[plotted["margin"] >= 0].groupby("alpha")]
+    closer = [bool((line["distance"].diff().dropna() < 0).all()) for line in lines]
+    where = "at every" if all(closer) else "at some, not every," if any(closer) else "at no"
+    return f"Solutions of higher margin lie closer together, {where} load shown"

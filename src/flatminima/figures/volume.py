@@ -12,7 +12,7 @@ from flatminima.figures.claimed import Claimed
 LAW = "area_law"
 AREAS = {
     "area": ("rectifier", {"color": style.BLUE, "marker": "o"}),
-    "area-tanh": ("tanh in place of the rectifier", {"color": style.VERMILION, "marker": "^"}),
+    "area-tanh": ("tanh in place of the rectifier", {"color": style.CONTROL, "marker": "^"}),
 }
 BOXES = rescaling_selection.both_families({"boxes": "images of a box"})
 RADIUS = 0.35
@@ -21,7 +21,7 @@ COPIES = range(-2, 3)
 
 
 @style.styled
-def volume(measures: pd.DataFrame, curves: pd.DataFrame, _claimed: Claimed) -> tuple[Figure, pd.DataFrame]:
+def volume(measures: pd.DataFrame, curves: pd.DataFrame, claimed: Claimed) -> tuple[Figure, pd.DataFrame]:
     """Images of a box in the plane of two weights, drawn from their definition, and areas of low loss as measured.
 
     Returns:
@@ -32,28 +32,28 @@ def volume(measures: pd.DataFrame, curves: pd.DataFrame, _claimed: Claimed) -> t
     """
     plotted = rescaling_selection.curves(curves, "volume", [LAW, *AREAS])
     boxes = rescaling_selection.networks(measures, "volume", BOXES, ["meeting_boxes", "image_loss_change"])
-    page = style.figure(3.7, message(plotted, boxes))
-    left, right = page.subplots(1, 2)
-    _draw_boxes(left)
-    _draw_areas(right, plotted)
-    style.legend_under(left)
-    style.legend_under(right)
+    page = style.figure(6.4, message(claimed), style.NARROW)
+    above, below = page.subplots(2, 1, height_ratios=[1.25, 1])
+    _draw_boxes(above, boxes)
+    _draw_areas(below, plotted)
     return page, plotted
 
 
-def message(areas: pd.DataFrame, boxes: pd.DataFrame) -> str:
-    """The figure's one message: how much areas grow, and in how many networks boxes stay apart."""
-    growths = areas.sort_values("x").groupby("experiment")["value"].agg(lambda values: values.iloc[-1] / values.iloc[0])
-    apart = (boxes["meeting_boxes"] == 0).sum()
+def message(claimed: Claimed) -> str:
+    """The figure's one message: whether areas of low loss grow without end, and whether boxes stay apart."""
+    grows = rescaling_selection.holds(claimed, "D2", "area_error", "area_growth")
+    apart = rescaling_selection.holds(claimed, "D2", "meeting_boxes", "log_volume_step", "image_loss_change")
     return (
-        f"From R = {areas['x'].min():g} to {areas['x'].max():g} the area of low loss grows {growths['area']:.2f} times "
-        f"(closed form {growths[LAW]:.2f}), with tanh {growths.get('area-tanh', np.nan):.2f} times;\n"
-        f"images of a box stay apart in {apart} of {len(boxes)} trained networks"
+        f"The set of low loss {'grows without end' if grows else 'does not grow as theory says'}: images of a box "
+        f"{'never meet and hold the same losses' if apart else 'meet, shrink or hold other losses'}"
     )
 
 
-def _draw_boxes(panel: Axes) -> None:
-    """T_alpha^k of the box, with alpha as in D2, within the band of weights whose product is within the box's."""
+def _draw_boxes(panel: Axes, boxes: pd.DataFrame) -> None:
+    """T_alpha^k of the box, with alpha as in D2, within the band of weights whose product is within the box's.
+
+    The title counts the trained networks whose boxes, in all their dimensions, stay apart.
+    """
     low, high = 1 - RADIUS, 1 + RADIUS
     alpha = 2 * high / low
     ends = alpha ** (np.array([COPIES[0], COPIES[-1]]) * 1.35)
@@ -66,8 +66,9 @@ def _draw_boxes(panel: Axes) -> None:
         label = {0: "a box around a minimum", 1: r"images under $T_\alpha^k$, of equal area"}.get(copy)
         panel.add_patch(Rectangle(corner, *sides, label=label, **look))
     panel.set(xscale="log", yscale="log", xlim=ends, ylim=ends, xlabel=r"$t_1$", ylabel=r"$t_2$")
-    panel.set_title(r"Images of a box for $y = t_2\,\mathrm{relu}(t_1 x)$ (drawing)")
-    panel.set_aspect("equal")
+    apart = (boxes["meeting_boxes"] == 0).sum()
+    panel.set_title(f"Drawing, two weights. In trained networks: apart in {apart} of n = {len(boxes)}", loc="left")
+    panel.legend(loc="upper right")
 
 
 def _draw_areas(panel: Axes, areas: pd.DataFrame) -> None:
@@ -83,4 +84,5 @@ def _draw_areas(panel: Axes, areas: pd.DataFrame) -> None:
         ylim=(0, None),
     )
     style.plain_log(panel.xaxis)
-    panel.set_title("Area of the set of low loss (measured)")
+    panel.legend(loc="upper left")
+    panel.set_title("Measured: network of two weights", loc="left")

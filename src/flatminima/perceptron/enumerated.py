@@ -16,8 +16,8 @@ from flatminima.perceptron.gaussian import Array
 from flatminima.perceptron.instances import Signs, pattern_count, storage, threshold
 from flatminima.perceptron.landscape import flip_errors
 from flatminima.perceptron.records import Values, curve, rows
-from flatminima.perceptron.replica import saddle_point
-from flatminima.perceptron.stability import error_after_flips
+from flatminima.perceptron.replica import maximal_margin, saddle_point
+from flatminima.perceptron.stability import lattice_error
 from flatminima.perceptron.typical import Tables
 from flatminima.settings.perceptron import Enumeration
 from flatminima.training.progress import Progress
@@ -25,9 +25,10 @@ from flatminima.training.progress import Progress
 OTHER_LOAD, NEGATIVE, FAR = "-other_load", "-negative", "-far"
 HEAVIER = 1.4
 """Factor of alpha in the control of agreement."""
-SHORT, LONG, NEAREST = 0.25, 0.5, 0.05
-"""Distances up to which and from which the order of surroundings is compared, and the least one at all."""
-FLIPPED = (0.05, 0.1)
+NEAREST, FARTHEST = 0.05, 0.5
+"""The least distance at which local entropies are compared, and that from which on their order is reversed."""
+FLIPPED = (1, 2)
+"""Numbers of flipped weights after which errors are compared."""
 PAIRS = 300
 """Solutions of one margin whose mutual distances are averaged."""
 
@@ -42,7 +43,7 @@ class Enumerated:
         entropies: ln(number of solutions) / N at each margin: below zero, zero, and the next above.
         distances: mean distance of two solutions of each margin, shape (3,).
         surroundings: local entropies at 0, ..., N flips around solutions of margin zero, and of the next.
-        flip_errors: of solutions of margin zero drawn at random, at FLIPPED distances, shape (instances, distances).
+        flip_errors: of solutions of margin zero drawn at random, after FLIPPED flips, shape (instances, distances).
     """
 
     size: int
@@ -74,10 +75,10 @@ def enumerate_perceptrons(study: str, settings: Enumeration) -> Tables:
         rarity: entropy of margin zero less that of the next margin;
         distance_ratio: mean distance of two solutions of the next margin over that of two of margin zero;
         lead: local entropy around solutions of the next margin less that around those of margin zero, the least over
-            short distances.
+            distances up to that of two solutions of the highest margin, by theory.
     Controls: `-other_load` compares with theory for an alpha that is too high, `-negative` takes the margin below zero
-    for the next one, `-far` has lead far away. Experiment `enumerated_typical` has flip_error_ratio: errors of
-    solutions drawn at random over theory's for typical ones.
+    for the next one, `-far` has lead at distances from one half. Experiment `enumerated_typical` has flip_error_ratio:
+    errors of solutions drawn at random over theory's for typical ones of as many weights, by number of flips (layers).
 
     Returns:
         Rows, and curves `exact_entropy` (over x = 1 / N, y = alpha) and `exact_local` (over x = d, y = alpha, at the
@@ -91,8 +92,8 @@ def enumerate_perceptrons(study: str, settings: Enumeration) -> Tables:
         for end, values in _statistics(found).items():
             entry = {name: np.asarray(value)[None] for name, value in values.items()}
             tables.append(rows(study, f"enumerated{end}", found.load, entry, first=first))
-        typical = {"flip_error_ratio": found.flip_errors / error_after_flips(found.load, 0.0, FLIPPED)}
-        tables.append(rows(study, "enumerated_typical", found.load, typical, first=1000 * first))
+        typical = {"flip_error_ratio": found.flip_errors / lattice_error(found.load, size, FLIPPED)}
+        tables.append(rows(study, "enumerated_typical", found.load, typical, size=size))
         curves += _curves(study, found, largest=size == max(settings.sizes.value))
         progress.report(done, f"N = {size}")
     progress.finish(len(cases), "sizes and loads")
@@ -126,6 +127,7 @@ def _statistics(found: Enumerated) -> dict[str, Values]:
     """Values of the experiment and of its controls, by the endings of their names."""
     below, zero, next_ = found.entropies.quenched
     lead = found.paired(found.surroundings[1].quenched - found.surroundings[0].quenched)
+    apart = float(saddle_point(found.load, float(maximal_margin(found.load))).distance)
     pairs, (far, near) = found.pairs, (found.distances[0], found.distances[2])
     agreement = {
         end: {
@@ -136,12 +138,12 @@ def _statistics(found: Enumerated) -> dict[str, Values]:
         }
         for end, load in {"": found.load, OTHER_LOAD: HEAVIER * found.load}.items()
     }
-    order = {"rarity": zero - next_, "distance_ratio": near / found.distances[1], "lead": lead[pairs <= SHORT].min()}
+    order = {"rarity": zero - next_, "distance_ratio": near / found.distances[1], "lead": lead[pairs <= apart].min()}
     return {
         "": agreement[""] | order,
         OTHER_LOAD: agreement[OTHER_LOAD],
         NEGATIVE: {"rarity": zero - below, "distance_ratio": far / found.distances[1]},
-        FAR: {"lead": lead[pairs >= LONG].min()},
+        FAR: {"lead": lead[pairs >= FARTHEST].min()},
     }
 
 
@@ -187,8 +189,10 @@ def _mean_distance(codes: exact.Codes, size: int) -> float:
 
 
 def _flip_errors(instance: Signs, codes: exact.Codes) -> Array:
-    """Errors after flips of FLIPPED shares of the weights, averaged over solutions of one instance."""
+    """Errors after FLIPPED flips, averaged over solutions of one instance."""
     size = instance.shape[1]
     weights = exact.decode(codes, size)
-    errors: Array = flip_errors(np.broadcast_to(instance, (len(codes), *instance.shape)), weights, FLIPPED).mean(0)
+    errors: Array = flip_errors(
+        np.broadcast_to(instance, (len(codes), *instance.shape)), weights, np.array(FLIPPED) / size
+    ).mean(0)
     return errors

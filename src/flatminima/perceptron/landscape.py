@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from scipy.special import entr, log_ndtr
 from scipy.stats import hypergeom
 
@@ -40,7 +40,7 @@ def minimal_margins(patterns: Signs, weights: Signs) -> Array:
     return margins
 
 
-def flip_errors(patterns: Signs, weights: Signs, distances: Sequence[float]) -> Array:
+def flip_errors(patterns: Signs, weights: Signs, distances: ArrayLike) -> Array:
     """Expected share of patterns with a negative stability after flipping a random set of weights (theory.md 3.4).
 
     Exact, not sampled: of n = round(d N) flipped weights, a hypergeometric number h agreed with the label's opposite,

@@ -2,12 +2,19 @@
 
 import numpy as np
 from numpy.typing import ArrayLike
+from scipy.optimize import brentq
+from scipy.special import entr
+from scipy.stats import hypergeom
 
 from flatminima.errors import UserError
 from flatminima.perceptron.gaussian import REACH, Array, gaussian_rule, graded_rule, log_tail
 from flatminima.perceptron.replica import saddle_point
 
 POINTS, ORDER = 256, 20
+CELL = 4
+"""Nodes of Gauss and Legendre between neighbouring points of the lattice of stabilities."""
+BRACKET = (1e-7, 0.4)
+"""Distances between which the mean number of solutions around one begins to grow with N."""
 SHARPEST = 1e-12
 """Least spread of a stability under flips that is resolved; below it, flips change no sign."""
 
@@ -53,6 +60,51 @@ def error_after_flips(alpha: float, margin: float, fraction: ArrayLike) -> Array
         )
     errors = [_error(alpha, margin, float(d)) for d in fractions.ravel()]
     return np.reshape(errors, fractions.shape)
+
+
+def lattice_error(alpha: float, size: int, flips: ArrayLike) -> Array:
+    """Share of the patterns that a typical solution of margin zero gets wrong after flips, at finite N.
+
+    Products w.sigma of N weights, N odd, are odd integers v. Their law is the density of stabilities over the cell of
+    v, (v +- 1) / sqrt(N). Of n random flips a hypergeometric number lowers the product, as in `landscape.flip_errors`.
+    So `error_after_flips`, its limit of large N, need not be compared with rounded flips.
+
+    Args:
+        alpha: patterns per weight.
+        size: N, odd.
+        flips: numbers n of flipped weights, any shape.
+
+    Raises:
+        UserError: as `replica.saddle_point`.
+    """
+    n = np.asarray(flips)
+    values = np.arange(1, min(size, round(REACH * size**0.5)) + 1, 2)
+    nodes, weights = np.polynomial.legendre.leggauss(CELL)
+    density = stability_density(alpha, 0.0, (values[:, None] + nodes) / size**0.5) @ weights
+    most = np.ceil((2 * n[..., None] - values) / 4) - 1
+    errors = hypergeom.cdf(most, size, (size - values) // 2, n[..., None])
+    share: Array = errors @ density / density.sum()
+    return share
+
+
+def first_moment_distance(alpha: float) -> float:
+    """The distance below which the mean number of solutions around a typical one of margin zero is small.
+
+    There entr(d) + entr(1 - d) + alpha ln(1 - error(d)) is negative: of all weights at the distance, exponentially few
+    are expected to keep every pattern. The mean bounds the typical number from above, and owes nothing to the local
+    entropy of `franz_parisi`.
+
+    Args:
+        alpha: patterns per weight, below capacity.
+
+    Raises:
+        UserError: as `replica.saddle_point`.
+    """
+
+    def exponent(distance: float) -> float:
+        return float(entr(distance) + entr(1 - distance) + alpha * np.log1p(-_error(alpha, 0.0, distance)))
+
+    return float(brentq(exponent, *BRACKET))
 
 
 def _error(alpha: float, margin: float, fraction: float) -> float:

@@ -1,5 +1,7 @@
 """Typical solutions of each margin: how many there are, how far apart, and what surrounds them (theory.md 3.2-3.3)."""
 
+from itertools import pairwise
+
 import numpy as np
 import pandas as pd
 
@@ -8,8 +10,8 @@ from flatminima.perceptron.franz_parisi import Curve, Point
 from flatminima.perceptron.gaussian import Array
 from flatminima.perceptron.records import curve, rows
 from flatminima.perceptron.replica import capacity, maximal_margin, saddle_point
-from flatminima.perceptron.stability import error_after_flips
-from flatminima.perceptron.thresholds import isolation_distance
+from flatminima.perceptron.stability import error_after_flips, first_moment_distance
+from flatminima.perceptron.thresholds import isolation_distance, reversal_distance
 from flatminima.settings.perceptron import ReplicaTheory
 from flatminima.training.progress import Progress
 
@@ -18,9 +20,8 @@ Tables = tuple[pd.DataFrame, pd.DataFrame]
 CAPACITY_MARGINS = np.linspace(-0.5, 1.5, 41)
 MARGIN_GRID = np.linspace(-0.5, 1.0, 31)
 """Fractions of the maximal margin at which curves are drawn."""
-FLIPS = np.linspace(0.0, 0.3, 31)
-NEARER = 0.5
-"""Share of the distance of isolation at which the entropy around solutions is compared."""
+SLIGHT = np.array([0.01])
+FLIPS_DRAWN = np.linspace(0.0, 0.3, 31)
 
 
 def typical_solutions(study: str, settings: ReplicaTheory) -> Tables:
@@ -28,7 +29,7 @@ def typical_solutions(study: str, settings: ReplicaTheory) -> Tables:
 
     Experiment `margin_solutions` has statistics rarity, the entropy at margin zero less the entropy, and
     distance_ratio, the typical distance relative to that at margin zero, for margins that are fractions of the maximal
-    one; in the control `margin_solutions-negative` the margins are negative.
+    one; in the controls `margin_solutions-negative` they are negative, in `margin_solutions-slight` 0.01 of it.
 
     Returns:
         Rows, and curves `capacity` (alpha over x = margin), `entropy` and `typical_distance` (over margins x at alphas
@@ -37,8 +38,9 @@ def typical_solutions(study: str, settings: ReplicaTheory) -> Tables:
     tables, curves = [], [curve(study, "capacity", CAPACITY_MARGINS, capacity(CAPACITY_MARGINS))]
     for load in settings.loads.value:
         top, zero = float(maximal_margin(load)), saddle_point(load)
-        for control, sign in (("", 1.0), ("-negative", -1.0)):
-            typical = saddle_point(load, sign * top * np.array(settings.margins.value))
+        fractions = np.array(settings.margins.value)
+        for control, shares in (("", fractions), ("-negative", -fractions), ("-slight", SLIGHT)):
+            typical = saddle_point(load, top * shares)
             values = {"rarity": zero.entropy - typical.entropy, "distance_ratio": typical.distance / zero.distance}
             tables.append(rows(study, f"margin_solutions{control}", load, values))
         drawn = saddle_point(load, top * MARGIN_GRID)
@@ -46,7 +48,7 @@ def typical_solutions(study: str, settings: ReplicaTheory) -> Tables:
         curves.append(curve(study, "typical_distance", drawn.margin, drawn.distance, load))
     load = settings.load.value
     for margin in (0.0, float(maximal_margin(load))):
-        curves.append(curve(study, "flip_error", FLIPS, error_after_flips(load, margin, FLIPS), margin))
+        curves.append(curve(study, "flip_error", FLIPS_DRAWN, error_after_flips(load, margin, FLIPS_DRAWN), margin))
     return pd.concat(tables, ignore_index=True), pd.concat(curves, ignore_index=True)
 
 
@@ -54,10 +56,13 @@ def surroundings(study: str, settings: ReplicaTheory) -> Tables:
     """Local entropies around typical solutions of each margin, at the alpha chosen for them and at the others.
 
     Experiments `zero_margin` and `high_margin` (the largest fraction of the maximal margin) have statistics
-    near_entropy, at half the distance up to which solutions of zero margin are isolated, isolation, that distance, and
-    least_entropy and least_slope, over all distances from the smallest to that of the maximum. Experiment `ordering`
-    has lead, the entropy around solutions of a margin less that around those of the next lower one, at distances up to
-    `near`, as layers; in the control `ordering-far` distances begin at `far`.
+    near_entropy, at the distance up to which the mean number of solutions around those of zero margin is small
+    (`stability.first_moment_distance`, which does not know the local entropy), isolation, the distance up to which
+    their local entropy is negative, and least_entropy and least_slope, over all distances from the smallest to that of
+    the maximum. Experiment `ordering` has lead, the entropy around solutions of a margin less that around those of the
+    next lower one, as layers, at distances up to that of two solutions of the highest margin; in the control
+    `ordering-far` distances begin at that of two solutions of margin zero, where no others have more around than these.
+    Its statistic reversal is the distance at which the order of two neighbouring margins reverses.
 
     Returns:
         Rows, and curves `local_entropy` over distances x for margins y at the chosen alpha. Points at which there is no
@@ -71,12 +76,12 @@ def surroundings(study: str, settings: ReplicaTheory) -> Tables:
         drawn = load == settings.load.value
         fractions = settings.margins.value if drawn else settings.margins.value[-1:]
         margins = float(maximal_margin(load)) * np.array([0.0, *fractions])
-        near = NEARER * isolation_distance(load)
+        near, isolation = first_moment_distance(load), isolation_distance(load)
         found = [_follow(load, margin, np.append(distances, near)) for margin in margins]
         for name, points in {"zero_margin": found[0], "high_margin": found[-1]}.items():
-            tables.append(rows(study, name, load, _shape(points, near)))
+            tables.append(rows(study, name, load, _shape(points, near, isolation)))
         if drawn:
-            tables += _ordering(study, settings, found, load)
+            tables += _ordering(study, margins, found, load)
             for margin, points in zip(margins, found, strict=True):
                 d = [point.distance for point in points]
                 curves.append(curve(study, "local_entropy", d, [point.entropy for point in points], margin))
@@ -96,12 +101,12 @@ def _follow(load: float, margin: float, distances: Array) -> list[Point]:
     return sorted(points, key=lambda point: point.distance)
 
 
-def _shape(points: list[Point], near: float) -> dict[str, Array]:
+def _shape(points: list[Point], near: float, isolation: float) -> dict[str, Array]:
     """Statistics of one local entropy, NaN where the saddle point at `near` is missing."""
     rising = points[: 1 + int(np.argmax([point.entropy for point in points]))]
     values = {
         "near_entropy": next((point.entropy for point in points if point.distance == near), np.nan),
-        "isolation": near / NEARER,
+        "isolation": isolation,
         "least_entropy": min(point.entropy for point in rising),
         "least_slope": min(point.derivative for point in rising[:-1]),
         "smallest_distance": points[0].distance,
@@ -109,10 +114,12 @@ def _shape(points: list[Point], near: float) -> dict[str, Array]:
     return {name: np.array([value]) for name, value in values.items()}
 
 
-def _ordering(study: str, settings: ReplicaTheory, found: list[list[Point]], load: float) -> list[pd.DataFrame]:
+def _ordering(study: str, margins: Array, found: list[list[Point]], load: float) -> list[pd.DataFrame]:
     heights = [{point.distance: point.entropy for point in points} for points in found]
     common = np.array(sorted(set.intersection(*(set(curve) for curve in heights))))
     entropies = np.array([[curve[d] for d in common] for curve in heights])
-    leads = np.diff(entropies, axis=0)
-    parts = {"ordering": common <= settings.near.value, "ordering-far": common >= settings.far.value}
-    return [rows(study, name, load, {"lead": leads[:, part]}) for name, part in parts.items()]
+    apart = saddle_point(load, margins).distance
+    parts = {"ordering": common <= apart[-1], "ordering-far": common >= apart[0]}
+    tables = [rows(study, name, load, {"lead": np.diff(entropies, axis=0)[:, part]}) for name, part in parts.items()]
+    reversals = [reversal_distance(load, low, high) for low, high in pairwise(margins)]
+    return [*tables, rows(study, "reversals", load, {"reversal": reversals})]

@@ -13,6 +13,7 @@ from markupsafe import Markup
 
 from flatminima.claims.changelog import load_changelog
 from flatminima.claims.characteristics import LARGEST_SIZE, LEAST_POWER
+from flatminima.claims.words import words
 from flatminima.config import AnyStudy
 from flatminima.errors import UserError
 from flatminima.provenance.environment import environment
@@ -127,7 +128,7 @@ def _templates() -> Environment:
         keep_trailing_newline=True,
     )
     templates.globals.update(symbols=SYMBOLS, meanings=MEANINGS, headings=CLASSES, sources=SOURCES, longest=LONGEST)
-    templates.globals.update(largest_size=LARGEST_SIZE, least_power=LEAST_POWER, interval=interval)
+    templates.globals.update(largest_size=LARGEST_SIZE, least_power=LEAST_POWER, interval=interval, words=words)
     templates.filters.update(number=number, percent=percent, plural=plural)
     return templates
 

@@ -11,11 +11,13 @@ FIGURES = {
         "from being misclassified. Entropy is the logarithm of the number of solutions, per weight: a difference of "
         "0.1 at 1000 weights is a factor e¹⁰⁰. (a) The higher the margin, the fewer solutions. (b) How many solutions "
         "differ in a share d of their weights from a typical one of margin zero, and from one of maximal margin: the "
-        "latter lies in a dense region. (c) The same as the difference from margin zero, and the solutions that "
-        "solvers found on random instances, by belief propagation: mean of each solver, median and range over solvers. "
-        "Theory is replica-symmetric.",
+        "latter lies in a dense region. (c) Other solutions one flip away from those that solvers found on random "
+        "instances, counted (medians), at the size that most solvers were run on; of planted solutions, counted "
+        "likewise (dashed); and what theory expects around typical ones (dotted). The scale is linear below one. (a) "
+        "and (b) are replica-symmetric theory. The title counts the cases of P6: a solver, a size, a load.",
         "Three panels: entropy falls to zero as the margin grows; local entropy around high margin lies above that "
-        "around margin zero up to long distances; markers show where between or above them solvers' solutions lie.",
+        "around margin zero up to long distances; solvers' solutions have hundreds of others at one flip, fewer at "
+        "higher loads, where typical and planted ones have none.",
     ),
     "capacity": Caption(
         "Capacity, and entropy against margin",
@@ -43,7 +45,8 @@ FIGURES = {
         "distance zero up to its maximum (dark grey); below κ_min it has a gap of distances without solutions, and "
         "typical ones are isolated. Both meet the maximal margin at loads beyond which no typical solution has the "
         "property. Right: the distance up to which typical solutions of margin zero have no others around. Theory is "
-        "replica-symmetric, and the numbers are ours: those of the paper are not known.",
+        "replica-symmetric, and the numbers are ours: those of the paper are not known. Solutions that are not typical "
+        "can lie in denser regions (P6), so that this gap need not stop a solver.",
         "Plots against the number of patterns per weight: two rising lines, for gaps and for monotone local entropy, "
         "meet the falling maximal margin before the capacity; the distance of isolation grows.",
     ),
@@ -55,34 +58,54 @@ FIGURES = {
         "Plots of the typical distance of two solutions, a line per number of patterns: it falls as the margin grows, "
         "and as entropy falls.",
     ),
+    "neighbours": Caption(
+        "Other solutions a few flips from those found",
+        "Solutions that differ in one, two or three weights from a solution are counted, all of them. (a) At one flip "
+        "from what the solver with most sizes finds, by size N; (b) of all solvers, at the size that most were run on; "
+        "(c) at two and three flips, at the largest size. Markers are medians over the solutions found, hollow where "
+        "these are fewer than five, bars their quartiles. Dashed: counted around solutions that instances were planted "
+        "around, which no solver found. Dotted: the number that theory for N weights expects around typical solutions. "
+        "The scale is linear below one, so that none can be shown. (d) The loads at which half of the instances are "
+        "solved, and at which half of the solutions found have another at one flip, with 95 % intervals (profile "
+        "likelihood). The title counts the cases of P6: a solver, a size, a load.",
+        "Plots of counts against the number of patterns per weight: hundreds of solutions at one flip at low loads, "
+        "falling to none near the load at which solvers fail, far above planted and typical solutions, which have "
+        "none; and intervals of the two loads by number of weights, close to each other.",
+    ),
     "solvers": Caption(
         "How far solvers get",
         "Share of random instances that each solver solved within its number of steps, against the number of patterns "
-        "per weight; all solvers see the same instances. Thin bars are 95 % confidence intervals (Clopper & Pearson). "
-        "Vertical lines are theory's: up to the first, local entropy around solutions of maximal margin grows out to "
-        "its maximum; up to the second it has no gap; up to the third there are solutions. Failure means not within "
-        "the steps allowed.",
-        "Small plots of the share solved against the number of patterns per weight, one for each solver, the best "
-        "first, with three vertical lines, the last of which is the capacity.",
+        "per weight, a line for each number N of weights; all solvers see the same instances. Thin bars are 95 % "
+        "intervals (Clopper & Pearson); diamonds are the loads at which half are solved, with 95 % intervals (profile "
+        "likelihood of a logistic curve), one under the other for growing N. Vertical lines and the band are estimates "
+        "of where solvers must fail: ours, beyond which the local entropy around every typical solution has a gap "
+        "(whether it is the paper's is not known); 0.77 to 0.78, where dense regions break up by large deviations "
+        "(Baldassi et al.); 0.7764 (Stojnic 2025); 0.784, where the overlap gap opens (Gamarnik et al. 2022); and the "
+        "capacity. Runs are bounded: failure means not within the steps allowed.",
+        "Small plots of the share solved against the number of patterns per weight, one for each solver, the one that "
+        "gets farthest first, with vertical lines, the last of which is the capacity.",
     ),
     "flips": Caption(
-        "What surrounds the solutions that solvers find",
-        "Left: share of patterns misclassified after a random share of the weights of a solution has changed its sign. "
-        "Right: entropy of solutions at distance d from a solution found, by belief propagation on its instance, less "
-        "that around typical solutions of margin zero. Black lines are theory for typical solutions of margin zero "
-        "and of maximal margin. Solvers that solved no instance at this number of patterns are left out.",
-        "Plots of errors against the share of flips, and of the excess of local entropy against distance: solvers' "
-        "solutions make fewer errors than typical ones of margin zero, and have more solutions around them.",
+        "How the solutions that solvers find bear flips",
+        "Left: share of patterns misclassified after random flips of a share of the weights of a solution, relative to "
+        "theory for typical solutions with as many weights and as many flips; means over the solutions found, bars are "
+        "their 95 % intervals. Right: entropy of solutions at distance d from a solution found, by belief propagation "
+        "on its instance, less that around typical solutions of margin zero; the dashed line is theory for typical "
+        "solutions of maximal margin. It is shown and not judged: few solutions were measured, and belief propagation "
+        "has an error of its own. Solvers that solved no instance at this load are left out. The title counts the "
+        "cases of P6: a solver, a size, a load.",
+        "Plots against the share of flipped weights: solvers' solutions make a fraction of the errors of typical ones, "
+        "and have more solutions around them than those of margin zero.",
     ),
     "enumeration": Caption(
         "Theory against exact counts",
         "All weights of small random instances were tried. Left: local entropy around solutions of margin zero, less "
         "that of all weights at the distance, at the largest size. Right: logarithm of the number of solutions, per "
-        "weight. Markers are means over instances with their standard errors; lines and dashes are theory for large "
-        "numbers of weights at the same number of patterns per weight, which must be a whole number of patterns and "
-        "so changes with size.",
+        "weight, by number of weights. Markers are means over instances with their standard errors; lines and dashes "
+        "are theory for large numbers of weights at the same number α of patterns per weight, which must be a whole "
+        "number of patterns and so changes with size.",
         "Plots in which counts, with error bars, lie close to theory: local entropy against distance, and entropy "
-        "against one over the number of weights, for two numbers of patterns.",
+        "for each number of weights, for two numbers of patterns.",
     ),
 }
 
@@ -94,13 +117,24 @@ TABLES = {
         "the typical distance; and the maximal margin. In rows with a name two of the margins meet, and beyond them "
         "no typical solution has the property. Replica-symmetric theory; the numbers are ours, not the paper's.",
     ),
+    "success": Caption(
+        "Loads at which solvers fail and solutions lose their neighbours",
+        "One row per solver and number of weights: instances of each load; the load at which half of them are solved; "
+        "and that at which half of the solutions found have another at one flip, which is where the median number of "
+        "these falls below one. Both are those of logistic curves in the load by maximum likelihood, with 95 % "
+        "intervals by profile likelihood; where one end is open the other is given. Where a solver was run at three "
+        "sizes or more, two rows extrapolate to large N by weighted least squares, in 1/√N and in 1/N: how loads "
+        "change with N is not known. Estimates of where solvers must fail are excluded if they lie outside both "
+        "intervals: ours, 0.77–0.78 (large deviations), 0.7764 (Stojnic 2025), 0.784 (overlap gap), and the capacity. "
+        "Runs are bounded, so these are the loads of a protocol: more steps may reach farther.",
+    ),
     "solvers": Caption(
         "Solvers on random instances",
-        "One row per solver and number of patterns per weight: instances, how many of them were solved, and over these "
-        "the median and, in brackets, the 5 % and 95 % quantiles (unless they are the same) of iterations, the "
-        "smallest margin of any pattern, errors after flips of a share of the weights (the distance) relative to "
-        "theory's for typical solutions, and local entropy at that distance less theory's around typical solutions, "
-        "in nats per weight. Iterations of different solvers are not comparable.",
+        "One row per solver, number of weights and number of patterns per weight: instances, how many of them were "
+        "solved, and over these the median and, in brackets, the 5 % and 95 % quantiles (unless they are the same) of "
+        "iterations, the smallest margin of any pattern, errors after flips of a share of the weights (the distance) "
+        "relative to theory's for typical solutions of as many weights, and local entropy at that distance less "
+        "theory's around typical solutions, in nats per weight. Iterations of different solvers are not comparable.",
     ),
     "agreement": Caption(
         "Theory against exact counts",

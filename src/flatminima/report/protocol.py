@@ -34,7 +34,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Section:
-    """One table: hyperparameters down, tasks or experiments across."""
+    """One table: hyperparameters down; tasks, experiments, or the entries of a list, by number, across."""
 
     name: str
     columns: tuple[str, ...]
@@ -48,6 +48,8 @@ def protocol(study: AnyStudy) -> list[Section]:
 
 
 def _section(name: str, content: object) -> Section:
+    if isinstance(content, list):
+        content = {str(k): part for k, part in enumerate(content, 1)}
     columns = content if isinstance(content, Mapping) else {"value": content}
     start = name if isinstance(content, Sourced) else ""
     leaves = {column: {leaf.name: leaf for leaf in _leaves(part, start)} for column, part in columns.items()}

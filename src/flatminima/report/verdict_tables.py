@@ -5,6 +5,7 @@ from itertools import chain
 from pathlib import Path
 
 from flatminima.claims.ledger import Class
+from flatminima.claims.words import words
 from flatminima.report.evidence import Claim, Decisive, Ledger, read_ledger
 from flatminima.report.formats import interval, number, percent
 from flatminima.report.vocabulary import CLASSES, SYMBOLS
@@ -124,8 +125,9 @@ def _ground(claim: Claim, study: str) -> list[str]:
 
 
 def _place(found: Decisive) -> str:
-    step = "" if found.step is None else f", step {number(found.step)}"
-    return f"{found.experiment}, depth {found.depth}{step}"
+    named = words(found.experiment)
+    step = "" if found.step is None else f", {named.steps([found.step])}"
+    return f"{found.experiment}, {named.depths([found.depth])}{step}"
 
 
 def _effect(found: Decisive) -> str:

@@ -1,27 +1,31 @@
 """Networks in other coordinates (theory.md D7), and the volume of a minimum of two weights (D2), as tidy rows."""
 
 from collections.abc import Sequence
+from copy import deepcopy
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
 from numpy.typing import ArrayLike
-from torch import nn
+from torch import Generator, Tensor, nn
 
 from flatminima.curvature.operators import Hessian
 from flatminima.networks.initialisations import named_generator
 from flatminima.provenance.tables import long_table
+from flatminima.rescaling.comparison import output_change
 from flatminima.rescaling.flatness import rectified_area, sublevel_area, top_eigenpair
 from flatminima.rescaling.landscape import Landscape
+from flatminima.rescaling.maps import multiplied
 from flatminima.rescaling.reparametrise import direction_names, radial, radial_map, rotated, weight_normalised
 from flatminima.rescaling.subjects import TANH, Subject, curve, rows, top
 from flatminima.settings.rescaling import Demonstrations
 from flatminima.training.convolutional import squared_error
 
 ROTATED = "-rotated"
+MULTIPLIED = "-multiplied"
 SPAN = 0.3
-"""Half the length of the line along which the loss is drawn, in the weights' own coordinates."""
+"""Half the length of the line along which the loss is drawn, and how far away the function is compared; in weights."""
 STATIONS = 61
 EXCESS = 1e-3
 """Excess of the loss below which volumes are measured."""
@@ -33,31 +37,37 @@ def reparametrised(study: str, subject: Subject, offsets: Sequence[float], setti
 
     Column step_fraction holds the offset b, or the factor of v for weight normalisation, which is b to the power a.
     Statistic curvature_error is the relative error of the law b^{-2a}, curvature_growth the sharpness relative to the
-    trained network's (for weight normalisation, to that with factor one). The control `-rotated` turns the coordinates.
+    trained network's (for weight normalisation, to that with factor one), function_change how much outputs differ from
+    those in the weights' own coordinates, at a point SPAN away from the trained network. Controls: `-rotated` turns the
+    coordinates; `-multiplied` multiplies the weights by b^a in place of coordinates.
     """
     power = settings.exponent.value
     rotation = subject.with_model(rotated(subject.model, named_generator(study, "rotation", *subject.names)))
     turned = rotation.sharpness / subject.sharpness
     unscaled = _sharpness_of_directions(weight_normalised(subject.model, 1.0), subject)
+    displacement = _displacement(subject, named_generator(study, "displacement", *subject.names))
+    moved = subject.with_model(_moved(subject.model, displacement))
     tables = []
     for offset in offsets:
-        round_ = subject.with_model(radial(subject.model, power, offset))
-        normalised = subject.with_model(weight_normalised(subject.model, offset**power))
+        factor = offset**power
+        round_ = radial(subject.model, power, offset)
         growths = {
-            "radial": (round_, round_.sharpness / subject.sharpness),
-            "weight_normalised": (normalised, _sharpness_of_directions(normalised.model, subject) / unscaled),
+            "radial": subject.with_model(round_).sharpness / subject.sharpness,
+            "weight_normalised": _sharpness_of_directions(weight_normalised(subject.model, factor), subject) / unscaled,
         }
-        for name, (network, growth) in growths.items():
-            for control, other, found in (("", network, growth), (ROTATED, rotation, turned)):
-                values = {
-                    "function_change": float(
-                        (other.outputs - subject.outputs).abs().max() / subject.outputs.abs().max()
-                    ),
-                    "curvature_growth": found,
-                    "curvature_error": abs(found / offset ** (-2 * power) - 1),
-                }
-                label = f"{name}{subject.suffix}{control}"
-                tables.append(rows(study, subject, label, values, step_fraction=offset))
+        same = {
+            "radial": round_.at(radial_map(displacement, power, offset)),
+            "weight_normalised": weight_normalised(moved.model, factor),
+        }
+        larger = multiplied(subject.model, torch.full_like(displacement, factor))
+        for name, growth in growths.items():
+            every = {
+                "": {**_curvature(growth, factor), "function_change": _change(moved, same[name])},
+                ROTATED: _curvature(turned, factor),
+                MULTIPLIED: {"function_change": _change(subject, larger)},
+            }
+            stem = f"{name}{subject.suffix}"
+            tables += [rows(study, subject, stem + e, values, step_fraction=offset) for e, values in every.items()]
     return pd.concat(tables)
 
 
@@ -104,6 +114,28 @@ def volumes(study: str, settings: Demonstrations) -> tuple[pd.DataFrame, pd.Data
         curves.append(_plane(study, name, ranges, areas, np.array([estimate.standard_error for estimate in found])))
         tables.append(long_table(_plane_labels(study, name, ranges).iloc[1:], {k: v[1:] for k, v in values.items()}))
     return pd.concat(tables), pd.concat(curves)
+
+
+def _curvature(growth: float, factor: float) -> dict[str, float]:
+    return {"curvature_growth": growth, "curvature_error": abs(growth * factor**2 - 1)}
+
+
+def _change(subject: Subject, model: nn.Module) -> float:
+    return output_change(subject.outputs, subject.with_model(model).outputs)
+
+
+def _displacement(subject: Subject, generator: Generator) -> Tensor:
+    """A random vector of length SPAN, shape (P,)."""
+    direction = torch.randn(len(subject.parameters), generator=generator, dtype=torch.float64)
+    return nn.functional.normalize(direction, dim=0) * SPAN
+
+
+def _moved(model: nn.Module, displacement: Tensor) -> nn.Module:
+    """A copy of a network with flattened parameters theta + u."""
+    moved = deepcopy(model)
+    point = nn.utils.parameters_to_vector(model.parameters()).detach()
+    nn.utils.vector_to_parameters(point + displacement, moved.parameters())
+    return moved
 
 
 def _sharpness_of_directions(model: nn.Module, subject: Subject) -> float:

@@ -1,4 +1,4 @@
-"""The theorems of Dinh et al. 2017 on trained networks (theory.md D1-D6), as rows of the tidy table.
+"""The theorems of Dinh et al. 2017 on trained networks (theory.md D1-D4, D6), as rows of the tidy table.
 
 Every function adds the control on which its theorem must fail: mostly the same parameters with tanh for the rectifier.
 """
@@ -12,26 +12,26 @@ import torch
 from torch import Tensor
 
 from flatminima.networks.initialisations import named_generator
-from flatminima.rescaling.flatness import disjoint_boxes
+from flatminima.rescaling.boxes import APART, Boxes, boxes, parting
+from flatminima.rescaling.comparison import changes
 from flatminima.rescaling.invariants import random_scales
-from flatminima.rescaling.maps import Rescaling, layer_scales, two_layer
+from flatminima.rescaling.maps import Rescaling, multiplied, two_layer
 from flatminima.rescaling.sharpness import best_constant_loss, epsilon_sharpness
-from flatminima.rescaling.subjects import TANH, Subject, curve, rows
+from flatminima.rescaling.subjects import TANH, Subject, rows
 from flatminima.rescaling.tracing import Kind
 from flatminima.settings.rescaling import Demonstrations
 from flatminima.training.convolutional import squared_error
 
 TRAINED = "-trained"
+TOUCHING = "-touching"
+REVERSED = "-reversed"
 POINTS = 4
 """In the first box, at which losses are compared with their images."""
 RESTARTS = 2
-LIFTED = 1e-4
-"""Eigenvalues that D5 lifts above the largest one, relative to it."""
-LARGEST = 3000
-"""Parameters of networks whose whole Hessian is computed."""
+NEAR = 0.99
+"""Of the factor at which a box and its image part: at this one they still meet."""
 FURTHER = 2.0
 """Factor of alpha over which the growth of sharpness is read."""
-ROUNDING = 1e-9
 
 
 def unchanged(study: str, subject: Subject, settings: Demonstrations) -> pd.DataFrame:
@@ -44,116 +44,95 @@ def unchanged(study: str, subject: Subject, settings: Demonstrations) -> pd.Data
         for control, network in _with_control(subject):
             rescaled = network.with_model(group.apply(network.model, scales))
             name = f"random_{kind}{subject.suffix}{control}"
-            tables.append(rows(study, network, name, _changes(network, rescaled)))
+            tables.append(rows(study, network, name, changes(network, rescaled)))
     return pd.concat(tables)
 
 
 def infinite_volume(study: str, subject: Subject, settings: Demonstrations) -> pd.DataFrame:
-    """D2: disjoint boxes, each at least as large as the one before, with the same losses."""
+    """D2: disjoint boxes, each at least as large as the one before, with the same losses.
+
+    Statistics of the experiment `boxes`: meeting_boxes (1 if any two meet), log_volume_step (least change of the
+    logarithm of the volume from a box to the next), image_loss_change, box_excess. Controls: in `-touching` the factor
+    is just below the one at which neighbours part, in `-reversed` the layers change places.
+    """
     group = Rescaling(subject.model, "layers")
     first, second = (layer.weights.stop - layer.weights.start for layer in group.layers[:2])
     order = (1, 2) if first >= second else (2, 1)
-    largest = float(subject.parameters[group.layers[order[0] - 1].weights].abs().max())
-    radius, copies = settings.box.value * largest, settings.boxes.value
-    generator = named_generator(study, "boxes", *subject.names)
-    found = disjoint_boxes(subject.model, squared_error, subject.data, order, radius, copies, POINTS, generator)
-    values = {
-        "meeting_boxes": float(not found.disjoint),
-        "log_volume_step": found.log_volume_step,
-        "image_loss_change": found.loss_error,
-        "box_excess": found.excess,
-    }
+    radius, alpha = _box(subject, group, order, settings)
+    scaled = group.exponents(two_layer(group, *order, alpha)) != 0
+    largest = float(subject.parameters[scaled].abs().max())
+    touching = _boxes(study, subject, order, radius, NEAR * parting(largest, radius), settings)
+    back = order[::-1]
+    reversed_ = _boxes(study, subject, back, *_box(subject, group, back, settings), settings)
     tanh = subject.with_tanh()
-    image = tanh.with_model(group.apply(tanh.model, two_layer(group, *order, found.alpha)))
-    control = {"image_loss_change": _changes(tanh, image)["loss_change"]}
+    image = tanh.with_model(group.apply(tanh.model, two_layer(group, *order, alpha)))
+    found = _boxes(study, subject, order, radius, alpha, settings)
+    tables = {
+        "": {
+            "meeting_boxes": float(not found.disjoint),
+            "log_volume_step": found.log_volume_step,
+            "image_loss_change": found.loss_error,
+            "box_excess": found.excess,
+        },
+        TOUCHING: {"meeting_boxes": float(not touching.disjoint)},
+        REVERSED: {"log_volume_step": reversed_.log_volume_step},
+        TANH: {"image_loss_change": changes(tanh, image)["loss_change"]},
+    }
     name = f"boxes{subject.suffix}"
-    return pd.concat([rows(study, subject, name, values), rows(study, subject, name + TANH, control)])
+    return pd.concat([rows(study, subject, name + ending, values) for ending, values in tables.items()])
 
 
 def two_layers(study: str, subject: Subject, alphas: Sequence[float]) -> pd.DataFrame:
-    """D3 and D4: gradient, Hessian, spectral norm and trace of T_alpha, with alpha as the column step_fraction.
+    """D3 and D4: gradient, Hessian, sharpness and trace of T_alpha, with alpha as the column step_fraction.
 
     Statistics gradient_error and hessian_error are the relative errors of D3's laws, with measured gradients and
-    products; sharpness_growth and trace_growth are relative to the trained network, growth_exponent is the slope of
-    log sharpness against |log alpha|, outwards from alpha. Experiment `extreme_alpha` repeats the first and last alpha.
+    products; sharpness (of the Hessian), sharpness_growth and trace_growth (of the Gauss-Newton matrix) are relative to
+    alpha = 1, growth_exponent is the slope of log sharpness against |log alpha|, outwards from alpha. Experiment
+    `extreme_alpha` repeats the first and last alpha. In the controls `-tanh` small alphas make tanh linear, so that its
+    sharpness grows too; large ones saturate it.
     """
     group, tables = Rescaling(subject.model, "layers"), []
+    networks = _with_control(subject)
     for alpha in alphas:
         scales = two_layer(group, 1, 2, alpha)
         names = ["two_layers", *(["extreme_alpha"] if alpha in (alphas[0], alphas[-1]) else [])]
-        for control, network in _with_control(subject):
+        for control, network in networks:
             rescaled = network.with_model(group.apply(network.model, scales))
-            values = _changes(network, rescaled) | _law_errors(network, rescaled, group.exponents(scales))
-            if not control:
-                values |= _growth(subject, rescaled, group, alpha)
+            values = changes(network, rescaled) | _law_errors(network, rescaled, group.exponents(scales))
+            values |= _growth(network, rescaled, group, alpha)
             for name in names:
                 label = f"{name}{subject.suffix}{control}"
                 tables.append(rows(study, network, label, values, step_fraction=alpha))
     return pd.concat(tables)
 
 
-def many_directions(study: str, subject: Subject) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """D5: a rescaling that gives many eigenvalues above the largest one of the trained network, and both spectra.
-
-    Returns:
-        Rows, and curves `spectrum_trained` and `spectrum_rescaled` with eigenvalues, from the largest down, over x.
-    """
-    group = Rescaling(subject.model, "layers")
-    before = subject.hessian.matmat(torch.eye(subject.hessian.shape[0], dtype=torch.float64))
-    before = (before + before.mT) / 2
-    eigenvalues = torch.linalg.eigvalsh(before)
-    level, beta = float(eigenvalues[-1]), 1.001 * LIFTED**-0.5
-    exponents = group.exponents(layer_scales(group, _compensated(group, beta)))
-    lifted = -exponents > math.log(beta) * (1 - ROUNDING)
-    promised = int((eigenvalues > LIFTED * level).sum()) - int((~lifted).sum())
-    rescaled = subject.with_model(group.apply(subject.model, layer_scales(group, _compensated(group, beta))))
-    multipliers = torch.exp(-exponents)
-    after = torch.linalg.eigvalsh(multipliers.unsqueeze(1) * before * multipliers)
-    values = {
-        **_changes(subject, rescaled),
-        "hessian_error": _law_errors(subject, rescaled, exponents)["hessian_error"],
-        "promised_eigenvalues": float(promised),
-        "large_eigenvalues": float((after > level).sum()),
-        "parameters": float(len(after)),
-    }
-    untouched = {"promised_eigenvalues": float(promised), "large_eigenvalues": float((eigenvalues > level).sum())}
-    name = f"many_directions{subject.suffix}"
-    spectra = {"spectrum_trained": eigenvalues, "spectrum_rescaled": after}
-    drawn = [curve(study, subject, label, torch.arange(len(after)), v.flip(0)) for label, v in spectra.items()]
-    tables = rows(study, subject, name, values), rows(study, subject, name + TRAINED, untouched)
-    return pd.concat(tables), pd.concat(drawn)
-
-
 def balls(study: str, subject: Subject, radii: Sequence[float], settings: Demonstrations) -> pd.DataFrame:
     """D6: epsilon-sharpness before and after alpha = epsilon / ||theta_1||, with epsilon as the column step_fraction.
 
-    Statistics are epsilon_sharpness, a lower bound, quadratic_sharpness, and constant_sharpness: what the loss of the
-    best constant function amounts to.
+    Statistics of the experiment `balls`: epsilon_sharpness, a lower bound that an ascent finds without being told of
+    any point; quadratic_sharpness; constant_sharpness, what the loss of the best constant function amounts to; and
+    zeroed_sharpness, what that of the point on which the proof rests does, theta_1 = 0, on the ball's surface.
+    Controls: `-trained`, the network before it was rescaled, in the same balls; `-tanh`, whose function does not stay.
     """
     group = Rescaling(subject.model, "layers")
     first = subject.parameters[: group.layers[0].biases.stop]
-    constant = (best_constant_loss(subject.data[1]) - subject.loss) / (1 + subject.loss)
+    constant = _rise(subject, best_constant_loss(subject.data[1]))
     tables = []
     for radius in radii:
-        model = group.apply(subject.model, two_layer(group, 1, 2, radius / float(first.norm())))
-        for suffix, network in (("", subject.with_model(model)), (TRAINED, subject)):
-            found = epsilon_sharpness(
-                network.model,
-                squared_error,
-                subject.data,
-                radius,
-                RESTARTS,
-                settings.ascents.value,
-                named_generator(study, "balls", *subject.names),
-                extra=[_without_first_layer(network, group)],
-            )
-            values = {
-                **_changes(subject, network),
-                "epsilon_sharpness": found.lower_bound,
-                "quadratic_sharpness": found.quadratic,
-                "constant_sharpness": constant,
-            }
-            tables.append(rows(study, network, f"balls{subject.suffix}{suffix}", values, step_fraction=radius))
+        scales = two_layer(group, 1, 2, radius / float(first.norm()))
+        rescaled, tanh = (
+            network.with_model(group.apply(network.model, scales)) for _, network in _with_control(subject)
+        )
+        zeroed = multiplied(rescaled.model, _beyond_first_layer(group))
+        every = {
+            "": {**changes(subject, rescaled), "zeroed_sharpness": _rise(subject, subject.with_model(zeroed).loss)},
+            TRAINED: {},
+        }
+        for ending, network in (("", rescaled), (TRAINED, subject)):
+            every[ending] |= _ascent(study, network, radius, settings) | {"constant_sharpness": constant}
+        every[TANH] = changes(subject.with_tanh(), tanh)
+        name = f"balls{subject.suffix}"
+        tables += [rows(study, subject, name + e, values, step_fraction=radius) for e, values in every.items()]
     return pd.concat(tables)
 
 
@@ -161,14 +140,18 @@ def _with_control(subject: Subject) -> tuple[tuple[str, Subject], tuple[str, Sub
     return ("", subject), (TANH, subject.with_tanh())
 
 
-def _changes(before: Subject, after: Subject) -> dict[str, float]:
-    """How much outputs on the test images (relative to the largest), loss and test error have changed."""
-    return {
-        "function_change": float((after.outputs - before.outputs).abs().max() / before.outputs.abs().max()),
-        "loss_change": abs(after.loss / before.loss - 1),
-        "test_error_change": abs(after.test_error - before.test_error),
-        "test_error": after.test_error,
-    }
+def _box(subject: Subject, group: Rescaling, order: tuple[int, int], settings: Demonstrations) -> tuple[float, float]:
+    """Radius of the box, and the factor of the first of both layers by which Dinh et al. 2017 take boxes apart."""
+    largest = float(subject.parameters[group.layers[order[0] - 1].weights].abs().max())
+    radius = settings.box.value * largest
+    return radius, APART * parting(largest, radius)
+
+
+def _boxes(
+    study: str, subject: Subject, order: tuple[int, int], radius: float, alpha: float, settings: Demonstrations
+) -> Boxes:
+    generator, copies = named_generator(study, "boxes", *subject.names), settings.boxes.value
+    return boxes(subject.model, squared_error, subject.data, order, radius, alpha, copies, POINTS, generator)
 
 
 def _law_errors(before: Subject, after: Subject, exponents: Tensor) -> dict[str, float]:
@@ -193,16 +176,19 @@ def _growth(subject: Subject, rescaled: Subject, group: Rescaling, alpha: float)
     }
 
 
-def _compensated(group: Rescaling, beta: float) -> list[float]:
-    """D5's factors: 1 / beta for all layers but the one with the fewest parameters, which makes up for them."""
-    sizes = [layer.biases.stop - layer.weights.start for layer in group.layers]
-    factors = [1 / beta] * len(sizes)
-    factors[sizes.index(min(sizes))] = beta ** (len(sizes) - 1)
+def _ascent(study: str, subject: Subject, radius: float, settings: Demonstrations) -> dict[str, float]:
+    generator, steps = named_generator(study, "balls", *subject.names), settings.ascents.value
+    found = epsilon_sharpness(subject.model, squared_error, subject.data, radius, RESTARTS, steps, generator)
+    return {"epsilon_sharpness": found.lower_bound, "quadratic_sharpness": found.quadratic}
+
+
+def _rise(subject: Subject, loss: float) -> float:
+    """How far a loss is above the network's, over one plus the network's."""
+    return (loss - subject.loss) / (1 + subject.loss)
+
+
+def _beyond_first_layer(group: Rescaling) -> Tensor:
+    """Factors of the flattened parameters: zero in the first layer, one elsewhere."""
+    factors = torch.ones(len(group.incidence[0]), dtype=torch.float64)
+    factors[: group.layers[0].biases.stop] = 0
     return factors
-
-
-def _without_first_layer(subject: Subject, group: Rescaling) -> Tensor:
-    """The flattened parameters, with those of the first layer set to zero."""
-    point = subject.parameters.clone()
-    point[: group.layers[0].biases.stop] = 0
-    return point

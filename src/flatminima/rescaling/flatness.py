@@ -1,20 +1,16 @@
-"""Flatness as volume, and as curvature: theory.md D2 and D4."""
+"""Flatness as the area of low loss of two weights, and as curvature: theory.md D2 and D4."""
 
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
-from torch import Generator, Tensor, nn
+from torch import Generator, Tensor
 
 from flatminima.curvature.eigensolvers import eigenpairs
-from flatminima.curvature.network import MeanLoss
 from flatminima.curvature.operators import Operator
-from flatminima.curvature.samples import Batch
 from flatminima.curvature.spectrum import Estimate, trace
 from flatminima.errors import UserError
-from flatminima.rescaling.landscape import Landscape
-from flatminima.rescaling.maps import Rescaling, two_layer
 
 TOLERANCE = 1e-6
 """Of residuals of eigenvalues, relative."""
@@ -22,88 +18,6 @@ ROUGH = 1e-2
 """Enough to see that the smallest eigenvalue is not the largest in magnitude."""
 PRODUCTS = 90
 CHUNK = 2**14
-
-
-@dataclass(frozen=True)
-class Boxes:
-    """Images of a box around a network's parameters under T_alpha, T_alpha^2, ... (theory.md D2).
-
-    Attributes:
-        alpha: 2 (||theta_1||_inf + r) / (||theta_1||_inf - r).
-        intervals: logarithms of the ends between which the images have their coordinate of largest |theta_1|, shape
-            (copies + 1, 2); the first is the box itself.
-        log_volume_step: log |det| of T_alpha, by which the logarithm of the volume changes from copy to copy.
-        multiplied: number n_1 of parameters that T_alpha multiplies.
-        divided: number n_2 of parameters that it divides.
-        excess: the largest loss that was found in the box, less the loss at its centre.
-        loss_error: the largest relative difference in loss between points of the box and their images.
-    """
-
-    alpha: float
-    intervals: Tensor
-    log_volume_step: float
-    multiplied: int
-    divided: int
-    excess: float
-    loss_error: float
-
-    @property
-    def disjoint(self) -> bool:
-        """Whether no two images meet: they are apart along one coordinate."""
-        lower, upper = self.intervals.sort(0).values.unbind(1)
-        return bool((lower[1:] > upper[:-1]).all())
-
-
-def disjoint_boxes(
-    model: nn.Module,
-    loss: MeanLoss,
-    data: Batch,
-    layers: tuple[int, int],
-    radius: float,
-    copies: int,
-    points: int,
-    generator: Generator,
-) -> Boxes:
-    """Infinitely many boxes of a loss as low as around the network, shown on the first of them (theory.md D2).
-
-    Biases between the two layers are multiplied with the first. The volume is the same for all copies if T_alpha
-    multiplies as many parameters as it divides.
-
-    Args:
-        model: a network that `Rescaling` takes.
-        loss: maps (outputs, targets) to a number.
-        data: all inputs and targets.
-        layers: the layers with parameters theta_1 and theta_2, counted from 1; theta_1 are weights.
-        radius: r, half the side of the box, below ||theta_1||_inf.
-        copies: images of the box.
-        points: uniform in the box, at which losses are compared.
-        generator: of the points.
-
-    Raises:
-        UserError: if the radius does not fit or the network cannot be rescaled.
-    """
-    group, landscape = Rescaling(model, "layers"), Landscape(model, loss, data)
-    weights = group.layers[layers[0] - 1].weights
-    largest = int(landscape.point[weights].abs().argmax()) + weights.start
-    size = float(landscape.point[largest].abs())
-    if not 0 < radius < size:
-        raise UserError(f"radius: is {radius}; expected between 0 and ||theta_1||_inf = {size:g}")
-    alpha = 2 * (size + radius) / (size - radius)
-    exponents = group.exponents(two_layer(group, *layers, alpha))
-    powers = torch.arange(copies + 1).double()
-    ends = torch.tensor([size - radius, size + radius], dtype=torch.float64).log()
-    boxed = landscape.point + radius * (2 * _uniform(generator, points, len(landscape.point)) - 1)
-    found = [[landscape.value(torch.exp(k * exponents) * point) for point in boxed] for k in powers]
-    losses = torch.tensor(found, dtype=torch.float64)
-    return Boxes(
-        alpha=alpha,
-        intervals=ends + (powers * exponents[largest]).unsqueeze(1),
-        log_volume_step=float(exponents.sum()),
-        multiplied=int((exponents > math.log(alpha) / 2).sum()),
-        divided=int((exponents < -math.log(alpha) / 2).sum()),
-        excess=float(losses[0].max()) - landscape.value(landscape.point),
-        loss_error=float(((losses - losses[0]).abs() / losses[0]).max()),
-    )
 
 
 def sublevel_area(

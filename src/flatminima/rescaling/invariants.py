@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import pandas as pd
 import torch
@@ -10,14 +11,21 @@ from torch import Generator, Tensor
 
 from flatminima.curvature.eigensolvers import eigenpairs
 from flatminima.networks.initialisations import named_generator
+from flatminima.rescaling.comparison import output_change
 from flatminima.rescaling.maps import Rescaling
-from flatminima.rescaling.orbit import OrbitMinimum, Rescaled, flattest, least_trace
+from flatminima.rescaling.orbit import OrbitMinimum, Rescaled, flattest, least_trace, minimum_sharpness
+from flatminima.rescaling.splitting import mixed_layers, split_unit
 from flatminima.rescaling.subjects import Subject, curve, rows
 from flatminima.rescaling.tracing import Kind
 from flatminima.settings.rescaling import Orbits
 from flatminima.training.progress import Progress
 
 UNMINIMISED = "-unminimised"
+SPLIT = "-split"
+MIXED = "-mixed"
+SHARES = (2.0, -1.0), (0.5, 0.5)
+"""Of a unit's outgoing weights, for both of the copies that take its place."""
+CONDITION = ("family", "depth", "step_size")
 PLANE = 2
 ROUGH = 1e-3
 """Relative residual in a landscape."""
@@ -37,8 +45,8 @@ def orbits(study: str, subject: Subject, settings: Orbits) -> pd.DataFrame:
     Gauss-Newton matrix, which is positive semi-definite as theory asks), orbit_gap between it and its lower bound,
     orbit_ratio = gauss_newton_sharpness / orbit_minimum, sharpness_at_minimum (of the Hessian of the flattest network),
     orbit_change (relative, after a random rescaling), products, gain (what layers are multiplied by, geometric mean),
-    and trace and least_trace of the Gauss-Newton matrix. In the control `orbit_<kind>-unminimised`, orbit_change is
-    that of the sharpness itself.
+    and trace and least_trace of the Gauss-Newton matrix. In the control `orbit_<kind>-unminimised`, orbit_gap and
+    orbit_change are those of the sharpness itself.
     """
     return pd.concat([_orbit(study, subject, kind, settings) for kind in settings.kinds.value], ignore_index=True)
 
@@ -65,7 +73,7 @@ def _orbit(study: str, subject: Subject, kind: Kind, settings: Orbits) -> pd.Dat
         "least_trace": least_trace(subject.diagonal, group).value,
     }
     name = f"orbit_{kind}{subject.suffix}"
-    fixed = {"orbit_change": abs(after / before - 1)}
+    fixed = {"orbit_gap": before / least.lower_bound - 1, "orbit_change": abs(after / before - 1)}
     return pd.concat([rows(study, subject, name, values), rows(study, subject, name + UNMINIMISED, fixed)])
 
 
@@ -73,6 +81,24 @@ def _flattest(subject: Subject, group: Rescaling, settings: Orbits) -> OrbitMini
     curvature, limit = subject.gauss_newton, settings.products.value
     rough = subject.rough(curvature)
     return flattest(curvature, group, tolerance=settings.tolerance.value, rough=rough, max_products=limit)
+
+
+def split_orbits(study: str, subject: Subject, settings: Orbits) -> pd.DataFrame:
+    """Tidy rows of two networks that compute the same with as many units, and belong to different orbits.
+
+    In one a unit of the first hidden layer is written as twice itself less itself, in the other as two halves. In the
+    control `orbit_<kind>-split`, orbit_change is the relative difference between their orbit minima, and
+    function_change that between their outputs.
+    """
+    first, second = (subject.with_model(split_unit(subject.model, shares)) for shares in SHARES)
+    tables = []
+    for kind in settings.kinds.value:
+        minima = [_flattest(network, Rescaling(network.model, kind), settings).value for network in (first, second)]
+        values = {"orbit_change": max(minima) / min(minima) - 1} | {
+            "function_change": output_change(first.outputs, second.outputs)
+        }
+        tables.append(rows(study, subject, f"orbit_{kind}{subject.suffix}{SPLIT}", values))
+    return pd.concat(tables, ignore_index=True)
 
 
 def unlearned(study: str, subject: Subject, settings: Orbits) -> pd.DataFrame:
@@ -103,10 +129,11 @@ def landscape(study: str, subject: Subject, settings: Orbits) -> pd.DataFrame:
 
 
 def linear_orbits(study: str, subject: Subject, least: float, settings: Orbits) -> pd.DataFrame:
-    """Tidy rows of a linear network whose layers were rescaled at random: its orbit's minimum against theory's.
+    """Tidy rows of a linear network whose layers were rescaled at random: its orbit's minima against theory's.
 
-    Experiment `orbit_linear` has statistic orbit_ratio = orbit minimum / minimal sharpness of all linear networks of
-    that depth (theory.md I3); in the control `orbit_linear-unminimised` it is that of the rescaled network.
+    Experiment `orbit_linear` has statistics orbit_ratio = orbit minimum / minimal sharpness of all linear networks of
+    that depth (theory.md I3), and trace_error, of the least trace over rescalings against its closed form. Controls:
+    both of the network as it was rescaled, `-unminimised`, and orbit_ratio of another global minimum, `-mixed`.
 
     Args:
         study: its name.
@@ -117,18 +144,41 @@ def linear_orbits(study: str, subject: Subject, least: float, settings: Orbits) 
     group = Rescaling(subject.model, "layers")
     scales = random_scales(group, settings.spread.value, named_generator(study, "linear", *subject.names))
     attacked = subject.with_model(group.apply(subject.model, scales))
-    found = _flattest(attacked, group, settings)
-    values = {"orbit_minimum": found.value, "orbit_gap": found.gap, "orbit_ratio": found.value / least}
-    control = {"orbit_ratio": attacked.gauss_newton_sharpness / least}
-    name = "orbit_linear"
-    return pd.concat([rows(study, subject, name, values), rows(study, subject, name + UNMINIMISED, control)])
+    mixed = subject.with_model(mixed_layers(subject.model, named_generator(study, "mixed", *subject.names)))
+    found, elsewhere = (_flattest(network, group, settings) for network in (attacked, mixed))
+    closed = minimum_sharpness(subject.diagonal, group)
+    name, tables = (
+        "orbit_linear",
+        {
+            "": {
+                "orbit_minimum": found.value,
+                "orbit_gap": found.gap,
+                "orbit_ratio": found.value / least,
+                "trace_error": abs(least_trace(attacked.diagonal, group).value / closed - 1),
+            },
+            UNMINIMISED: {
+                "orbit_ratio": attacked.gauss_newton_sharpness / least,
+                "trace_error": abs(float(attacked.diagonal.sum()) / closed - 1),
+            },
+            MIXED: {
+                "orbit_ratio": elsewhere.value / least,
+                "function_change": output_change(subject.outputs, mixed.outputs),
+            },
+        },
+    )
+    return pd.concat([rows(study, subject, name + ending, values) for ending, values in tables.items()])
 
 
 def measure_orbits(study: str, subjects: Sequence[Subject], settings: Orbits) -> pd.DataFrame:
-    """Tidy rows of the orbits of all networks (theory.md B1)."""
+    """Tidy rows of the orbits of all networks (theory.md B1); of the first in each condition, with a unit split too."""
     progress, tables = Progress(f"{study} orbits", len(subjects)), []
+    split: set[tuple[Any, ...]] = set()
     for done, subject in enumerate(subjects, 1):
         tables.append(orbits(study, subject, settings) if subject.learned else unlearned(study, subject, settings))
+        condition = tuple(subject.labels[name] for name in CONDITION)
+        if subject.learned and condition not in split:
+            split.add(condition)
+            tables.append(split_orbits(study, subject, settings))
         progress.report(done, "networks")
     progress.finish(len(subjects), "networks")
     return pd.concat(tables, ignore_index=True)

@@ -108,15 +108,27 @@ class Rescaling:
         Raises:
             ValueError: if the network has another number of parameters.
         """
-        rescaled = deepcopy(model)
-        sizes = [parameter.numel() for parameter in rescaled.parameters()]
-        if sum(sizes) != len(self.incidence[0]):
-            raise ValueError(f"model has {sum(sizes)} parameters; the group acts on {len(self.incidence[0])}")
-        factors = torch.split(self.exponents(scales).exp(), sizes)
-        with torch.no_grad():
-            for parameter, factor in zip(rescaled.parameters(), factors, strict=True):
-                parameter.mul_(factor.view_as(parameter))
-        return rescaled
+        return multiplied(model, self.exponents(scales).exp())
+
+
+def multiplied(model: nn.Module, factors: Tensor) -> nn.Module:
+    """A copy of a network with each of its parameters multiplied by a factor of its own.
+
+    Args:
+        model: the network, left as it is.
+        factors: of the flattened parameters, in the order of `named_parameters`, shape (P,).
+
+    Raises:
+        ValueError: if the network has another number of parameters.
+    """
+    copy = deepcopy(model)
+    sizes = [parameter.numel() for parameter in copy.parameters()]
+    if sum(sizes) != len(factors):
+        raise ValueError(f"model has {sum(sizes)} parameters, and there are {len(factors)} factors")
+    with torch.no_grad():
+        for parameter, factor in zip(copy.parameters(), torch.split(factors, sizes), strict=True):
+            parameter.mul_(factor.view_as(parameter))
+    return copy
 
 
 def layer_scales(group: Rescaling, factors: Sequence[float]) -> Tensor:

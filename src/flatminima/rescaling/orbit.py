@@ -139,6 +139,25 @@ def least_trace(diagonal: Tensor, group: Rescaling, *, tolerance: float = 1e-9) 
     return OrbitMinimum(torch.from_numpy(least.scales), least.value, 0.0, least.lower_bound, 0)
 
 
+def minimum_sharpness(diagonal: Tensor, group: Rescaling) -> float:
+    """The least trace over rescalings of layers without biases: K (tr_1 ... tr_K)^(1/K) for K layers of traces tr_k.
+
+    The traces are multiplied by a_k^-2 with factors of product one, so that their sum is least where they are equal
+    (Ibayashi, Hamaguchi & Imaizumi 2021, who call it minimum sharpness). `least_trace` finds it for biases too.
+
+    Args:
+        diagonal: of the curvature, shape (P,).
+        group: its rescalings by layers.
+
+    Raises:
+        UserError: if a layer has biases.
+    """
+    if any(layer.biases.stop > layer.biases.start for layer in group.layers):
+        raise UserError("minimum sharpness: the network has biases; use least_trace, which takes them into account")
+    traces = torch.stack([diagonal[layer.weights].sum() for layer in group.layers])
+    return float(len(traces) * traces.log().mean().exp())
+
+
 def _edges(group: Rescaling) -> Edges:
     source, target = (index.numpy() for index in group.incidence)
     return Edges(source, target, group.size)

@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable
 from copy import deepcopy
 from functools import partial
+from typing import Self
 
 import numpy as np
 import torch
@@ -37,6 +38,13 @@ class Reparametrised(nn.Module):
         self.model = deepcopy(model).requires_grad_(False)
         self._displacement = displacement
         self.coordinates = nn.Parameter(torch.zeros_like(torch.cat([p.flatten() for p in self.model.parameters()])))
+
+    def at(self, coordinates: Tensor) -> Self:
+        """A copy with these coordinates, shape (P,)."""
+        copy = deepcopy(self)
+        with torch.no_grad():
+            copy.coordinates.copy_(coordinates)
+        return copy
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Outputs of the network at theta_hat + u(eta)."""

@@ -50,13 +50,12 @@ def epsilon_sharpness(
     restarts: int,
     steps: int,
     generator: Generator,
-    extra: Sequence[Tensor] = (),
 ) -> Sharpness:
     """Search for max (L(theta') - L(theta)) / (1 + L(theta)) over ||theta' - theta||_2 <= radius (theory.md section 2).
 
     A loss that is convex in the weights of a linear last layer is largest on the sphere, so theta' = theta + radius
-    u / ||u|| and L-BFGS goes up in u: from both ends of the top eigenvector, random points and further points. It ends
-    at or above the loss of every start: a lower bound in any case.
+    u / ||u|| and L-BFGS goes up in u: from both ends of the top eigenvector and from random points. It ends at or above
+    the loss of every start: a lower bound in any case.
 
     Args:
         model: the network; everything is computed in float64.
@@ -66,8 +65,6 @@ def epsilon_sharpness(
         restarts: random starts.
         steps: iterations of L-BFGS from each start.
         generator: of the random starts.
-        extra: further starts theta' other than theta, flattened, shape (P,), projected onto the sphere; those in the
-            ball count as they are, too.
 
     Raises:
         UserError: if the radius is not positive, or the top eigenvalue is not defined or not found.
@@ -86,10 +83,9 @@ def epsilon_sharpness(
         value, gradient = landscape.value_and_gradient(on_sphere(free))
         return value, radius / length * (gradient - (gradient @ unit) * unit)
 
-    starts = [vector, -vector, *_normal(len(centre), restarts, generator), *(point - centre for point in extra)]
+    starts = [vector, -vector, *_normal(len(centre), restarts, generator)]
     points = [on_sphere(_climb(value_and_gradient, start / start.norm(), steps)) for start in starts]
-    inside = [point for point in extra if (point - centre).norm() <= radius]
-    return _best(landscape, [*points, *inside], value * radius**2 / 2)
+    return _best(landscape, points, value * radius**2 / 2)
 
 
 def box_sharpness(
@@ -100,12 +96,11 @@ def box_sharpness(
     restarts: int,
     steps: int,
     generator: Generator,
-    extra: Sequence[Tensor] = (),
 ) -> Sharpness:
     """Search for the same maximum over |theta'_i - theta_i| <= radius (|theta_i| + 1) (Keskar et al. 2017, metric 2.1).
 
-    By L-BFGS-B as theirs, in the full space, from the corners of the box towards which the top eigenvector points,
-    random points and further points. The result is a lower bound; `percent` has their unit.
+    By L-BFGS-B as theirs, in the full space, from the corners of the box towards which the top eigenvector points, and
+    from random points. The result is a lower bound; `percent` has their unit.
 
     Args:
         model: this and the other arguments as for `epsilon_sharpness`.
@@ -115,7 +110,6 @@ def box_sharpness(
         restarts: random starts, uniform in the box.
         steps: iterations of L-BFGS-B from each start.
         generator: see there.
-        extra: see there; outside the box they are clipped to it.
 
     Raises:
         UserError: as `epsilon_sharpness`.
@@ -129,8 +123,7 @@ def box_sharpness(
     uniform = [2 * torch.rand(len(centre), generator=generator, dtype=torch.float64) - 1 for _ in range(restarts)]
     starts = [centre + sides * direction for direction in [*corners, *uniform]]
     box = centre - sides, centre + sides
-    clipped = [torch.clamp(start, *box) for start in [*starts, *extra]]
-    points = [_climb(landscape.value_and_gradient, start, steps, box) for start in clipped]
+    points = [_climb(landscape.value_and_gradient, start, steps, box) for start in starts]
     reach = float(sides @ vector.abs())
     return _best(landscape, points, value * reach**2 / 2)
 

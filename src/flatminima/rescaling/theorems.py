@@ -5,14 +5,8 @@ from collections.abc import Callable, Sequence
 import pandas as pd
 
 from flatminima.rescaling.coordinates import loss_lines, reparametrised
-from flatminima.rescaling.demonstrations import (
-    LARGEST,
-    balls,
-    infinite_volume,
-    many_directions,
-    two_layers,
-    unchanged,
-)
+from flatminima.rescaling.demonstrations import balls, infinite_volume, two_layers, unchanged
+from flatminima.rescaling.directions import LARGEST, many_directions
 from flatminima.rescaling.invariants import landscape
 from flatminima.rescaling.subjects import CONVOLUTIONAL, Subject, rows
 from flatminima.settings.rescaling import Demonstration, Demonstrations, Orbits
@@ -26,22 +20,30 @@ NO_CURVES = pd.DataFrame(columns=["study", "experiment", "depth", "seed", "x", "
 def show_theorems(study: str, subjects: Sequence[Subject], settings: Demonstrations, orbit: Orbits) -> Tables:
     """D1 and what else is to be shown, on networks of the first seeds; of those not convolutional, one in all detail.
 
-    Networks that did not learn are counted, in the first experiment.
+    D5, which takes whole Hessians, is shown on that one and on the last. Networks that did not learn are counted, in
+    the first experiment.
     """
     chosen = [subject for subject in subjects if subject.labels["seed"] < settings.seeds.value]
     shown = [subject for subject in chosen if subject.learned]
     tables = [rows(study, s, f"random_layers{s.suffix}", {"diverged": 1.0}) for s in chosen if not s.learned]
-    progress, curves = Progress(f"{study} theorems", len(shown)), [NO_CURVES]
+    progress, drawn = Progress(f"{study} theorems", len(shown)), [NO_CURVES]
     for done, subject in enumerate(shown, 1):
-        first = done == 1 and subject.labels["family"] != CONVOLUTIONAL
+        connected = subject.labels["family"] != CONVOLUTIONAL
+        first = done == 1 and connected
         tables += _theorems(study, subject, settings, first)
+        if connected and done in (1, len(shown)) and settings.show("many_directions") and _small(subject):
+            measured, spectra = many_directions(study, subject)
+            tables.append(measured)
+            drawn += [spectra] if first else []
         if first:
-            measured, drawn = _details(study, subject, settings, orbit)
-            tables += measured
-            curves += drawn
+            drawn += _curves(study, subject, settings, orbit)
         progress.report(done, "networks")
     progress.finish(len(shown), "networks")
-    return pd.concat(tables, ignore_index=True), pd.concat(curves, ignore_index=True)
+    return pd.concat(tables, ignore_index=True), pd.concat(drawn, ignore_index=True)
+
+
+def _small(subject: Subject) -> bool:
+    return len(subject.parameters) <= LARGEST
 
 
 def _theorems(study: str, subject: Subject, settings: Demonstrations, first: bool) -> list[pd.DataFrame]:
@@ -59,17 +61,7 @@ def _theorems(study: str, subject: Subject, settings: Demonstrations, first: boo
     return [unchanged(study, subject, settings)] + [show() for name, show in every.items() if settings.show(name)]
 
 
-def _details(
-    study: str, subject: Subject, settings: Demonstrations, orbit: Orbits
-) -> tuple[list[pd.DataFrame], list[pd.DataFrame]]:
-    """Rows of D5, and curves of D7, B1 and D5."""
-    measured, drawn = [], []
-    if settings.show("coordinates"):
-        drawn.append(loss_lines(study, subject, settings))
-    if settings.show("landscape"):
-        drawn.append(landscape(study, subject, orbit))
-    if settings.show("many_directions") and len(subject.parameters) <= LARGEST:
-        table, spectra = many_directions(study, subject)
-        measured.append(table)
-        drawn.append(spectra)
-    return measured, drawn
+def _curves(study: str, subject: Subject, settings: Demonstrations, orbit: Orbits) -> list[pd.DataFrame]:
+    """Curves of D7 and B1."""
+    drawn = [loss_lines(study, subject, settings)] if settings.show("coordinates") else []
+    return drawn + ([landscape(study, subject, orbit)] if settings.show("landscape") else [])

@@ -1,8 +1,9 @@
 """Studies of the binary perceptron (Baldassi et al. 2021)."""
 
-from typing import Annotated, Literal
+from itertools import product
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from flatminima.settings.base import Count, PositiveFloat, Sourced, Strict
 
@@ -32,8 +33,6 @@ class ReplicaTheory(Strict):
         description="Smallest and largest normalised Hamming distance."
     )
     points: Sourced[Annotated[int, Field(ge=5)]] = Field(description="Distances between them, evenly in the logarithm.")
-    near: Sourced[PositiveFloat] = Field(description="Distance up to which a higher margin has more solutions around.")
-    far: Sourced[PositiveFloat] = Field(description="Distance from which the order is reversed.")
 
 
 class Enumeration(Strict):
@@ -47,16 +46,30 @@ class Enumeration(Strict):
     references: Sourced[Count] = Field(description="Solutions of every instance whose surroundings are counted.")
 
 
-class SolverRuns(Strict):
-    """Searches for solutions on real instances."""
+class Attempts(Strict):
+    """Attempts of a solver on random instances of one size."""
 
-    size: Sourced[Annotated[int, Field(ge=9)]] = Field(description="Number N of weights, odd.")
     loads: Sourced[Annotated[list[PositiveFloat], Field(min_length=1)]] = Field(description="Alphas.")
     instances: Sourced[Count] = Field(description="Of every load.")
+
+
+class Searches(Attempts):
+    """Attempts of some solvers on instances of some sizes."""
+
+    solvers: Sourced[Annotated[list[SolverName], Field(min_length=1)]]
+    sizes: Sourced[Annotated[list[Annotated[int, Field(ge=9)]], Field(min_length=1)]] = Field(
+        description="Numbers N of weights, odd."
+    )
+
+
+class Survey(Strict):
+    """What is measured around the solutions found."""
+
     distances: Sourced[Annotated[list[Annotated[float, Field(gt=0, lt=0.5)]], Field(min_length=1)]] = Field(
-        description="Normalised Hamming distances at which solutions' surroundings are measured."
+        description="Normalised Hamming distances."
     )
     surveyed: Sourced[Count] = Field(description="Solutions of every load whose local entropy is computed.")
+    largest: Sourced[Count] = Field(description="Largest number of weights for which it is.")
 
 
 class PerceptronStudy(Strict):
@@ -66,5 +79,32 @@ class PerceptronStudy(Strict):
     title: str
     theory: ReplicaTheory
     enumeration: Enumeration
-    solvers: Sourced[Annotated[list[SolverName], Field(min_length=1)]]
-    runs: SolverRuns
+    searches: Annotated[list[Searches], Field(min_length=1)]
+    survey: Survey
+
+    @model_validator(mode="after")
+    def _each_once(self) -> Self:
+        pairs = self.searched()
+        twice = [pair for place, pair in enumerate(pairs) if pair in pairs[:place]]
+        if twice:
+            solver, size = twice[0]
+            raise ValueError(f"searches name {solver} with {size} weights twice; name it in one of them")
+        return self
+
+    def attempts(self, solver: str, size: int) -> Attempts:
+        """The attempts of one solver on instances of one size."""
+        for group in self.searches:
+            if solver in group.solvers.value and size in group.sizes.value:
+                return Attempts(loads=group.loads, instances=group.instances)
+        raise KeyError((solver, size))
+
+    def searched(self) -> list[tuple[SolverName, int]]:
+        """All solvers, each with the sizes of its instances."""
+        return [pair for group in self.searches for pair in product(group.solvers.value, group.sizes.value)]
+
+    def planted(self, size: int) -> Attempts:
+        """Planted instances of a size: as many, and at the same loads, as any solver attempts."""
+        groups = [group for group in self.searches if size in group.sizes.value]
+        loads = sorted({load for group in groups for load in group.loads.value})
+        most = max(groups, key=lambda group: group.instances.value)
+        return Attempts(loads=most.loads.model_copy(update={"value": loads}), instances=most.instances)

@@ -1,0 +1,121 @@
+"""What surrounds the solutions that solvers find, and solutions that were planted (theory.md 3.4)."""
+
+import numpy as np
+import pandas as pd
+
+from flatminima.data.seeding import sequence
+from flatminima.data.storage import Arrays
+from flatminima.perceptron.franz_parisi import local_entropy
+from flatminima.perceptron.gaussian import Array
+from flatminima.perceptron.instances import Signs, planted
+from flatminima.perceptron.landscape import flip_errors, local_entropies, minimal_margins
+from flatminima.perceptron.neighbours import FLIPS, count_neighbours, expected_neighbours
+from flatminima.perceptron.records import Values, curve, rows
+from flatminima.perceptron.search import Solutions
+from flatminima.perceptron.searches import attempted
+from flatminima.perceptron.stability import lattice_error
+from flatminima.perceptron.typical import FLIPS_DRAWN, Tables
+from flatminima.settings.perceptron import Attempts, SolverName, Survey
+from flatminima.training.progress import Progress
+
+PLANTED, AGAIN = "planted", "planted_again"
+
+
+def experiment(solver: str) -> str:
+    """The name of a solver's experiment; a dash would make it a control."""
+    return f"attempts_{solver.replace('-', '_')}"
+
+
+def survey(study: str, solver: SolverName, size: int, arrays: Arrays, settings: Survey) -> Tables:
+    """Measures of the attempts of one solver on instances of one size.
+
+    Experiment `attempts_<solver>`, with N in column depth, has statistics solved, unsolved and iterations, and for
+    solved instances minimal_margin; neighbours, the number of solutions at one, two and three flips, log_neighbours,
+    log10(1 + that), and expected_neighbours around typical solutions; flip_error_ratio, errors after random flips over
+    theory's for typical solutions of that many weights, by distance (layers); and for the first few
+    local_entropy_excess, by belief propagation, over theory's around typical solutions.
+
+    Returns:
+        Rows, and curves `flip_error_<solver>` and `bp_entropy_<solver>`: means over solved instances at the load y,
+        over x = d, at the size in column depth.
+    """
+    loads = len([name for name in arrays if name.startswith("solved_")])
+    progress, tables, curves = Progress(f"{study} around {solver}, {size} weights", loads), [], []
+    for done, (load, patterns, found) in enumerate(attempted(study, size, arrays), 1):
+        values, entropies = _statistics(patterns, found, load, settings)
+        tables.append(rows(study, experiment(solver), load, values, size=size, solver=solver))
+        curves += _curves(study, solver, load, patterns, found, entropies, settings)
+        progress.report(done, f"alpha {load:g}")
+    progress.finish(loads, "loads")
+    empty = curve(study, f"flip_error_{solver}", [], [], size=size)
+    return pd.concat(tables, ignore_index=True), pd.concat([empty, *curves], ignore_index=True)
+
+
+def planted_solutions(study: str, size: int, settings: Attempts) -> pd.DataFrame:
+    """Rows of solutions that instances were planted around: solutions that no solver has found.
+
+    Experiments `planted` and `planted_again`, two draws with the same numbers, have the statistics neighbours,
+    log_neighbours and expected_neighbours of `survey`. Planted solutions have more neighbours than typical ones.
+    """
+    tables, loads = [], settings.loads.value
+    progress = Progress(f"{study} planted, {size} weights", len(loads))
+    for done, load in enumerate(loads, 1):
+        for name in (PLANTED, AGAIN):
+            generator = np.random.default_rng(sequence(study, name, size, str(load)))
+            drawn = planted(settings.instances.value, size, load, 0.0, generator)
+            values = _neighbours(drawn.patterns, drawn.reference, np.ones(len(drawn.patterns), bool), load)
+            tables.append(rows(study, name, load, values, size=size))
+        progress.report(done, f"alpha {load:g}")
+    progress.finish(len(loads), "loads")
+    return pd.concat(tables, ignore_index=True)
+
+
+def _statistics(patterns: Signs, found: Solutions, load: float, settings: Survey) -> tuple[Values, Array]:
+    """Statistics of all attempts, and local entropies of those surveyed, shape (attempts, distances)."""
+    solved, distances, size = found.solved, np.array(settings.distances.value), patterns.shape[2]
+    surveyed = solved & (np.cumsum(solved) <= settings.surveyed.value) & (size <= settings.largest.value)
+    entropies = np.full((len(solved), len(distances)), np.nan)
+    if surveyed.any():
+        entropies[surveyed] = local_entropies(
+            patterns[surveyed], found.weights[surveyed], settings.distances.value
+        ).entropy
+    typical = lattice_error(patterns.shape[1] / size, size, np.rint(distances * size))
+    ratios = flip_errors(patterns, found.weights, distances) / typical
+    typical_entropy = local_entropy(load, distances, 0.0).entropy if surveyed.any() else np.nan
+    values = {
+        "solved": solved.astype(float),
+        "unsolved": (~solved).astype(float),
+        "iterations": found.iterations,
+        "minimal_margin": np.where(solved, minimal_margins(patterns, found.weights), np.nan),
+        "flip_error_ratio": np.where(solved[:, None], ratios, np.nan),
+        "local_entropy_excess": entropies - typical_entropy,
+    }
+    return {**values, **_neighbours(patterns, found.weights, solved, load)}, entropies
+
+
+def _neighbours(patterns: Signs, weights: Signs, solved: np.ndarray, load: float) -> Values:
+    counts = np.full((len(patterns), len(FLIPS)), np.nan)
+    for place in np.flatnonzero(solved):
+        counts[place] = count_neighbours(patterns[place], weights[place])
+    expected = expected_neighbours(patterns.shape[2], load, FLIPS)
+    return {
+        "neighbours": counts,
+        "log_neighbours": np.log10(1 + counts),
+        "expected_neighbours": np.broadcast_to(expected, counts.shape),
+    }
+
+
+def _curves(
+    study: str, solver: str, load: float, patterns: Signs, found: Solutions, entropies: Array, settings: Survey
+) -> list[pd.DataFrame]:
+    """Curves of the solutions found at one load, where there are any."""
+    if not found.solved.any():
+        return []
+    size = patterns.shape[2]
+    errors = flip_errors(patterns[found.solved], found.weights[found.solved], FLIPS_DRAWN).mean(0)
+    curves = [curve(study, f"flip_error_{solver}", FLIPS_DRAWN, errors, load, size=size)]
+    known = ~np.isnan(entropies).all(1)
+    if known.any():
+        means = entropies[known].mean(0)
+        curves.append(curve(study, f"bp_entropy_{solver}", settings.distances.value, means, load, size=size))
+    return curves

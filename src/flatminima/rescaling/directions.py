@@ -1,0 +1,107 @@
+"""Sharpness in many directions: whole Hessian spectra before and after a rescaling (theory.md D5), as tidy rows."""
+
+import math
+from collections.abc import Callable
+
+import pandas as pd
+import torch
+from torch import Tensor
+
+from flatminima.rescaling.comparison import changes
+from flatminima.rescaling.maps import Rescaling, layer_scales, multiplied
+from flatminima.rescaling.subjects import Subject, curve, rows
+
+OTHER_LAYER = "-other_layer"
+KEPT_BIASES = "-kept_biases"
+LIFTED = 1e-4
+"""Eigenvalues that D5 lifts above the largest one, relative to it."""
+MARGIN = 1.001
+LARGEST = 3000
+"""Parameters of networks whose whole Hessian is computed."""
+ROUNDING = 1e-9
+
+
+def many_directions(study: str, subject: Subject) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """D5: a rescaling that gives many eigenvalues above the largest one of the trained network, and both spectra.
+
+    All layers but the one with the fewest parameters are divided by beta, and that one makes up for them. Statistics of
+    the experiment `many_directions`: promised_eigenvalues, how many theory promises above the trained network's largest
+    one; large_eigenvalues, how many there are in the rescaled network's own Hessian; spectrum_error, the largest
+    difference between its eigenvalues and those of D H D, relative to the latter or to the trained network's largest
+    one, whichever is larger; parameters. Controls: in `-other_layer` the layer with the most parameters makes up for
+    the others; in `-kept_biases` weights are multiplied and biases are not, so that the function does not stay.
+
+    Returns:
+        Rows, and curves `spectrum_trained` and `spectrum_rescaled` with eigenvalues, from the largest down, over x.
+    """
+    group, beta = Rescaling(subject.model, "layers"), MARGIN * LIFTED**-0.5
+    exponents = group.exponents(layer_scales(group, compensated(group, beta, min)))
+    other = group.exponents(layer_scales(group, compensated(group, beta, max)))
+    without_biases = _without_biases(group, exponents)
+    hessian = _dense(subject)
+    eigenvalues = torch.linalg.eigvalsh(hessian)
+    level, parameters = float(eigenvalues[-1]), len(eigenvalues)
+    lifted = int((-exponents > math.log(beta) * (1 - ROUNDING)).sum())
+    promised = int((eigenvalues > LIFTED * level).sum()) - (parameters - lifted)
+    rescaled, crossed, changed = (
+        subject.with_model(multiplied(subject.model, e.exp())) for e in (exponents, other, without_biases)
+    )
+    after = _spectrum(rescaled)
+    counts = {"promised_eigenvalues": float(promised), "parameters": float(parameters)}
+    tables = {
+        "": {
+            **changes(subject, rescaled),
+            **counts,
+            "large_eigenvalues": float((after > level).sum()),
+            "spectrum_error": _spectrum_error(hessian, exponents, after, level),
+        },
+        OTHER_LAYER: {**counts, "large_eigenvalues": float((_spectrum(crossed) > level).sum())},
+        KEPT_BIASES: {
+            **changes(subject, changed),
+            "spectrum_error": _spectrum_error(hessian, without_biases, _spectrum(changed), level),
+        },
+    }
+    spectra = {"spectrum_trained": eigenvalues, "spectrum_rescaled": after}
+    drawn = [curve(study, subject, label, torch.arange(parameters), v.flip(0)) for label, v in spectra.items()]
+    name = f"many_directions{subject.suffix}"
+    return pd.concat([rows(study, subject, name + e, values) for e, values in tables.items()]), pd.concat(drawn)
+
+
+def compensated(group: Rescaling, beta: float, choose: Callable[[list[int]], int]) -> list[float]:
+    """Factors of all layers: 1 / beta, and beta^(K - 1) for the one of K that makes up for the others.
+
+    Args:
+        group: of the layers.
+        beta: above 1.
+        choose: `min` for the layer with the fewest parameters, biases counted, `max` for that with the most.
+    """
+    sizes = [layer.biases.stop - layer.weights.start for layer in group.layers]
+    factors = [1 / beta] * len(sizes)
+    factors[sizes.index(choose(sizes))] = beta ** (len(sizes) - 1)
+    return factors
+
+
+def _without_biases(group: Rescaling, exponents: Tensor) -> Tensor:
+    kept = exponents.clone()
+    for layer in group.layers:
+        kept[layer.biases] = 0
+    return kept
+
+
+def _dense(subject: Subject) -> Tensor:
+    """The Hessian of the training loss, shape (P, P)."""
+    hessian = subject.hessian.matmat(torch.eye(len(subject.parameters), dtype=torch.float64))
+    return (hessian + hessian.mT) / 2
+
+
+def _spectrum(subject: Subject) -> Tensor:
+    """All eigenvalues of the Hessian, from the smallest up."""
+    eigenvalues: Tensor = torch.linalg.eigvalsh(_dense(subject))
+    return eigenvalues
+
+
+def _spectrum_error(hessian: Tensor, exponents: Tensor, found: Tensor, level: float) -> float:
+    """Largest error of the law D H D, relative to its eigenvalues or the level, whichever is larger."""
+    multipliers = torch.exp(-exponents)
+    law = torch.linalg.eigvalsh(multipliers.unsqueeze(1) * hessian * multipliers)
+    return float(((found - law).abs() / law.abs().clamp_min(level)).max())
