@@ -17,6 +17,8 @@ FEWEST = 5
 """Solutions from which on a median is drawn as a filled marker: as many as a verdict takes."""
 GROUP = ["solver", "size", "alpha", "flips"]
 TYPICAL: dict[str, Any] = {"lw": 1.3, "ls": style.DOTTED, "zorder": 1}
+ABOVE = 3.0
+"""Room for the label of one size above the counts, as a factor."""
 PLANTED: dict[str, Any] = {"lw": 1.0, "ls": style.DASHED, "zorder": 1}
 EVENTS: dict[str, tuple[str, float, dict[str, Any]]] = {
     "half_solved": ("instances are solved", 0.15, {"color": style.BLUE, "marker": "o"}),
@@ -117,8 +119,8 @@ def _in_words(value: float) -> str:
 
 def _by_size(panel: Axes, rows: pd.DataFrame) -> None:
     found, planted = _apart(rows)
-    scale(panel, found["high"].max())
     shades = perceptron_selection.shades(found["size"].unique())
+    scale(panel, found["high"].max() * ABOVE ** len(shades))
     for place, ((size, look), marker) in enumerate(zip(shades, "osD^", strict=False)):
         line = found[found["size"] == size].sort_values("alpha")
         draw(panel, line, look | {"marker": marker})
@@ -130,7 +132,7 @@ def _by_size(panel: Axes, rows: pd.DataFrame) -> None:
     references(panel, largest, "0.3")
     panel.plot([], [], color="0.3", label="planted, counted", **PLANTED)
     panel.plot([], [], color="0.3", label="typical, expected", **TYPICAL)
-    panel.legend(loc="lower left", bbox_to_anchor=(0, 0.22), handlelength=2, borderaxespad=0)
+    panel.legend(loc="lower left", bbox_to_anchor=(0, 0.12), handlelength=2, borderaxespad=0)
     label(panel, float(np.unique(rows["alpha"])[1]), 1, "fewer than one", below=True)
     solver = perceptron_attempts.SOLVERS[found["solver"].iloc[0]].label
     panel.set(ylabel="solutions at one flip", title=f"a   {solver}, {n_of(found['solutions'], 'solution')}")
