@@ -14,9 +14,9 @@ from flatminima.claims.verdicts import Verdict
 WORDS = "|".join(sorted(Verdict, key=len, reverse=True))
 COMMANDS = [
     "data", "bound", "train", "measure", "crosscheck", "attack", "construct", "converge", "price", "scaled-residual",
-    "convolve", "orbit", "linear-orbit", "rescale", "volume", "replica", "enumerate", "solve", "collect", "figure",
-    "table", "sensitivity", "claims", "report", "manifest", "audit", "compare", "export", "verdicts", "readme",
-    "schema", "validate",
+    "convolve", "orbit", "linear-orbit", "rescale", "volume", "replica", "enumerate", "solve", "survey", "plant",
+    "collect", "figure", "table", "sensitivity", "claims", "report", "manifest", "audit", "compare", "export",
+    "verdicts", "readme", "schema", "validate",
 ]  # fmt: skip
 
 

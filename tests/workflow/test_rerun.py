@@ -90,7 +90,19 @@ def test_a_changed_step_size_runs_its_experiment_and_what_follows(copied):
 def test_changed_training_code_keeps_the_data(copied):
     copied.edit("src/flatminima/training/run.py", "DIVERGED = 1e3", "DIVERGED = 1e4")
     rules = {rule for rule, _ in copied.planned()}
-    kept = {"data", "bound", "convolve", "attack", "construct", "volume", "replica", "enumerate", "solve"}
+    kept = {
+        "data",
+        "bound",
+        "convolve",
+        "attack",
+        "construct",
+        "volume",
+        "replica",
+        "enumerate",
+        "solve",
+        "survey",
+        "plant",
+    }
     assert {"train", "measure", "crosscheck", "converge", "orbit", "rescale", "claims"} <= rules
     assert not rules & kept
 

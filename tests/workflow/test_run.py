@@ -213,7 +213,7 @@ def test_a_dry_run_from_nothing_plans_all_and_writes_nothing(project):
     assert {rule for rule, _ in planned} == {
         "data", "bound", "train", "measure", "crosscheck", "attack", "construct", "converge", "price",
         "scaled_residual", "convolve", "orbit", "linear_orbit", "rescale", "volume", "replica", "enumerate", "solve",
-        "collect", "figure", "table", "sensitivity", "claims", "report", "manifest",
+        "survey", "plant", "collect", "figure", "table", "sensitivity", "claims", "report", "manifest",
     }  # fmt: skip
     networks = sum("/networks/" in file for study in STUDIES for file in outputs(study)["train"])
     assert sum(rule == "train" for rule, _ in planned) == networks
