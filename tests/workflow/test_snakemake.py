@@ -7,7 +7,7 @@ import pytest
 from project import ROOT
 
 CAPTIONS = {
-    "workflow/report/figure.rst": "Largest eigenvalue of the Hessian at the end of training, over the least that a linear network",
+    "workflow/report/figure.rst": "Largest eigenvalue of the Hessian at the end of training, over the least",
     "workflow/report/table.rst": "One row per experiment, depth and step size",
     "workflow/report/report.rst": "Verdicts on all claims in study",
     "workflow/report/workflow.rst": "No numerical agreement",
