@@ -41,13 +41,13 @@ def closeness(measures: pd.DataFrame, claimed: Claimed) -> pd.DataFrame:
         EmptyFigureError: if there is none.
     """
     minima = theory_selection.selected(claimed, measures, CLAIM, "sharpness_ratio")
-    minima = minima[(minima["task"] == "coloured") & ~minima["control"].astype(bool)]
+    minima = minima[(minima["task"] == "coloured") & ~minima["control"]]
     minima = minima.rename(columns={"initialisation": "way"}).assign(excess=minima["value"] - 1)
     balanced = theory_selection.constructed(measures).rename(columns={"construction": "way"})
     balanced = balanced[(balanced["way"] == "balanced") & (balanced["inputs"] == "coloured")]
     balanced = balanced.assign(excess=balanced["sharpness_ratio"] - 1)
     found = theory_selection.selected(claimed, measures, CLAIM, "inequality_ratio")
-    found = found[~found["control"].astype(bool) & (found["initialisation"] == "far")]
+    found = found[~found["control"] & (found["initialisation"] == "far")]
     found = found.groupby(["task", "depth"])["value"].min().reset_index()
     found = found.assign(way="descent", excess=found["value"] - 1, name=found["task"])
     known = [rows.assign(name=rows["seed"].astype(str)) for rows in (minima, balanced)]

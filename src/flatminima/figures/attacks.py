@@ -64,7 +64,6 @@ def attempts(measures: pd.DataFrame, claimed: Claimed) -> pd.DataFrame:
     rows = pd.concat([rows.assign(claim=claim) for claim, rows in chosen.items()], ignore_index=True)
     rows = theory_selection.present(rows, "attacks", "attempt to break a statement")
     rows = rows.rename(columns={"task": "condition", "initialisation": "start", "value": "approach"})
-    rows = rows.astype({"approach": float, "control": bool})
     rows = rows.assign(broken=rows["approach"] < 1 - theory_selection.ROUNDING)
     return rows[["claim", "control", "experiment", "condition", "start", "depth", "seed", "approach", "broken"]]
 

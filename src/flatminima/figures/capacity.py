@@ -26,7 +26,7 @@ def capacity(_measures: pd.DataFrame, curves: pd.DataFrame, _claimed: Claimed) -
     page = style.figure(3.4, message(entropy), style.NARROW)
     left, right = page.subplots(1, 2)
     _draw_boundary(left, boundary)
-    for alpha, look in perceptron_selection.shades(entropy["alpha"].unique()):
+    for alpha, look in style.shades(entropy["alpha"].unique()):
         line = entropy[entropy["alpha"] == alpha].sort_values("margin")
         right.plot(line["margin"], line["entropy"], **look)
         perceptron_selection.name_line(right, line["margin"].iloc[0], line["entropy"].iloc[0], alpha, look)

@@ -53,7 +53,6 @@ def descents(measures: pd.DataFrame, claimed: Claimed) -> pd.DataFrame:
     """
     rows = claimed.networks(CLAIM, "sharpness")
     rows = rows[rows["task"].isin(measures["task"].unique())].rename(columns={"step_fraction": "step"})
-    rows = rows.astype({"control": bool, "counted": bool, "diverged": bool, "step": float, "value": float})
     theory_selection.present(
         rows[rows["counted"] & ~rows["control"]], "catapult", "minimum reached with a growing step"
     )

@@ -52,7 +52,7 @@ def residuals(measures: pd.DataFrame, claimed: Claimed) -> pd.DataFrame:
     key = ["experiment", "depth", "seed"]
     own = rows.merge(chosen[[*key, "control"]], on=key, validate="many_to_one")
     kind = np.where(own["layer"] > 1, "later", "first")
-    own = own.assign(group=np.where(own["control"].astype(bool), np.where(own["layer"] > 1, "", "control"), kind))
+    own = own.assign(group=np.where(own["control"], np.where(own["layer"] > 1, "", "control"), kind))
     white = rows[rows["experiment"] == "flattest_white"].assign(group="white")
     shown = pd.concat([white, own[own["group"] != ""]], ignore_index=True)
     return shown[["group", *key, "layer", "value"]].rename(columns={"value": "residual"})

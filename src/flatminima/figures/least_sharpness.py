@@ -68,7 +68,7 @@ def minima(measures: pd.DataFrame, claimed: Claimed) -> pd.DataFrame:
 
 def message(plotted: pd.DataFrame) -> str:
     """The figure's one message: whether any minimum lies below the least, and whether the closed forms lie on it."""
-    ratio, closed = plotted["sharpness_ratio"], ~plotted["control"].astype(bool)
+    ratio, closed = plotted["sharpness_ratio"], ~plotted["control"]
     if (ratio < 1 - theory_selection.ROUNDING).any():
         return "Some minima are flatter than theory's least sharpness allows"
     attained = (ratio[closed] < 1 + theory_selection.ROUNDING).all()

@@ -68,7 +68,7 @@ def message(plotted: pd.DataFrame, load: float) -> str:
 
 def draw(panel: Axes, rows: pd.DataFrame) -> None:
     """Draw the local entropy of every margin, that of all weights, and zero."""
-    for margin, look in perceptron_selection.shades(rows["margin"].unique()):
+    for margin, look in style.shades(rows["margin"].unique()):
         line = rows[rows["margin"] == margin]
         label = rf"around $\kappa$ = {margin:.3g}"
         panel.plot(*smooth(line["distance"], line["local_entropy"]), label=label, **look)

@@ -40,12 +40,11 @@ def neighbours(measures: pd.DataFrame, _curves: pd.DataFrame, claimed: Claimed) 
     """
     rows, ends = medians(measures, claimed), success.halves(success.counts(measures, NAME))
     solver = followed(rows)
-    size = perceptron_attempts.common_size(rows[rows["solver"] != perceptron_attempts.PLANTED])
     largest = rows["size"] == rows.loc[rows["solver"] == solver, "size"].max()
     both, one = rows["solver"].isin([solver, perceptron_attempts.PLANTED]), rows["flips"] == 1
     shown = {
         "a": rows[both & one],
-        "b": rows[(rows["size"] == size) & one],
+        "b": of_all_solvers(rows),
         "c": rows[both & largest & ~one],
         "d": ends[ends["solver"] == solver],
     }
@@ -76,6 +75,12 @@ def medians(measures: pd.DataFrame, claimed: Claimed) -> pd.DataFrame:
     counts = groups["neighbours"]
     table = pd.DataFrame({"median": counts.median(), "low": counts.quantile(0.25), "high": counts.quantile(0.75)})
     return table.assign(expected=groups["expected_neighbours"].mean(), solutions=counts.size()).reset_index()
+
+
+def of_all_solvers(rows: pd.DataFrame) -> pd.DataFrame:
+    """Counts at one flip, of the size that most solvers have."""
+    rows = rows[rows["flips"] == 1]
+    return rows[rows["size"] == perceptron_attempts.common_size(rows[rows["solver"] != perceptron_attempts.PLANTED])]
 
 
 def followed(rows: pd.DataFrame) -> str:
@@ -119,7 +124,7 @@ def _in_words(value: float) -> str:
 
 def _by_size(panel: Axes, rows: pd.DataFrame) -> None:
     found, planted = _apart(rows)
-    shades = perceptron_selection.shades(found["size"].unique())
+    shades = style.shades(found["size"].unique())
     scale(panel, found["high"].max() * ABOVE ** len(shades))
     for place, ((size, look), marker) in enumerate(zip(shades, "osD^", strict=False)):
         line = found[found["size"] == size].sort_values("alpha")
@@ -138,7 +143,8 @@ def _by_size(panel: Axes, rows: pd.DataFrame) -> None:
     panel.set(ylabel="solutions at one flip", title=f"a   {solver}, {n_of(found['solutions'], 'solution')}")
 
 
-def _by_solver(panel: Axes, rows: pd.DataFrame) -> None:
+def draw_solvers(panel: Axes, rows: pd.DataFrame) -> None:
+    """Draw medians around the solutions of each solver, and around planted and typical ones."""
     found, planted = _apart(rows)
     scale(panel, found["high"].max())
     for name, (words, look) in perceptron_attempts.SOLVERS.items():
@@ -146,6 +152,10 @@ def _by_solver(panel: Axes, rows: pd.DataFrame) -> None:
         if len(line):
             panel.plot(line["alpha"], line["median"], label=words, **look)
     references(panel, planted, "0.3")
+
+
+def _by_solver(panel: Axes, rows: pd.DataFrame) -> None:
+    draw_solvers(panel, rows)
     panel.set(title=f"b   all solvers, N = {rows['size'].iloc[0]:.0f}")
 
 

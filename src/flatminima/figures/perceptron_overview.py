@@ -26,7 +26,7 @@ def perceptron_overview(measures: pd.DataFrame, curves: pd.DataFrame, claimed: C
     """
     load = perceptron_selection.chosen_load(measures, NAME)
     rare, dense = rarity(curves, load), surroundings(curves, load)
-    found = counted(neighbours.medians(measures, claimed))
+    found = neighbours.of_all_solvers(neighbours.medians(measures, claimed))
     page = style.figure(6.0, message(rare, claimed), style.NARROW)
     axes = page.subplot_mosaic([["a", "b"], ["c", "c"]], height_ratios=[1, 1.1])
     _draw_rarity(axes["a"], rare)
@@ -59,12 +59,6 @@ def surroundings(curves: pd.DataFrame, load: float) -> pd.DataFrame:
     rows = local_entropy.surroundings(curves).rename(columns={"local_entropy": "value"})
     rows = rows[rows["margin"].isin([rows["margin"].min(), rows["margin"].max()])]
     return rows.assign(alpha=load, solver="theory").drop(columns="all_weights")
-
-
-def counted(rows: pd.DataFrame) -> pd.DataFrame:
-    """Counts at one flip, of the size that most solvers have."""
-    rows = rows[rows["flips"] == 1]
-    return rows[rows["size"] == perceptron_attempts.common_size(rows[rows["solver"] != perceptron_attempts.PLANTED])]
 
 
 def message(rare: pd.DataFrame, claimed: Claimed) -> str:
@@ -101,15 +95,8 @@ def _draw_surroundings(panel: Axes, rows: pd.DataFrame) -> None:
 
 
 def _draw_found(panel: Axes, rows: pd.DataFrame) -> None:
-    planted = rows["solver"] == perceptron_attempts.PLANTED
-    found = rows[~planted]
-    neighbours.scale(panel, found["high"].max())
-    for name, (label, look) in perceptron_attempts.SOLVERS.items():
-        line = found[found["solver"] == name].sort_values("alpha")
-        if len(line):
-            panel.plot(line["alpha"], line["median"], label=label, **look)
-    neighbours.references(panel, rows[planted], "0.3")
-    place = rows.loc[planted, "alpha"].sort_values().iloc[1]
+    neighbours.draw_solvers(panel, rows)
+    place = rows.loc[rows["solver"] == perceptron_attempts.PLANTED, "alpha"].sort_values().iloc[1]
     neighbours.label(panel, place, 0.35, "typical (dotted), planted (dashed)")
     size = rows["size"].iloc[0]
     panel.set(

@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import seaborn as sns
 from matplotlib.axes import Axes
 from numpy.typing import NDArray
 from scipy.special import entr
@@ -89,15 +88,6 @@ def some(values: pd.Series, count: int) -> list[float]:
     """At most `count` of the distinct values, evenly spread from the smallest to the largest."""
     distinct = np.sort(values.unique())
     return [float(distinct[place]) for place in selection.spread(pd.Series(range(len(distinct))), count)]
-
-
-def shades(values: Iterable[float]) -> list[tuple[float, dict[str, Any]]]:
-    """The values in ascending order, with colours from light to dark and lines that differ."""
-    ordered = sorted(values)
-    colours = sns.color_palette("crest", len(ordered))
-    lines = [style.LINES[place % len(style.LINES)] for place in range(len(ordered))]
-    looks = [{"color": colour, "ls": line} for colour, line in zip(colours, lines, strict=True)]
-    return list(zip(ordered, looks, strict=True))
 
 
 def all_weights(distance: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -38,13 +38,10 @@ def ends(measures: pd.DataFrame, claimed: Claimed) -> pd.DataFrame:
         EmptyFigureError: if no run of gradient flow arrived.
     """
     rows = theory_selection.selected(claimed, measures, CLAIM, "price_error")
-    theory_selection.present(
-        rows[~rows["control"].astype(bool)], "predicted-price", "run of gradient flow that arrived"
-    )
+    theory_selection.present(rows[~rows["control"]], "predicted-price", "run of gradient flow that arrived")
     key = ["experiment", "task", "depth", "step_fraction", "seed"]
     whole = measures[(measures["layer"] == 0) & measures["experiment"].isin(rows["experiment"].unique())]
     values = selection.pivot(whole, ["balance_price", "sharpness_ratio"], key)
-    rows = rows.astype({"control": bool, "depth": int, "seed": int})
     return rows[["control", *key]].merge(values, on=key, validate="many_to_one")
 
 

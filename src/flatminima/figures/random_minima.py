@@ -2,7 +2,6 @@
 
 import numpy as np
 import pandas as pd
-import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -40,7 +39,6 @@ def shares(measures: pd.DataFrame, claimed: Claimed) -> pd.DataFrame:
     rows = rows[rows["initialisation"] == "random"].rename(columns={"task": "inputs", "value": "sharpness_ratio"})
     rows = theory_selection.present(rows, "random-minima", "random minimum")
     rows = rows[["inputs", "depth", "seed", "sharpness_ratio"]].drop_duplicates(["inputs", "depth", "seed"])
-    rows = rows.astype({"sharpness_ratio": float})
     ranks = rows.groupby(["inputs", "depth"])["sharpness_ratio"].rank(method="first", pct=True)
     return rows.assign(share=ranks).sort_values(["inputs", "depth", "share"], ignore_index=True)
 
@@ -59,21 +57,16 @@ def message(plotted: pd.DataFrame) -> str:
 
 
 def _draw(panel: Axes, rows: pd.DataFrame) -> None:
-    depths = sorted(rows["depth"].unique())
-    colours = sns.color_palette("crest", len(depths))
-    for place, (depth, colour) in enumerate(zip(depths, colours, strict=True)):
+    shades = style.shades(rows["depth"].unique())
+    for depth, look in shades:
         line = rows[rows["depth"] == depth]
         ratio = np.append(line["sharpness_ratio"].iloc[0], line["sharpness_ratio"])
-        look = {"color": colour, "ls": style.LINES[place % len(style.LINES)]}
         panel.plot(ratio, np.append(0, line["share"]), drawstyle="steps-post", **look)
-    for depth, share, side in ((depths[0], 0.75, "right"), (depths[-1], 0.25, "left")):
+    for (depth, look), share, side in ((shades[0], 0.75, "right"), (shades[-1], 0.25, "left")):
         line = rows[rows["depth"] == depth]
         at = float(np.interp(share, line["share"], line["sharpness_ratio"]))
-        colour = colours[depths.index(depth)]
-        offset = (-6 if side == "right" else 6, 0)
-        panel.annotate(
-            f"{depth} layers", (at, share), offset, textcoords="offset points", ha=side, color=style.ink(colour)
-        )
+        offset, colour = (-6 if side == "right" else 6, 0), style.ink(look["color"])
+        panel.annotate(f"{depth} layers", (at, share), offset, textcoords="offset points", ha=side, color=colour)
     panel.axvline(1, color="0.3", lw=1)
     panel.annotate(BOUND, (1, 1), (4, 0), textcoords="offset points", va="top")
     panel.annotate(f"n = {len(rows):,}", (0.97, 0.03), xycoords="axes fraction", ha="right")

@@ -106,7 +106,7 @@ PERCEPTRON: dict[str, Drawing] = {
 }
 FIGURES = TRAINING | EVIDENCE | THEORY | RESCALING | PERCEPTRON
 NO_DETAILS = pd.DataFrame(columns=["study", "experiment", "depth", "step_fraction", "seed"])
-"""Of a study that has no other table."""
+"""Stands for the other table of a study that has none."""
 
 
 def render(

@@ -53,13 +53,13 @@ def ends(measures: pd.DataFrame, claimed: Claimed) -> pd.DataFrame:
         EmptyFigureError: if there is none.
     """
     asked = claimed.networks(CLAIM, "sharpness_ratio")
-    asked = asked[~asked["control"].astype(bool)].rename(columns={"counted": "reached"})
+    asked = asked[~asked["control"]].rename(columns={"counted": "reached"})
     key = ["seed", "initialisation", "step_fraction"]
     rows = measures[measures["experiment"] == "scaled_residual"]
     table = selection.pivot(rows, STATISTICS, [*key, "step_size"])
     theory_selection.present(table, "scaled-residual", "run of the residual sweep")
     table = table.merge(asked[[*key, "reached", "diverged"]], on=key, validate="one_to_one")
-    table = table.astype({"reached": bool, "diverged": bool}).drop(columns="initialisation")
+    table = table.drop(columns="initialisation")
     return table.assign(sharpness_ratio=table["sharpness_ratio"].where(table["reached"]))
 
 

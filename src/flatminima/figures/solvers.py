@@ -83,7 +83,7 @@ def message(plotted: pd.DataFrame, claimed: Claimed) -> str:
 
 def sizes(plotted: pd.DataFrame) -> dict[int, dict[str, Any]]:
     """The look of every size."""
-    looks = perceptron_selection.shades(plotted["size"].unique())
+    looks = style.shades(plotted["size"].unique())
     return {int(size): look | {"marker": marker} for (size, look), marker in zip(looks, "os^DvP", strict=False)}
 
 

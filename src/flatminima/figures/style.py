@@ -1,7 +1,7 @@
 """How every figure looks: sizes for a 180 mm page, colours that survive colour blindness and grey print, labels."""
 
 import textwrap
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import matplotlib as mpl
@@ -56,9 +56,9 @@ styled = mpl.rc_context(RC)
 BLUE, ORANGE, GREEN, VERMILION, PINK, BROWN, _, GREY, *_ = sns.color_palette("colorblind")
 FAMILY_COLOUR = {"linear": BLUE, "residual_linear": GREEN, "relu": VERMILION, "convolutional": PINK}
 CONTROL = ORANGE
-"""Of controls and nulls: networks without the property in question."""
+"""Colour of controls and nulls: networks without the property in question."""
 THEORY = (0.15, 0.15, 0.15)
-"""Of what theory says."""
+"""Colour of what theory says."""
 FAMILY_LABEL = {
     "linear": "linear",
     "residual_linear": "linear residual",
@@ -215,6 +215,15 @@ def looks(values: pd.Series) -> dict[float, dict[str, Any]]:
         value: {"color": COLOURS[k % 6], "marker": "os^vDP"[k % 6], "ls": (*LINES, DASHDOT)[k % 4]}
         for k, value in enumerate(distinct)
     }
+
+
+def shades(values: Iterable[float]) -> list[tuple[float, dict[str, Any]]]:
+    """The values in ascending order, with colours from light to dark and lines that differ."""
+    ordered = sorted(values)
+    colours = sns.color_palette("crest", len(ordered))
+    lines = [LINES[place % len(LINES)] for place in range(len(ordered))]
+    looks = [{"color": colour, "ls": line} for colour, line in zip(colours, lines, strict=True)]
+    return list(zip(ordered, looks, strict=True))
 
 
 def span(counts: pd.Series) -> str:

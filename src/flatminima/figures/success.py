@@ -17,8 +17,6 @@ EVENTS = {"half_solved": "solved", "half_near": "near"}
 """What happens at a load, and the counts (column `instances` or `found` beside them) that fall through one half."""
 ENDS = ("median", "low", "high")
 """Endings of the columns of a value and its interval, as tables have them."""
-
-
 ANSWERS = ["excluded", "open"]
 
 
@@ -134,7 +132,7 @@ def success(measures: pd.DataFrame, _curves: pd.DataFrame) -> pd.DataFrame:
         parts += [line, _with_answers(limits(line), known)]
     rows = pd.concat([part for part in parts if len(part)], ignore_index=True)
     rows["weights"] = rows["size"].map("{:.0f}".format).where(rows["limit"] == "", "∞ (" + rows["limit"] + ")")
-    rows[ANSWERS] = rows.reindex(columns=ANSWERS).fillna("")
+    rows[ANSWERS] = rows.reindex(columns=ANSWERS).astype(object).fillna("")
     return rows[["solver", "weights", "instances", *(f"{event}_{end}" for event in EVENTS for end in ENDS), *ANSWERS]]
 
 

@@ -57,10 +57,10 @@ def minima(measures: pd.DataFrame, claimed: Claimed) -> pd.DataFrame:
         [theory_selection.selected(claimed, measures, name, "sharpness_ratio") for name in ("I2", "I3", "M1", "M1c")]
     )
     groups = rows["initialisation"].map({"random": "random", "flattest": "closed"})
-    inputs = rows["task"].astype(str).str.split("_").str[-1]
+    inputs = rows["task"].str.split("_").str[-1]
     trained = rows["initialisation"].isin(["flow", "default"])
     groups = groups.where(~trained, inputs + "-" + rows["initialisation"])
-    rows = rows.assign(group=groups, sharpness_ratio=rows["value"].astype(float)).dropna(subset="group")
+    rows = rows.assign(group=groups, sharpness_ratio=rows["value"]).dropna(subset="group")
     columns = ["group", "experiment", "depth", "step_fraction", "seed", "sharpness_ratio"]
     rows = rows[columns].drop_duplicates(columns[1:-1])
     return theory_selection.present(rows, "theory-overview", "minimum").reset_index(drop=True)

@@ -108,7 +108,7 @@ def selected(claimed: Claimed, measures: pd.DataFrame, claim: str, statistic: st
     """
     rows, known = claimed.networks(claim, statistic), claimed.claim(claim)
     asked = [k for k, criterion in enumerate(known.criteria) if known.class_of(criterion) is not Class.SYMMETRY]
-    rows = rows[rows["counted"].astype(bool) & rows["task"].isin(measures["task"].unique())]
+    rows = rows[rows["counted"] & rows["task"].isin(measures["task"].unique())]
     rows = rows[rows["criterion"].isin(asked)]
     network = ["control", "experiment", "depth", "step_fraction", "seed", "task", "initialisation"]
     return rows.drop_duplicates(network).reset_index(drop=True)

@@ -25,7 +25,7 @@ def typical_distance(_measures: pd.DataFrame, curves: pd.DataFrame, _claimed: Cl
     plotted = distances(curves)
     page = style.figure(3.4, message(plotted), style.NARROW)
     left, right = page.subplots(1, 2, sharey=True)
-    for alpha, look in perceptron_selection.shades(plotted["alpha"].unique()):
+    for alpha, look in style.shades(plotted["alpha"].unique()):
         line = plotted[plotted["alpha"] == alpha]
         zero = [np.interp(0, line["margin"], line[name]) for name in ("distance", "entropy")]
         for panel, column, start in ((left, "margin", 0.0), (right, "entropy", zero[1])):

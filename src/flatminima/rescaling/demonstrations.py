@@ -29,7 +29,7 @@ POINTS = 4
 """In the first box, at which losses are compared with their images."""
 RESTARTS = 2
 NEAR = 0.99
-"""Of the factor at which a box and its image part: at this one they still meet."""
+"""A box and its image still meet at this share of the factor at which they part."""
 FURTHER = 2.0
 """Factor of alpha over which the growth of sharpness is read."""
 

@@ -24,7 +24,7 @@ UNMINIMISED = "-unminimised"
 SPLIT = "-split"
 MIXED = "-mixed"
 SHARES = (2.0, -1.0), (0.5, 0.5)
-"""Of a unit's outgoing weights, for both of the copies that take its place."""
+"""What the two copies that take a unit's place have of its outgoing weights."""
 CONDITION = ("family", "depth", "step_size")
 PLANE = 2
 ROUGH = 1e-3

@@ -13,7 +13,7 @@ MIXED = 0.5
 
 
 def split_unit(model: nn.Module, shares: tuple[float, float]) -> nn.Module:
-    """The same function with a unit of the first hidden layer twice, so that the layer is one wider.
+    """A network of the same function that has a unit of the first hidden layer twice: the layer is one wider.
 
     It is the unit, or channel, of largest outgoing weights. Both copies have its incoming weights and its bias, and its
     outgoing weights times their shares.
@@ -44,7 +44,7 @@ def split_unit(model: nn.Module, shares: tuple[float, float]) -> nn.Module:
 
 
 def mixed_layers(model: nn.Module, generator: Generator) -> nn.Module:
-    """The same function of a linear network, with every hidden layer in other coordinates: h -> exp(A) h.
+    """A linear network of the same function, with every hidden layer in other coordinates: h -> exp(A) h.
 
     A is a random matrix of spectral norm about MIXED, which is not diagonal: no rescaling undoes it.
 
