@@ -4,11 +4,12 @@ from copy import deepcopy
 from itertools import pairwise
 
 import torch
-from curvature.modules import flat_loss
+from curvature.modules import dense_gauss_newton, flat_loss
 from hypothesis import strategies as st
 from references import DTYPE, normal
 from torch import nn
 
+from flatminima.curvature.operators import GaussNewton
 from flatminima.networks.modules import Residual
 
 ACTIVATIONS = st.sampled_from([nn.ReLU, nn.LeakyReLU, nn.Identity])
@@ -109,3 +110,12 @@ def output_jacobian(model, inputs):
     """Derivatives of all outputs in all parameters, shape (samples * outputs, P)."""
     outputs, _, point = flat_loss(model, squared, inputs, None)
     return torch.autograd.functional.jacobian(outputs, point, vectorize=True).reshape(-1, len(point))
+
+
+def case(build, seed=1, samples=12):
+    """A network, and its Gauss-Newton matrix twice."""
+    model = seeded(build(), seed)
+    inputs = inputs_of(model, seed + 1, samples=samples)
+    outputs = model(inputs).detach()
+    data = inputs, outputs + normal(seed, *outputs.shape)
+    return model, GaussNewton(model, squared, data), dense_gauss_newton(model, squared, *data)
