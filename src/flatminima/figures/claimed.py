@@ -99,6 +99,19 @@ class Claimed:
         filled = [table for table in tables if not table.empty] or tables
         return pd.concat(filled, ignore_index=True)
 
+    def counted(self, name: str, statistic: str) -> pd.DataFrame:
+        """The networks that decide a claim by its criteria on one statistic: rows of `networks`, controls left out.
+
+        Args:
+            name: id of the claim.
+            statistic: that of the criteria.
+
+        Raises:
+            UserError: if the ledger has no such claim.
+        """
+        rows = self.networks(name, statistic)
+        return rows[rows["counted"] & ~rows["control"]]
+
     def _asked(self, number: int, criterion: Criterion, control: bool) -> list[pd.DataFrame]:
         tables = []
         for experiment, depth in places_of(criterion, self.shapes):

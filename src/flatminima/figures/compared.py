@@ -23,8 +23,7 @@ def compared(claimed: Claimed) -> pd.DataFrame:
     Returns:
         One row per network: NETWORK, ratio, flat. Empty if no experiment has both.
     """
-    rows = claimed.networks(BALANCE, GAIN)
-    rows = rows[rows["counted"] & ~rows["control"]].dropna(subset=["dose"]).rename(columns={"dose": "ratio"})
+    rows = claimed.counted(BALANCE, GAIN).dropna(subset=["dose"]).rename(columns={"dose": "ratio"})
     seeds = rows.groupby(["experiment", "depth", "seed"])["ratio"]
     ends = pd.concat([rows.loc[seeds.idxmin()], rows.loc[seeds.idxmax()]]) if len(rows) else rows
     ends = ends.assign(flat=ends["ratio"] < not_flat_from(claimed)).drop_duplicates([*NETWORK])

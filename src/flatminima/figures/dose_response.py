@@ -66,8 +66,7 @@ def points(claimed: Claimed) -> pd.DataFrame:
     Raises:
         EmptyFigureError: if there is none.
     """
-    rows = claimed.networks(CLAIMS["path_gain"], "path_gain")
-    rows = rows[rows["counted"] & ~rows["control"]].dropna(subset=["dose"])
+    rows = claimed.counted(CLAIMS["path_gain"], "path_gain").dropna(subset=["dose"])
     cure = "add linear networks of two layers or more, or more steps"
     selection.present(rows, "dose-response", "linear network at a minimum", cure)
     rows = rows.assign(excess=rows["dose"] - 1)[[*NETWORK, "excess"]]

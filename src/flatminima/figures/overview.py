@@ -147,8 +147,7 @@ def flatter(swept: pd.DataFrame) -> str:
 def residuals(claimed: Claimed, pair: pd.DataFrame) -> pd.DataFrame:
     """Mean over networks of the residuals of claim M3 in the worst layer: a row for flat and for sharp ones."""
     for name in RESIDUALS:
-        rows = claimed.networks(COUPLING, name)
-        rows = rows[rows["counted"] & ~rows["control"]].drop_duplicates(NETWORK)
+        rows = claimed.counted(COUPLING, name).drop_duplicates(NETWORK)
         pair = pair.merge(rows[[*NETWORK, "value"]].rename(columns={"value": name}), on=NETWORK, how="left")
     return pair.groupby("flat")[list(RESIDUALS)].mean()
 

@@ -50,8 +50,7 @@ def points(measures: pd.DataFrame, claimed: Claimed) -> pd.DataFrame:
     rows = selection.final(selection.networks(measures)).dropna(subset=["sharpness_ratio", "path_cosine"])
     rows = rows[rows["family"] == "linear"]
     selection.present(rows, "path-cosine", "linear network of two layers or more", "add one to config.yaml")
-    counted = claimed.networks(BALANCE, GAIN)
-    counted = counted.loc[counted["counted"] & ~counted["control"], NETWORK].drop_duplicates()
+    counted = claimed.counted(BALANCE, GAIN)[NETWORK].drop_duplicates()
     at_minimum = rows[NETWORK].merge(counted.assign(found=True), on=NETWORK, how="left")["found"].notna().to_numpy()
     kind = pd.Series("not counted", rows.index).mask(at_minimum, MINIMUM)
     rows = rows.assign(kind=kind.mask(selection.is_control(rows), "unbalanced control"))

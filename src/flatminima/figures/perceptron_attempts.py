@@ -87,8 +87,7 @@ def neighbours(measures: pd.DataFrame, figure: str) -> pd.DataFrame:
 
 def claimed_attempts(claimed: Claimed, claim: str, statistic: str) -> pd.DataFrame:
     """The attempts that decide a claim by a statistic, in columns INSTANCE: as the verdict takes them."""
-    rows = claimed.networks(claim, statistic)
-    rows = rows[rows["counted"] & ~rows["control"]]
+    rows = claimed.counted(claim, statistic)
     names = {"depth": "size", "step_fraction": "alpha"}
     rows = rows.assign(solver=rows["experiment"].map(EXPERIMENTS)).rename(columns=names)
     return rows[INSTANCE].drop_duplicates()
