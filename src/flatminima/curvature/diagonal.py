@@ -7,13 +7,19 @@ from torch import Tensor, nn
 from torch.func import hessian, jacrev, vmap
 from torch.nn import Module
 
-from flatminima.curvature.network import MeanLoss, Network, Parameters
+from flatminima.curvature.arguments import checked
+from flatminima.curvature.checks import MeanCheck, check_mean
+from flatminima.curvature.differentiation import gradients
+from flatminima.curvature.mean import MeanLoss, OfSamples
+from flatminima.curvature.network import Network, Parameters
+from flatminima.curvature.samples import Samples
 
 CHUNK = 128
 """Samples whose Jacobians are held at a time; fully connected layers need none, and take eight times as many."""
 DENSE = (nn.Linear, nn.ReLU, nn.LeakyReLU, nn.Tanh, nn.Identity)
 
 
+@checked
 def gauss_newton_diagonal(model: Module, loss: MeanLoss, inputs: Tensor, targets: Tensor) -> Tensor:
     """Diagonal of the generalised Gauss-Newton matrix, mean over samples of J' H J, from every sample's Jacobian J.
 
@@ -28,12 +34,24 @@ def gauss_newton_diagonal(model: Module, loss: MeanLoss, inputs: Tensor, targets
 
     Returns:
         Shape (P,).
+
+    Raises:
+        UserError: if the loss is not a finite mean over samples, or torch cannot differentiate the model.
     """
-    network = Network(model)
+    with gradients():
+        return _gauss_newton_diagonal(model, loss, inputs, targets)
+
+
+def _gauss_newton_diagonal(model: Module, loss: MeanLoss, inputs: Tensor, targets: Tensor) -> Tensor:
+    network, mean = Network(model), OfSamples(loss)
+    spread = Samples((inputs, targets), 0, mean.weight).spread
+    check_mean(network, mean, spread)
+    check_all = MeanCheck.of(network, mean, spread)
     dense = _is_dense(model, inputs)
     of_chunk, chunk = (partial(_by_layers, model), 8 * CHUNK) if dense else (partial(_by_jacobians, network), CHUNK)
     total = torch.zeros(sum(parameter.numel() for parameter in network.parameters)).to(network.parameters[0])
     for x, y in zip(torch.split(inputs, chunk), torch.split(targets, chunk), strict=True):
+        check_all(x, check_all.model(x), network.cast(y))
         total += of_chunk(loss, network.cast(x), network.cast(y))
     return total / len(inputs)
 
@@ -42,7 +60,7 @@ def _by_jacobians(network: Network, loss: MeanLoss, inputs: Tensor, targets: Ten
     """Sum over samples, from the Jacobians in all parameters."""
 
     def outputs(values: Parameters, sample: Tensor) -> Tensor:
-        return network(values, sample.unsqueeze(0)).flatten()
+        return torch.flatten(network(values, sample.unsqueeze(0)))
 
     parameters = tuple(parameter.detach() for parameter in network.parameters)
     jacobians = torch.cat([part.flatten(2) for part in vmap(jacrev(outputs), (None, 0))(parameters, inputs)], 2)

@@ -12,6 +12,8 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from flatminima.curvature.arguments import Count, Positive, Seed, Share, checked
+from flatminima.curvature.checks import refuse_asymmetric
 from flatminima.curvature.operators import Operator
 from flatminima.curvature.subspace import Blocks, Correction, Eigenpairs, Ends, Goal, Subspace
 from flatminima.errors import UserError
@@ -22,7 +24,9 @@ ROUGH = 1e-2
 SMALL = 64
 """Operators no larger are diagonalised in the whole space."""
 ROUNDING = 1e3
-"""Residuals of so many units in the last place of the largest Ritz value cannot be improved."""
+"""Residuals of so many units in the last place of the largest Ritz value cannot be improved by the search's vectors."""
+PRODUCTS_ROUNDING = 2
+"""The same, by products that are less exact than these."""
 
 
 class Stacked(Protocol):
@@ -40,7 +44,8 @@ class Stacked(Protocol):
         """Products, shape (replicas, size)."""
 
 
-def failure_probability(steps: int, size: int, error: float, starts: int = 1) -> float:
+@checked
+def failure_probability(steps: Count, size: Count, error: Share, starts: Count = 1) -> float:
     """Bound on the chance that Lanczos from random starts misses the top eigenvalue by a relative error.
 
     The chance that after `steps` steps the largest Ritz value is below lambda_max - error (lambda_max - lambda_min) is
@@ -56,15 +61,16 @@ def failure_probability(steps: int, size: int, error: float, starts: int = 1) ->
     return min(1.0, 1.648 * math.sqrt(size) * math.exp(-math.sqrt(error) * (2 * steps - 1))) ** starts
 
 
+@checked
 def eigenpairs(
     operator: Operator,
-    k: int = 1,
+    k: Count = 1,
     ends: Ends = "top",
     *,
-    tolerance: float = 1e-4,
-    max_products: int = 1000,
+    tolerance: Positive = 1e-4,
+    max_products: Count = 1000,
     rough: Operator | None = None,
-    seed: int = 0,
+    seed: Seed = 0,
 ) -> Eigenpairs:
     """The k largest eigenvalues, the k smallest (not in magnitude), or both.
 
@@ -73,13 +79,17 @@ def eigenpairs(
         k: eigenvalues at each end.
         ends: which.
         tolerance: residual to reach, relative to each value.
-        max_products: after so many products the pairs are returned as they are, with their residuals.
+        max_products: after so many products the pairs are returned as they are, with their residuals; fewer than k if
+            there are fewer products. Operators of size 64 or less take as many as their size.
         rough: a cheap approximation of the operator, such as `hessian.thinned()`, whose eigenvectors are the start.
         seed: of the random start.
 
     Raises:
-        UserError: if the operator has fewer eigenvalues.
+        UserError: if the operator has fewer eigenvalues or is not symmetric, a rough one is of another size, or an
+            argument is not as expected.
     """
+    if rough is not None and rough.shape != operator.shape:
+        raise UserError(f"rough: has shape {rough.shape}; expected that of the operator, {operator.shape}")
     goal = Goal(k, ends, tolerance, max_products)
     pairs = _solve(_Single(operator), None if rough is None else _Single(rough), goal, seed)
     return Eigenpairs(pairs.eigenvalues[0], pairs.eigenvectors[0], pairs.residuals[0], pairs.products)
@@ -120,6 +130,7 @@ class _Single:
 
     def __init__(self, operator: Operator) -> None:
         self.shape, self.dtype, self.device = (1, operator.shape[0]), operator.dtype, operator.device
+        self.rounding = operator.rounding
         self._operator = operator
 
     def images(self, block: Tensor) -> Tensor:
@@ -131,6 +142,7 @@ class _Many:
     """A stack of operators that takes blocks of vectors."""
 
     dtype = torch.float64
+    rounding = torch.finfo(torch.float64).eps
 
     def __init__(self, operator: Stacked) -> None:
         self.shape, self.device = operator.shape, operator.device
@@ -166,6 +178,7 @@ def _diagonalised(operator: Blocks, goal: Goal) -> Eigenpairs:
     """All pairs, from products with the unit vectors."""
     replicas, size = operator.shape
     matrix = operator.images(torch.eye(size, dtype=torch.float64, device=operator.device).expand(replicas, -1, -1))
+    refuse_asymmetric(matrix, operator.rounding)
     values, vectors = torch.linalg.eigh((matrix + matrix.mT) / 2)
     values, vectors = values[:, goal.order(size)], vectors[:, :, goal.order(size)].mT
     remainders = vectors @ matrix - values.unsqueeze(2) * vectors
@@ -186,16 +199,17 @@ def _search(
     (Wu & Simon 2000); from approximate eigenvectors and with a correction of the residuals, Davidson's method.
     """
     space = Subspace(operator, goal, start.dtype, generator)
-    space.expand(start)
+    space.expand(start[:, : goal.max_products])
+    floor = max(ROUNDING * torch.finfo(start.dtype).eps, PRODUCTS_ROUNDING * operator.rounding)
     while True:
         values, remainders = space.leading(max(goal.wanted, width))
         residuals = remainders.norm(dim=2)
-        rounding = ROUNDING * torch.finfo(start.dtype).eps * space.values.abs().amax(1, keepdim=True)
-        converged = residuals <= torch.maximum(goal.tolerance * values.abs(), rounding)
+        least = floor * space.values.abs().amax(1, keepdim=True)
+        converged = residuals <= torch.maximum(goal.tolerance * values.abs(), least)
         done = space.dimension >= goal.wanted and bool(converged[:, : goal.wanted].all())
         if done or space.left == 0 or space.products >= goal.max_products:
             return space
-        columns = min(width, space.left)
+        columns = min(width, space.left, goal.max_products - space.products)
         if space.room < columns:
             space.restart()
         worst = converged.int().argsort(dim=1, stable=True)[:, :columns]

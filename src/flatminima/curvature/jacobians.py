@@ -8,6 +8,8 @@ from torch import Tensor
 from torch.func import functional_call
 from torch.nn import Module
 
+from flatminima.curvature.arguments import Count, Positive, Seed, checked
+from flatminima.curvature.differentiation import gradients
 from flatminima.curvature.eigensolvers import stacked_eigenpairs
 from flatminima.curvature.network import refuse_training
 from flatminima.errors import UserError
@@ -73,8 +75,9 @@ class SingularTriplets:
     residuals: Tensor
 
 
+@checked
 def top_singular_triplets(
-    jacobians: SampleJacobians, *, tolerance: float = 1e-6, max_products: int = 1000, seed: int = 0
+    jacobians: SampleJacobians, *, tolerance: Positive = 1e-6, max_products: Count = 1000, seed: Seed = 0
 ) -> SingularTriplets:
     """Largest singular triplet of every sample's Jacobian, all at once, from the smaller of J'J and J J'.
 
@@ -111,18 +114,24 @@ class LayerMaps:
         return SampleJacobians(self.hidden[first], self.hidden[last])
 
 
+@checked
 def layer_maps(model: Module, inputs: Tensor, layers: Sequence[str]) -> LayerMaps:
     """Send a batch through a module and note what some layers put out.
 
     Args:
         model: any network that treats samples one by one, in evaluation mode.
-        inputs: shape (samples, ...).
+        inputs: shape (samples, ...), real numbers.
         layers: names of modules inside it, in the order in which they are called.
 
     Raises:
-        UserError: if a layer is unknown, or behaves at random or by batch in training mode.
+        UserError: if inputs are not real numbers; if a layer is unknown, is never called, twice, or in another order,
+            or puts out other things than a tensor; or if one behaves at random or by batch in training mode.
     """
     refuse_training(model)
+    if not inputs.is_floating_point():
+        raise UserError(
+            f"inputs: are {inputs.dtype}; expected real numbers: pass what an embedding gives, and the rest"
+        )
     modules = dict(model.named_modules())
     for name in layers:
         if name not in modules:
@@ -130,6 +139,12 @@ def layer_maps(model: Module, inputs: Tensor, layers: Sequence[str]) -> LayerMap
     noted: dict[str, Tensor] = {}
 
     def note(name: str, output: Tensor) -> Tensor:
+        if not isinstance(output, Tensor) or len(output) != len(inputs):
+            raise UserError(
+                f"layers: {name} puts out a {type(output).__name__}; expected one tensor with all samples first"
+            )
+        if name in noted:
+            raise UserError(f"layers: {name} is called twice; expected layers that are called once")
         noted[name] = output
         return output.clone()  # a next layer that works in place would change what was noted
 
@@ -137,12 +152,17 @@ def layer_maps(model: Module, inputs: Tensor, layers: Sequence[str]) -> LayerMap
         modules[name].register_forward_hook(lambda _, __, output, name=name: note(name, output)) for name in layers
     ]
     try:
-        leaf = inputs.detach().clone().requires_grad_()
-        fixed = {name: parameter.detach() for name, parameter in model.named_parameters()}
-        output: Tensor = functional_call(model, fixed, (leaf,))
+        with gradients():
+            leaf = inputs.detach().clone().requires_grad_()
+            fixed = {name: parameter.detach() for name, parameter in model.named_parameters()}
+            output: Tensor = functional_call(model, fixed, (leaf,))
     finally:
         for handle in handles:
             handle.remove()
+    if missing := [name for name in layers if name not in noted]:
+        raise UserError(f"layers: {missing[0]} is never called by the model; expected layers that are")
+    if list(noted) != list(layers):
+        raise UserError(f"layers: {', '.join(layers)} are called in another order; expected {', '.join(noted)}")
     return LayerMaps((leaf, *(noted[name] for name in layers), output))
 
 
@@ -162,7 +182,8 @@ class Path:
     cosine: Tensor
 
 
-def signal_path(maps: LayerMaps, *, tolerance: float = 1e-6, seed: int = 0) -> Path:
+@checked
+def signal_path(maps: LayerMaps, *, tolerance: Positive = 1e-6, seed: Seed = 0) -> Path:
     """Gains and path cosines of a batch (Mulayoff & Michaeli 2020; theory.md I4, I8).
 
     Args:

@@ -1,18 +1,20 @@
-"""A module as a function of some of its parameters, and what its loss must be for curvature to be defined."""
+"""A module as a function of some of its parameters."""
 
+import copy
 from collections.abc import Callable, Iterable, Sequence
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.func import functional_call
 from torch.nn import Module
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.dropout import _DropoutNd
+from torch.nn.parameter import is_lazy
 
+from flatminima.curvature.nests import Nest, mapped
 from flatminima.errors import UserError
 
 Parameters = tuple[Tensor, ...]
-MeanLoss = Callable[[Tensor, Tensor], Tensor]
 
 
 class Network:
@@ -26,12 +28,14 @@ class Network:
         """Copy the module's parameters and buffers.
 
         Args:
-            module: any network that treats samples one by one.
-            names: parameters, or layers that stand for all of theirs; those that require gradients where absent.
+            module: any network that treats samples one by one; compiled or in DataParallel, what is inside.
+            names: parameters, or layers that stand for all of theirs; those that require gradients count.
 
         Raises:
-            UserError: if there are none, a name is unknown, or layers behave at random or by batch in training mode.
+            UserError: if there are none, a name is unknown, or the module has layers that behave at random or by batch
+                in training mode, or that curvature is not defined for.
         """
+        module = _unwrapped(module)
         refuse_training(module)
         self._module = module
         self._names = _selected(module, names)
@@ -39,47 +43,34 @@ class Network:
         self._state = {name: tensor.detach().clone() for name, tensor in tensors.items()}
         self.parameters: Parameters = tuple(self._state[name].clone().requires_grad_() for name in self._names)
 
-    def __call__(self, parameters: Parameters, inputs: Tensor) -> Tensor:
-        """Outputs for a batch, at other values of the parameters."""
-        state = self._state | dict(zip(self._names, parameters, strict=True))
-        outputs: Tensor = functional_call(self._module, state, (self.cast(inputs),))
-        return outputs
+    def __call__(self, parameters: Parameters, inputs: Nest) -> Nest:
+        """Outputs for a batch, at other values of the parameters.
 
-    def cast(self, tensor: Tensor) -> Tensor:
+        Args:
+            parameters: in the order of the attribute.
+            inputs: a tensor; or a tuple or list of positional arguments, or a dict of keyword arguments.
+        """
+        state = self._state | dict(zip(self._names, parameters, strict=True))
+        values = self.cast(inputs)
+        if isinstance(values, dict):
+            return functional_call(self._module, state, (), values)
+        return functional_call(self._module, state, tuple(values) if isinstance(values, tuple | list) else (values,))
+
+    def cast(self, nest: Nest) -> Nest:
         """Data on the parameters' device, and in their dtype if real."""
         like = self.parameters[0]
-        return tensor.to(like) if tensor.is_floating_point() else tensor.to(like.device)
+        return mapped(lambda part: part.to(like) if part.is_floating_point() else part.to(like.device), nest)
+
+    def double(self) -> "Network":
+        """The same network in float64."""
+        twin = copy.copy(self)
+        twin._state = {name: _double(tensor) for name, tensor in self._state.items()}
+        twin.parameters = tuple(parameter.detach().double().requires_grad_() for parameter in self.parameters)
+        return twin
 
 
-def check_mean(network: Network, loss: MeanLoss, inputs: Tensor, targets: Tensor) -> None:
-    """Refuse losses that are not deterministic, finite means over samples, by evaluating a few samples.
-
-    Raises:
-        UserError: saying what was found instead, and the cure.
-    """
-    if len(inputs) == 1:
-        inputs, targets = torch.cat([inputs, inputs]), torch.cat([targets, targets])
-    half = len(inputs) // 2
-
-    def value(part: slice) -> float:
-        with torch.no_grad():
-            result = loss(network(network.parameters, inputs[part]), network.cast(targets[part]))
-        if result.numel() != 1:
-            raise UserError(f"loss: has shape {tuple(result.shape)}; expected one number, the mean over samples")
-        return float(result)
-
-    whole, again = value(slice(None)), value(slice(None))
-    parts = (half * value(slice(half)) + (len(inputs) - half) * value(slice(half, None))) / len(inputs)
-    tolerance = torch.finfo(network.parameters[0].dtype).eps ** 0.5 * max(abs(whole), abs(parts))
-    if not abs(whole) < float("inf"):
-        raise UserError(f"loss: is {whole}; expected a finite number: check the parameters and the data")
-    if abs(whole - again) > tolerance:
-        raise UserError(f"model: its loss is {whole:g}, then {again:g}; expected no randomness: call model.eval()")
-    if not abs(whole - parts) <= tolerance:
-        raise UserError(
-            f"loss: {whole:g} for {len(inputs)} samples, but {parts:g} as the mean of their halves; expected a mean "
-            "over samples: reduction='mean', no weights of classes, and samples that do not affect each other"
-        )
+def _double(tensor: Tensor) -> Tensor:
+    return tensor.double() if tensor.is_floating_point() else tensor
 
 
 def graph_bytes(build: Callable[[], object], existing: Iterable[Tensor]) -> int:
@@ -109,19 +100,47 @@ def refuse_training(module: Module) -> None:
             raise UserError(f"model: {type(layer).__name__} {name} is in training mode; call model.eval() first")
 
 
+def _unwrapped(module: Module) -> Module:
+    """The module that torch.compile or a parallel wrapper was given."""
+    if isinstance(module, nn.DataParallel | nn.parallel.DistributedDataParallel):
+        return _unwrapped(module.module)
+    inside: Module = getattr(module, "_orig_mod", module)
+    return inside
+
+
 def _selected(module: Module, names: Sequence[str] | None) -> list[str]:
     """Names of distinct parameters, each by the first of its names."""
+    _refuse_kinds(module)
     first = {id(parameter): name for name, parameter in module.named_parameters()}
     every = dict(module.named_parameters(remove_duplicate=False))
     if names is None:
-        chosen = [name for name, parameter in module.named_parameters() if parameter.requires_grad]
-        if not chosen:
-            raise UserError("model: no parameter requires gradients; call requires_grad_() on those to differentiate")
-        return chosen
-    for wanted in names:
-        if not any(_belongs(name, wanted) for name in every):
-            raise UserError(f"parameters: no parameter or layer {wanted!r}; expected some of {', '.join(every)}")
-    return list(dict.fromkeys(first[id(every[n])] for n in every if any(_belongs(n, wanted) for wanted in names)))
+        chosen = list(first.values())
+    else:
+        for wanted in names:
+            if not any(_belongs(name, wanted) for name in every):
+                raise UserError(f"parameters: no parameter or layer {wanted!r}; expected some of {', '.join(every)}")
+        chosen = list(dict.fromkeys(first[id(every[n])] for n in every if any(_belongs(n, w) for w in names)))
+    free = [name for name in chosen if every[name].requires_grad]
+    if not free:
+        which = "model: no parameter" if names is None else f"parameters: none of {list(names)}"
+        raise UserError(f"{which} requires gradients; call requires_grad_() on those to differentiate")
+    return free
+
+
+def _refuse_kinds(module: Module) -> None:
+    """Refuse layers and parameters whose second derivatives are not real matrices.
+
+    Raises:
+        UserError: naming the layer or parameter.
+    """
+    for name, parameter in module.named_parameters():
+        if is_lazy(parameter):
+            raise UserError(f"model: {name} is lazy and has no values; call the model once on a batch first")
+        if parameter.is_complex():
+            raise UserError(f"model: {name} is complex; make it real, such as torch.view_as_real({name})")
+    for name, layer in module.named_modules():
+        if getattr(layer, "sparse", False):
+            raise UserError(f"model: {type(layer).__name__} {name} has sparse gradients; make it with sparse=False")
 
 
 def _belongs(name: str, wanted: str) -> bool:

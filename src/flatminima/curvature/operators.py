@@ -4,7 +4,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
-from typing import Generic, Self, TypeVar
+from typing import Any, ClassVar, Generic, Self, TypeVar
 
 import numpy as np
 import torch
@@ -12,17 +12,23 @@ from numpy.typing import NDArray
 from scipy.sparse.linalg import LinearOperator
 from torch import Tensor
 from torch.nn import Module
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from flatminima.curvature.network import MeanLoss, Network, Parameters, check_mean, graph_bytes
-from flatminima.curvature.samples import Batch, Data, Samples
+from flatminima.curvature.arguments import Names, Positive, checked
+from flatminima.curvature.checks import MeanCheck, check_derivatives, check_mean, refuse_asymmetric
+from flatminima.curvature.differentiation import Product, grad, gradients, hessian_product, inner
+from flatminima.curvature.mean import MeanLoss, mean_of
+from flatminima.curvature.nests import Nest, differentiable_parts, joined, leaves, mapped
+from flatminima.curvature.network import Network, Parameters, graph_bytes
+from flatminima.curvature.samples import Batch, Samples
 from flatminima.errors import UserError
 
 Loss = Callable[[Parameters], Tensor]
-Product = Callable[[Parameters], Sequence[Tensor]]
 Chunk = TypeVar("Chunk")
 
 MEMORY = 1024
-PROBE = 16
+LEAST = 2
+"""Samples in a graph."""
 CHUNK_BYTES = 16 * 2**20
 """Of the graph of one chunk: larger ones are no faster, because their tensors leave the processor's cache."""
 WORKING_GRAPHS = 6
@@ -42,6 +48,11 @@ class Operator(ABC):
     dtype: torch.dtype
     device: torch.device
 
+    @property
+    def rounding(self) -> float:
+        """Unit in the last place of the numbers that products are computed with."""
+        return torch.finfo(self.dtype).eps
+
     @abstractmethod
     def matmat(self, block: Tensor) -> Tensor:
         """Products with the columns of a matrix of shape (size, columns)."""
@@ -58,7 +69,7 @@ class Operator(ABC):
             result: NDArray[np.floating] = self.matmat(block).cpu().numpy()
             return result.reshape(array.shape)
 
-        dtype = torch.empty(0, dtype=self.dtype).numpy().dtype
+        dtype = torch.empty(0, dtype=torch.promote_types(self.dtype, torch.float32)).numpy().dtype
         return LinearOperator(self.shape, matvec=product, rmatvec=product, matmat=product, dtype=dtype)
 
 
@@ -70,6 +81,11 @@ class Sum(Operator):
         self._terms = list(zip(weights, operators, strict=True))
         self.shape, self.dtype, self.device = operators[0].shape, operators[0].dtype, operators[0].device
 
+    @property
+    def rounding(self) -> float:
+        """Of the least exact term."""
+        return max(operator.rounding for _, operator in self._terms)
+
     def matmat(self, block: Tensor) -> Tensor:
         """Products with the columns of a matrix of shape (size, columns)."""
         return torch.stack([weight * operator.matmat(block) for weight, operator in self._terms]).sum(0)
@@ -78,41 +94,58 @@ class Sum(Operator):
 class _Mean(Operator):
     """A mean over samples of second derivatives, computed in chunks that fit in memory."""
 
+    second: ClassVar[bool]
+    """Whether second derivatives of the model matter."""
+
+    @checked
     def __init__(
         self,
         model: Module,
         loss: MeanLoss,
-        data: Data,
-        parameters: Sequence[str] | None = None,
-        memory: float = MEMORY,
+        data: Any,
+        parameters: Names | None = None,
+        memory: Positive = MEMORY,
     ) -> None:
-        """Set up the operator: reads the data once and measures how much memory a sample takes.
+        """Set up the operator: reads the data once, and looks at a few samples from all over them.
 
         Args:
             model: any network that treats samples one by one; its present state is copied.
-            loss: maps (outputs, targets) of a batch to the mean over its samples, as torch.nn.CrossEntropyLoss() does.
-            data: tensors (inputs, targets), or a list or loader of such batches, of any sizes.
-            parameters: names of the parameters, or layers, to which the matrix is restricted; by default all that
-                require gradients.
+            loss: maps (outputs, targets) of a batch to the mean over its samples, as torch.nn.MSELoss() does; of
+                torch.nn.CrossEntropyLoss and NLLLoss, with all they can be given, to the mean over targets that count.
+            data: a pair (inputs, targets), or a list or loader of such batches, of any sizes. Inputs are a tensor, a
+                tuple or list of positional arguments, or a dict of keyword arguments of the model; samples lie along
+                the first axis of every tensor.
+            parameters: names of the parameters, or layers, to which the matrix is restricted; by default all. Those
+                that do not require gradients never count.
             memory: budget in MiB for graphs and for samples that a loader gives.
 
         Raises:
             UserError: if the curvature is not defined: no parameters, no samples, a loss that is not a finite mean,
-                a model that changes between evaluations; or if the memory is not enough for one sample.
+                a model that changes between evaluations; if autograd does not find it; or if the memory is not enough.
         """
         self._arguments = model, loss, parameters, memory
-        self._network, self._loss = Network(model, parameters), loss
-        self._samples = Samples(data, memory * 2**20 / 2)
-        self.dtype, self.device = self._parameters[0].dtype, self._parameters[0].device
-        size = sum(parameter.numel() for parameter in self._parameters)
-        self.shape = (size, size)
-        probe = next(self._samples.chunks(PROBE))
-        check_mean(self._network, loss, *probe)
-        self._chunk, room = _plan(self._sample_bytes(*probe), self._samples, memory * 2**20)
+        with gradients():
+            self._network = Network(model, parameters)
+            self._mean = mean_of(loss, self._parameters[0])
+            self._samples = Samples(data, memory * 2**20 / 2, self._mean.weight)
+            self.dtype, self.device = self._parameters[0].dtype, self._parameters[0].device
+            size = sum(parameter.numel() for parameter in self._parameters)
+            self.shape = (size, size)
+            self._unchecked = 0
+            check_mean(self._network, self._mean, self._samples.spread)
+            self._check_chunk = MeanCheck.of(self._network, self._mean, self._samples.spread)
+            self._chunk, room = _plan(self._sample_bytes(), self._samples, memory * 2**20)
+            self._check_derivatives(mapped(lambda tensor: tensor[: self._chunk], self._samples.spread))
+        self._unchecked = self._samples.count
         self._retained: _Retained[Batch] = _Retained(room)
 
+    @property
+    def rounding(self) -> float:
+        """Unit in the last place of parameters or outputs, whichever are less exact."""
+        return self._check_chunk.rounding
+
     @abstractmethod
-    def _linearise(self, outputs: Callable[[Parameters], Tensor], loss: Callable[[Tensor], Tensor]) -> Product:
+    def _linearise(self, outputs: Callable[[Parameters], Nest], loss: Callable[[Nest], Tensor]) -> Product:
         """The product of some samples' curvature, with a graph that serves many vectors."""
 
     @property
@@ -123,11 +156,15 @@ class _Mean(Operator):
         """Products with the columns of a matrix of shape (size, columns).
 
         Raises:
-            UserError: if a product is not finite.
+            UserError: if the matrix has another shape, or a product is not finite.
         """
+        if block.dim() != 2 or len(block) != self.shape[0]:
+            raise UserError(f"block: has shape {tuple(block.shape)}; expected ({self.shape[0]}, columns)")
         directions = [_unflatten(column.to(self._parameters[0]), self._parameters) for column in block.unbind(1)]
-        chunks = self._samples.chunks(self._chunk)
-        result = torch.stack([_flatten(p) for p in self._retained.products(self._build, chunks, directions)], 1)
+        with gradients():
+            chunks = self._samples.chunks(self._chunk)
+            products = self._retained.products(self._build, chunks, directions)
+        result = torch.stack([_flatten(product) for product in products], 1)
         if not result.isfinite().all():
             raise UserError("model: a product with its curvature is not finite; check the parameters and the data")
         return result.to(block)
@@ -135,39 +172,70 @@ class _Mean(Operator):
     def gradient(self) -> Tensor:
         """Gradient of the loss, shape (size,)."""
         total = torch.zeros(self.shape[0], dtype=self.dtype, device=self.device)
-        for inputs, targets in self._samples.chunks(self._chunk):
-            outputs, loss = self._functions(inputs, targets)
-            value = loss(outputs(self._parameters))
-            total += _flatten(torch.autograd.grad(value, self._parameters, materialize_grads=True))
+        with gradients():
+            for chunk in self._samples.chunks(self._chunk):
+                outputs, loss = self._functions(chunk)
+                total += _flatten(grad(loss(outputs(self._parameters)), self._parameters))
         return total
 
     def thinned(self, stride: int = 10) -> Self:
-        """The same operator on every stride-th sample: a cheap approximation to start from."""
+        """The same operator on every stride-th sample: a cheap approximation to start from.
+
+        Raises:
+            UserError: if the stride is not positive.
+        """
+        if stride < 1:
+            raise UserError(f"stride: is {stride}; expected 1 or more")
         model, loss, parameters, memory = self._arguments
         return type(self)(model, loss, self._samples.thinned(stride), parameters, memory)
 
-    def _functions(
-        self, inputs: Tensor, targets: Tensor
-    ) -> tuple[Callable[[Parameters], Tensor], Callable[[Tensor], Tensor]]:
-        weight = len(inputs) / self._samples.count
+    def _functions(self, batch: Batch) -> tuple[Callable[[Parameters], Nest], Callable[[Nest], Tensor]]:
+        """Outputs of a batch as a function of the parameters, and its share of the loss as one of the outputs.
+
+        A single sample is taken twice, since many a model fails on a batch of one, such as by squeeze().
+        """
+        count = len(leaves(batch[1])[0])
+        share = 1 / self._samples.weight / (2 if count == 1 else 1)
+        inputs, targets = (joined([part, part]) if count == 1 else part for part in batch)
         expected = self._network.cast(targets)
-        return partial(self._network, inputs=inputs), lambda outputs: weight * self._loss(outputs, expected)
 
-    def _build(self, chunk: Batch) -> Product:
-        return self._linearise(*self._functions(*chunk))
+        def outputs(parameters: Parameters) -> Nest:
+            with sdpa_kernel(SDPBackend.MATH):  # the others have no second derivative
+                return self._network(parameters, inputs)
 
-    def _sample_bytes(self, inputs: Tensor, targets: Tensor) -> float:
-        """Bytes that a second sample adds to the graph of a first."""
-        first = inputs[:1].clone(), targets[:1].clone()
-        second = torch.cat([first[0]] * 2), torch.cat([first[1]] * 2)
-        one, two = (graph_bytes(partial(self._build, batch), self._parameters) for batch in (first, second))
-        return two - one
+        def loss(values: Nest) -> Tensor:
+            if self._unchecked > 0:
+                self._unchecked -= count
+                self._check_chunk(inputs, values, expected)
+            return share * self._mean.total(values, expected)
+
+        return outputs, loss
+
+    def _build(self, batch: Batch) -> Product:
+        return self._linearise(*self._functions(batch))
+
+    def _check_derivatives(self, batch: Batch) -> None:
+        """Refuse wrong derivatives of a few samples: products as autograd makes them here, and in float64."""
+        product, directions = self._build(batch), _probes(self.shape[0], self._parameters[0])
+        images = [_flatten(product(_unflatten(direction, self._parameters))) for direction in directions]
+        refuse_asymmetric(torch.stack(images) @ directions.mT, self.rounding)
+        twin = self._network.double()
+        mean = mean_of(self._arguments[1], twin.parameters[0])
+        check_derivatives(twin, mean, batch, second=self.second)
+
+    def _sample_bytes(self) -> float:
+        """Bytes that one more sample adds to a graph."""
+        few, more = (mapped(lambda tensor, n=n: torch.cat([tensor[:1]] * n), self._samples.largest) for n in (2, 3))
+        one, two = (graph_bytes(partial(self._build, batch), self._parameters) for batch in (few, more))
+        return max(two - one, 1)
 
 
 class Hessian(_Mean):
     """The Hessian of a loss that is a mean over samples (Pearlmutter 1994: gradient of the slope of the gradient)."""
 
-    def _linearise(self, outputs: Callable[[Parameters], Tensor], loss: Callable[[Tensor], Tensor]) -> Product:
+    second = True
+
+    def _linearise(self, outputs: Callable[[Parameters], Nest], loss: Callable[[Nest], Tensor]) -> Product:
         return hessian_product(loss(outputs(self._parameters)), self._parameters)
 
 
@@ -177,18 +245,19 @@ class GaussNewton(_Mean):
     It is positive semi-definite for convex losses, and the Hessian of networks that fit their targets exactly.
     """
 
-    def _linearise(self, outputs: Callable[[Parameters], Tensor], loss: Callable[[Tensor], Tensor]) -> Product:
+    second = False
+
+    def _linearise(self, outputs: Callable[[Parameters], Nest], loss: Callable[[Nest], Tensor]) -> Product:
         parameters = self._parameters
-        values = outputs(parameters)
-        cotangent = torch.zeros_like(values, requires_grad=True)
-        pullback = _grad((values * cotangent).sum(), parameters, create_graph=True)
-        centre = values.detach().requires_grad_()
-        curvature = hessian_product(loss(centre), (centre,))
+        values, put = differentiable_parts(outputs(parameters))
+        cotangents = tuple(torch.zeros_like(value, requires_grad=True) for value in values)
+        pullback = grad(inner(values, cotangents), parameters, create_graph=True)
+        centre = tuple(value.detach().requires_grad_() for value in values)
+        curvature = hessian_product(loss(put(centre)), centre)
 
         def product(direction: Parameters) -> Sequence[Tensor]:
-            (pushed,) = _grad(_inner(pullback, direction), (cotangent,))
-            (curved,) = curvature((pushed,))
-            return _grad((values * curved).sum(), parameters)
+            pushed = grad(inner(pullback, direction), cotangents)
+            return grad(inner(values, curvature(pushed)), parameters)
 
         return product
 
@@ -228,7 +297,7 @@ class StackedHessian:
 
     def gradient(self) -> Tensor:
         """Gradients of the losses, shape (replicas, size)."""
-        gradients = [_grad(chunk(self._parameters).sum(), self._parameters) for chunk in self._chunks]
+        gradients = [grad(chunk(self._parameters).sum(), self._parameters) for chunk in self._chunks]
         return torch.stack([_flatten(gradient, 1) for gradient in gradients]).sum(0)
 
     def matvec(self, vector: Tensor) -> Tensor:
@@ -252,7 +321,10 @@ class _Retained(Generic[Chunk]):
         self, build: Callable[[Chunk], Product], chunks: Iterable[Chunk], directions: Sequence[Parameters]
     ) -> list[list[Tensor]]:
         """Products with each direction, summed over the chunks, which must come in the same order every time."""
-        totals = [[torch.zeros_like(part) for part in direction] for direction in directions]
+        totals = [
+            [torch.zeros_like(part, dtype=torch.promote_types(part.dtype, torch.float32)) for part in direction]
+            for direction in directions
+        ]
         for index, chunk in enumerate(chunks):
             product = self._kept[index] if index < len(self._kept) else self._keep(index, build(chunk))
             for total, direction in zip(totals, directions, strict=True):
@@ -266,22 +338,6 @@ class _Retained(Generic[Chunk]):
         return product
 
 
-def hessian_product(loss: Tensor, parameters: Parameters) -> Product:
-    """Product with the Hessian of a number, through a graph of its gradient that is built once."""
-    gradient = _grad(loss, parameters, create_graph=True)
-    if not any(part.requires_grad for part in gradient):
-        return lambda direction: [torch.zeros_like(part) for part in direction]
-    return lambda direction: _grad(_inner(gradient, direction), parameters)
-
-
-def _grad(value: Tensor, parameters: Parameters, *, create_graph: bool = False) -> tuple[Tensor, ...]:
-    return torch.autograd.grad(value, parameters, create_graph=create_graph, retain_graph=True, materialize_grads=True)
-
-
-def _inner(left: Sequence[Tensor], right: Sequence[Tensor]) -> Tensor:
-    return torch.stack([(a * b).sum() for a, b in zip(left, right, strict=True)]).sum()
-
-
 def _flatten(tensors: Sequence[Tensor], batch: int = 0) -> Tensor:
     """One vector, or one for each entry of the first `batch` dimensions."""
     return torch.cat([tensor.flatten(batch) if batch else tensor.flatten() for tensor in tensors], batch)
@@ -293,17 +349,22 @@ def _unflatten(vector: Tensor, like: Sequence[Tensor], batch: int = 0) -> Parame
     return tuple(part.reshape(t.shape) for part, t in zip(torch.split(vector, sizes, batch), like, strict=True))
 
 
+def _probes(size: int, like: Tensor) -> Tensor:
+    """Two random vectors, shape (2, size)."""
+    return torch.randn(2, size, generator=torch.Generator().manual_seed(0), dtype=torch.float64).to(like)
+
+
 def _plan(sample_bytes: float, samples: Samples, memory: float) -> tuple[int, int]:
     """Samples per chunk, and how many chunks' graphs may be kept.
 
     Raises:
-        UserError: if one sample does not fit.
+        UserError: if two samples do not fit.
     """
     free = memory - samples.nbytes
     most = int(free / WORKING_GRAPHS / sample_bytes)
-    if most < 1:
-        needed = (samples.nbytes + WORKING_GRAPHS * sample_bytes) / 2**20
+    if most < LEAST:
+        needed = (samples.nbytes + WORKING_GRAPHS * LEAST * sample_bytes) / 2**20
         raise UserError(f"memory: {memory / 2**20:g} MiB is too little; expected at least {math.ceil(needed)} MiB")
-    chunk = max(1, min(most, int(CHUNK_BYTES / sample_bytes)))
+    chunk = max(LEAST, min(most, int(CHUNK_BYTES / sample_bytes)))
     room = int(free / (chunk * sample_bytes)) - WORKING_GRAPHS + 1
     return chunk, room if samples.held else 0

@@ -2,11 +2,14 @@
 
 import math
 from dataclasses import dataclass
+from typing import Annotated
 
 import torch
+from pydantic import Field
 from scipy.special import stdtrit
 from torch import Tensor
 
+from flatminima.curvature.arguments import Count, Positive, Seed, checked
 from flatminima.curvature.eigensolvers import eigenpairs
 from flatminima.curvature.operators import Operator
 from flatminima.errors import UserError
@@ -14,6 +17,7 @@ from flatminima.errors import UserError
 LEVEL = 0.95
 GRID = 400
 EXHAUSTED = 1e-12
+Products = Annotated[int, Field(ge=6)]
 MARGIN = 4.0
 """Grid beyond the outermost nodes, in widths of the kernel."""
 
@@ -48,7 +52,15 @@ class Density:
     upper: Tensor
 
 
-def spectral_density(operator: Operator, width: float, *, probes: int = 10, steps: int = 60, seed: int = 0) -> Density:
+@checked
+def spectral_density(
+    operator: Operator,
+    width: Positive,
+    *,
+    probes: Annotated[int, Field(ge=2)] = 10,
+    steps: Count = 60,
+    seed: Seed = 0,
+) -> Density:
     """Density of the eigenvalues by stochastic Lanczos quadrature (Ubaru, Chen & Saad 2017).
 
     The band covers the chance of the probes alone. Quadrature with m steps is exact for polynomials of degree 2m - 1,
@@ -62,10 +74,8 @@ def spectral_density(operator: Operator, width: float, *, probes: int = 10, step
         seed: of the probes.
 
     Raises:
-        UserError: if there are fewer than two probes, which have no spread.
+        UserError: if there are fewer than two probes, which have no spread; or an argument is not as expected.
     """
-    if probes < 2:
-        raise UserError(f"probes: {probes} given; expected at least 2, for their spread")
     generator = torch.Generator().manual_seed(seed)
     starts = [torch.randn(operator.shape[0], generator=generator, dtype=torch.float64) for _ in range(probes)]
     quadratures = [lanczos_quadrature(operator, start.to(operator.device), steps) for start in starts]
@@ -77,7 +87,8 @@ def spectral_density(operator: Operator, width: float, *, probes: int = 10, step
     return Density(grid, mean, (mean - half).clamp_min(0), mean + half)
 
 
-def trace(operator: Operator, *, products: int = 90, seed: int = 0) -> Estimate:
+@checked
+def trace(operator: Operator, *, products: Products = 90, seed: Seed = 0) -> Estimate:
     """Trace by Hutch++ (Meyer, Musco, Musco & Woodruff 2021): exact on a sketched range, by probes on the rest.
 
     Args:
@@ -86,10 +97,8 @@ def trace(operator: Operator, *, products: int = 90, seed: int = 0) -> Estimate:
         seed: of sketch and probes.
 
     Raises:
-        UserError: if there are fewer than 6 products.
+        UserError: if there are fewer than 6 products, or an argument is not as expected.
     """
-    if products < 6:
-        raise UserError(f"products: {products} given; expected at least 6, a third of them for probes")
     generator = torch.Generator().manual_seed(seed)
     shape = operator.shape[0], products // 3
 
@@ -104,7 +113,8 @@ def trace(operator: Operator, *, products: int = 90, seed: int = 0) -> Estimate:
     return Estimate(float(exact + samples.mean()), float(samples.std() / len(samples) ** 0.5))
 
 
-def effective_rank(operator: Operator, *, products: int = 90, seed: int = 0) -> Estimate:
+@checked
+def effective_rank(operator: Operator, *, products: Products = 90, seed: Seed = 0) -> Estimate:
     """Trace over largest eigenvalue of a positive semi-definite operator (Bartlett et al. 2020; intrinsic dimension).
 
     Args:
@@ -113,21 +123,31 @@ def effective_rank(operator: Operator, *, products: int = 90, seed: int = 0) -> 
         seed: of all that is random.
 
     Raises:
-        UserError: as `trace`.
+        UserError: if the largest eigenvalue is not positive; and as `trace`.
     """
     total = trace(operator, products=products, seed=seed)
     top = float(eigenpairs(operator, seed=seed).eigenvalues[0])
+    if not top > 0:
+        raise UserError(f"operator: its largest eigenvalue is {top:g}; expected a positive one, to divide the trace by")
     return Estimate(total.value / top, total.standard_error / top)
 
 
-def lanczos_quadrature(operator: Operator, start: Tensor, steps: int) -> tuple[Tensor, Tensor]:
+@checked
+def lanczos_quadrature(operator: Operator, start: Tensor, steps: Count) -> tuple[Tensor, Tensor]:
     """Nodes and weights of the Gauss quadrature of the spectrum as a start vector weighs it (Golub & Welsch 1969).
 
     Args:
         operator: any symmetric operator.
         start: shape (size,), float64.
         steps: at most so many nodes; fewer if the Krylov space is smaller.
+
+    Raises:
+        UserError: if the start has no direction, or an argument is not as expected.
     """
+    if start.shape != operator.shape[:1] or not 0 < float(start.norm()) < math.inf:
+        raise UserError(
+            f"start: has shape {tuple(start.shape)}, norm {start.norm():g}; expected ({operator.shape[0]},), not 0"
+        )
     basis = start.new_empty(min(steps, len(start)), len(start))
     basis[0] = start / start.norm()
     diagonal: list[Tensor] = []

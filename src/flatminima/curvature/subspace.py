@@ -6,6 +6,8 @@ from typing import Literal, Protocol
 import torch
 from torch import Tensor
 
+from flatminima.curvature.checks import refuse_asymmetric
+
 Ends = Literal["top", "bottom", "both"]
 
 GUARD = 1
@@ -43,6 +45,7 @@ class Blocks(Protocol):
     shape: tuple[int, int]
     dtype: torch.dtype
     device: torch.device
+    rounding: float
 
     def images(self, block: Tensor) -> Tensor:
         """Products with a block of vectors, shape (replicas, columns, size)."""
@@ -70,8 +73,8 @@ class Goal:
         return down if self.ends == "top" else down.flip(0)
 
     def chosen(self, pairs: Eigenpairs) -> Eigenpairs:
-        """The wanted ones of pairs in that order, those of the top first."""
-        index = torch.arange(self.wanted)
+        """The wanted ones of pairs in that order, as many as there are, those of the top first."""
+        index = torch.arange(min(self.wanted, pairs.eigenvalues.shape[1]))
         if self.ends == "both":
             index = torch.cat([index[::2], index[1::2]])
         return Eigenpairs(
@@ -138,6 +141,8 @@ class Subspace:
         self._images[:, new] = images
         self.dimension, self.products = new.stop, self.products + block.shape[1]
         cross = self._basis[:, : new.stop] @ images.mT
+        if not new.start:
+            refuse_asymmetric(cross, self._operator.rounding)
         self._projection[:, : new.stop, new] = cross
         self._projection[:, new, : new.stop] = cross.mT
         self._projection[:, new, new] = (cross[:, new] + cross[:, new].mT) / 2

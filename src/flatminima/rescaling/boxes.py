@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Generator, Tensor, nn
 
-from flatminima.curvature.network import MeanLoss
+from flatminima.curvature.mean import MeanLoss
 from flatminima.curvature.samples import Batch
 from flatminima.errors import UserError
 from flatminima.rescaling.landscape import Landscape

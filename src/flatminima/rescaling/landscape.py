@@ -5,7 +5,8 @@ from copy import deepcopy
 import torch
 from torch import Tensor, nn
 
-from flatminima.curvature.network import MeanLoss, Network, Parameters
+from flatminima.curvature.mean import MeanLoss
+from flatminima.curvature.network import Network, Parameters
 from flatminima.curvature.samples import Batch
 
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 from torch import Generator, Tensor, nn
 
-from flatminima.curvature.network import MeanLoss
+from flatminima.curvature.mean import MeanLoss
 from flatminima.curvature.operators import Hessian
 from flatminima.curvature.samples import Batch
 from flatminima.errors import UserError

@@ -5,6 +5,7 @@ import torch
 from modules import Dense, data, mlp, with_spectrum
 from references import DTYPE, normal
 from torch import nn
+from torch.nn import functional as F
 from torch.utils.data import DataLoader, TensorDataset
 
 from flatminima.curvature.jacobians import layer_maps
@@ -37,7 +38,7 @@ INPUTS, TARGETS = data(mlp())
         ((mlp(), LOSS, (INPUTS[:0], TARGETS[:0])), "data: no samples; expected at least one batch"),
         ((mlp(), LOSS, DataLoader(TensorDataset(INPUTS[:0], TARGETS[:0]))), "data: no samples"),
         ((mlp(), LOSS, zip([INPUTS], [TARGETS], strict=True)), "data: a generator gives its batches only once; pass"),
-        ((mlp(), LOSS, [INPUTS]), r"data: a batch is a Tensor; expected a pair of tensors \(inputs, targets\)"),
+        ((mlp(), LOSS, [INPUTS]), r"data: a batch is a Tensor; expected a pair \(inputs, targets\)"),
         ((mlp(), LOSS, (INPUTS, TARGETS[:-1])), "data: a batch has 23 inputs and 22 targets; expected as many"),
         (
             (mlp(), nn.CrossEntropyLoss(reduction="sum"), (INPUTS, TARGETS)),
@@ -45,11 +46,11 @@ INPUTS, TARGETS = data(mlp())
         ),
         (
             (mlp(), nn.CrossEntropyLoss(reduction="none"), (INPUTS, TARGETS)),
-            r"loss: has shape \(16,\); expected one num",
+            r"loss: has shape \(\d+,\); expected one num",
         ),
         (
-            (mlp(), nn.CrossEntropyLoss(weight=torch.tensor([1.0, 5.0, 9.0], dtype=DTYPE)), (INPUTS, TARGETS)),
-            "loss: .* expected a mean over samples: reduction='mean', no weights of classes",
+            (mlp(), lambda o, t: F.cross_entropy(o, t, weight=torch.tensor([1, 5, 9]).to(o)), (INPUTS, TARGETS)),
+            "loss: .* expected a mean over samples: reduction='mean', weights of classes only in torch.nn.CrossEntropyL",
         ),
         ((mlp(), nn.CrossEntropyLoss(reduction="sum"), (INPUTS[:1], TARGETS[:1])), "loss: .* expected a mean over sam"),
         (
@@ -104,7 +105,7 @@ class Augmenting:
 
 @pytest.mark.parametrize("loader", [Growing, Augmenting])
 def test_loaders_whose_samples_change(loader):
-    hessian = Hessian(mlp(), LOSS, loader(), memory=0.002)
+    hessian = Hessian(mlp(), LOSS, loader(), memory=0.004)
     with pytest.raises(UserError, match=r"^data: the loader gave \d+ samples that are not the 23 of its first pass"):
         for _ in range(2):
             hessian.matvec(normal(1, hessian.shape[0]))
@@ -112,9 +113,9 @@ def test_loaders_whose_samples_change(loader):
 
 def test_estimates_without_a_spread():
     operator = Dense(with_spectrum([1.0, 2.0, 3.0])[0])
-    with pytest.raises(UserError, match=r"^probes: 1 given; expected at least 2"):
+    with pytest.raises(UserError, match=r"^probes: is 1; input should be greater than or equal to 2"):
         spectral_density(operator, 0.1, probes=1)
-    with pytest.raises(UserError, match=r"^products: 5 given; expected at least 6"):
+    with pytest.raises(UserError, match=r"^products: is 5; input should be greater than or equal to 6"):
         trace(operator, products=5)
 
 
