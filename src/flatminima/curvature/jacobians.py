@@ -11,7 +11,7 @@ from torch.nn import Module
 from flatminima.curvature.arguments import Count, Positive, Seed, checked
 from flatminima.curvature.differentiation import gradients
 from flatminima.curvature.eigensolvers import stacked_eigenpairs
-from flatminima.curvature.network import refuse_training
+from flatminima.curvature.network import places, refuse_training
 from flatminima.errors import UserError
 
 
@@ -154,8 +154,9 @@ def layer_maps(model: Module, inputs: Tensor, layers: Sequence[str]) -> LayerMap
     try:
         with gradients():
             leaf = inputs.detach().clone().requires_grad_()
-            fixed = {name: parameter.detach() for name, parameter in model.named_parameters()}
-            output: Tensor = functional_call(model, fixed, (leaf,))
+            parameters = dict(model.named_parameters()) | dict(model.named_buffers())
+            fixed = {place: parameters[name].detach() for place, name in places(model).items()}
+            output: Tensor = functional_call(model, fixed, (leaf,), tie_weights=False)
     finally:
         for handle in handles:
             handle.remove()

@@ -39,6 +39,7 @@ class Network:
         refuse_training(module)
         self._module = module
         self._names = _selected(module, names)
+        self._places = places(module)
         tensors = dict(module.named_parameters()) | dict(module.named_buffers())
         self._state = {name: tensor.detach().clone() for name, tensor in tensors.items()}
         self.parameters: Parameters = tuple(self._state[name].clone().requires_grad_() for name in self._names)
@@ -51,10 +52,12 @@ class Network:
             inputs: a tensor; or a tuple or list of positional arguments, or a dict of keyword arguments.
         """
         state = self._state | dict(zip(self._names, parameters, strict=True))
+        everywhere = {place: state[name] for place, name in self._places.items()}
         values = self.cast(inputs)
         if isinstance(values, dict):
-            return functional_call(self._module, state, (), values)
-        return functional_call(self._module, state, tuple(values) if isinstance(values, tuple | list) else (values,))
+            return functional_call(self._module, everywhere, (), values, tie_weights=False)
+        arguments = tuple(values) if isinstance(values, tuple | list) else (values,)
+        return functional_call(self._module, everywhere, arguments, tie_weights=False)
 
     def cast(self, nest: Nest) -> Nest:
         """Data on the parameters' device, and in their dtype if real."""
@@ -67,6 +70,20 @@ class Network:
         twin._state = {name: _double(tensor) for name, tensor in self._state.items()}
         twin.parameters = tuple(parameter.detach().double().requires_grad_() for parameter in self.parameters)
         return twin
+
+
+def places(module: Module) -> dict[str, str]:
+    """Every place of a parameter or buffer in a module, each once, and the first name of what is there.
+
+    A layer that has two names is one place: given both, torch.func.functional_call would not put back what was there.
+    """
+    first = {id(tensor): name for name, tensor in [*module.named_parameters(), *module.named_buffers()]}
+    return {
+        f"{prefix}.{name}".lstrip("."): first[id(tensor)]
+        for prefix, layer in module.named_modules()
+        for name, tensor in [*layer._parameters.items(), *layer._buffers.items()]
+        if tensor is not None
+    }
 
 
 def _double(tensor: Tensor) -> Tensor:

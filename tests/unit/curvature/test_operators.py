@@ -166,6 +166,17 @@ def test_the_operator_is_that_of_the_network_when_it_was_made():
     assert all(parameter.grad is None for parameter in model.parameters())
 
 
+@pytest.mark.parametrize("build", MODELS)
+def test_a_model_is_left_as_it_was(build):
+    """torch.func.functional_call leaves other tensors in a layer that has two names."""
+    model = build()
+    tensors = dict(model.named_parameters(remove_duplicate=False)) | dict(model.named_buffers())
+    values = {name: tensor.detach().clone() for name, tensor in tensors.items()}
+    Hessian(model, LOSS, data(model)).gradient()
+    left = dict(model.named_parameters(remove_duplicate=False)) | dict(model.named_buffers())
+    assert all(left[name] is tensor and torch.equal(tensor, values[name]) for name, tensor in tensors.items())
+
+
 def test_float32_products_on_float64_vectors():
     model = mlp()
     inputs, targets = data(model)

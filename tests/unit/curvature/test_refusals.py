@@ -5,7 +5,7 @@ import torch
 from modules import Dense, data, mlp, with_spectrum
 from references import DTYPE, normal
 from torch import nn
-from torch.nn import functional as F
+from torch.nn import functional
 from torch.utils.data import DataLoader, TensorDataset
 
 from flatminima.curvature.jacobians import layer_maps
@@ -27,6 +27,7 @@ def broken():
 
 
 INPUTS, TARGETS = data(mlp())
+MANY = data(mlp(), samples=301)
 
 
 @pytest.mark.parametrize("kind", [Hessian, GaussNewton])
@@ -49,8 +50,12 @@ INPUTS, TARGETS = data(mlp())
             r"loss: has shape \(\d+,\); expected one num",
         ),
         (
-            (mlp(), lambda o, t: F.cross_entropy(o, t, weight=torch.tensor([1, 5, 9]).to(o)), (INPUTS, TARGETS)),
-            "loss: .* expected a mean over samples: reduction='mean', weights of classes only in torch.nn.CrossEntropyL",
+            (
+                mlp(),
+                lambda o, t: functional.cross_entropy(o, t, weight=torch.tensor([1, 5, 9]).to(o)),
+                (INPUTS, TARGETS),
+            ),
+            "loss: .* expected a mean over samples: reduction='mean', weights of classes only in torch.nn.Cross",
         ),
         ((mlp(), nn.CrossEntropyLoss(reduction="sum"), (INPUTS[:1], TARGETS[:1])), "loss: .* expected a mean over sam"),
         (
@@ -88,7 +93,7 @@ class Growing:
 
     def __iter__(self):
         self.passes += 1
-        yield from [(INPUTS, TARGETS)] * self.passes
+        yield from [MANY] * self.passes
 
 
 class Augmenting:
@@ -99,14 +104,31 @@ class Augmenting:
 
     def __iter__(self):
         self.passes += 1
-        mirrored = torch.cat([INPUTS[:12], INPUTS[12:].flip(1)]) if self.passes % 2 else INPUTS
-        yield from [(mirrored, TARGETS)]
+        inputs, targets = MANY
+        mirrored = torch.cat([inputs[:12], inputs[12:].flip(1)]) if self.passes % 2 else inputs
+        yield mirrored, targets
 
 
-@pytest.mark.parametrize("loader", [Growing, Augmenting])
+class Negating(Augmenting):
+    """A loader whose samples change their signs."""
+
+    def __iter__(self):
+        self.passes += 1
+        yield (-1) ** self.passes * MANY[0], MANY[1]
+
+
+class Relabelling(Augmenting):
+    """A loader that gives each sample another's target."""
+
+    def __iter__(self):
+        self.passes += 1
+        yield MANY[0], MANY[1].roll(self.passes)
+
+
+@pytest.mark.parametrize("loader", [Growing, Augmenting, Negating, Relabelling])
 def test_loaders_whose_samples_change(loader):
-    hessian = Hessian(mlp(), LOSS, loader(), memory=0.004)
-    with pytest.raises(UserError, match=r"^data: the loader gave \d+ samples that are not the 23 of its first pass"):
+    hessian = Hessian(mlp(), LOSS, loader(), memory=0.006)
+    with pytest.raises(UserError, match=r"^data: the loader gave \d+ samples that are not the 301 of its first pass"):
         for _ in range(2):
             hessian.matvec(normal(1, hessian.shape[0]))
 
