@@ -1,9 +1,9 @@
 """Second derivatives of a network's loss as matrices known by their products with vectors."""
 
+import copy
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
-from functools import partial
 from typing import Any, ClassVar, Generic, Self, TypeVar
 
 import numpy as np
@@ -15,7 +15,7 @@ from torch.nn import Module
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from flatminima.curvature.arguments import Names, Positive, checked
-from flatminima.curvature.checks import MeanCheck, check_derivatives, check_mean, refuse_asymmetric
+from flatminima.curvature.checks import FEW, MeanCheck, check_derivatives, check_mean, refuse_asymmetric
 from flatminima.curvature.differentiation import Product, grad, gradients, hessian_product, inner
 from flatminima.curvature.mean import MeanLoss, mean_of
 from flatminima.curvature.nests import Nest, differentiable_parts, joined, leaves, mapped
@@ -123,21 +123,21 @@ class _Mean(Operator):
             UserError: if the curvature is not defined: no parameters, no samples, a loss that is not a finite mean,
                 a model that changes between evaluations; if autograd does not find it; or if the memory is not enough.
         """
-        self._arguments = model, loss, parameters, memory
+        self._memory = memory * 2**20
         with gradients():
             self._network = Network(model, parameters)
             self._mean = mean_of(loss, self._parameters[0])
-            self._samples = Samples(data, memory * 2**20 / 2, self._mean.weight)
             self.dtype, self.device = self._parameters[0].dtype, self._parameters[0].device
             size = sum(parameter.numel() for parameter in self._parameters)
             self.shape = (size, size)
-            self._unchecked = 0
-            check_mean(self._network, self._mean, self._samples.spread)
-            self._check_chunk = MeanCheck.of(self._network, self._mean, self._samples.spread)
-            self._chunk, room = _plan(self._sample_bytes(), self._samples, memory * 2**20)
-            self._check_derivatives(mapped(lambda tensor: tensor[: self._chunk], self._samples.spread))
-        self._unchecked = self._samples.count
-        self._retained: _Retained[Batch] = _Retained(room)
+            samples = Samples(data, self._memory / 2, self._mean.weight)
+            check_mean(self._network, self._mean, samples.spread)
+            self._check_chunk = MeanCheck.of(self._network, self._mean, samples.spread)
+            self._take(samples)
+            few = mapped(lambda tensor: tensor[: min(FEW, self._chunk)], samples.spread)
+            refuse_asymmetric(self._projected(few), self.rounding)
+            twin = self._network.double()
+            check_derivatives(twin, mean_of(loss, twin.parameters[0]), few, second=self.second)
 
     @property
     def rounding(self) -> float:
@@ -174,7 +174,7 @@ class _Mean(Operator):
         total = torch.zeros(self.shape[0], dtype=self.dtype, device=self.device)
         with gradients():
             for chunk in self._samples.chunks(self._chunk):
-                outputs, loss = self._functions(chunk)
+                outputs, loss = self._functions(chunk, check=self._unchecked > 0)
                 total += _flatten(grad(loss(outputs(self._parameters)), self._parameters))
         return total
 
@@ -186,10 +186,20 @@ class _Mean(Operator):
         """
         if stride < 1:
             raise UserError(f"stride: is {stride}; expected 1 or more")
-        model, loss, parameters, memory = self._arguments
-        return type(self)(model, loss, self._samples.thinned(stride), parameters, memory)
+        twin = copy.copy(self)
+        with gradients():
+            twin._take(Samples(self._samples.thinned(stride), 0, self._mean.weight))
+        return twin
 
-    def _functions(self, batch: Batch) -> tuple[Callable[[Parameters], Nest], Callable[[Nest], Tensor]]:
+    def _take(self, samples: Samples) -> None:
+        """Be the operator of other samples."""
+        self._samples, self._unchecked = samples, samples.count
+        self._chunk, room = _plan(self._sample_bytes(), samples, self._memory)
+        self._retained: _Retained[Batch] = _Retained(room)
+
+    def _functions(
+        self, batch: Batch, *, check: bool = False
+    ) -> tuple[Callable[[Parameters], Nest], Callable[[Nest], Tensor]]:
         """Outputs of a batch as a function of the parameters, and its share of the loss as one of the outputs.
 
         A single sample is taken twice, since many a model fails on a batch of one, such as by squeeze().
@@ -204,7 +214,7 @@ class _Mean(Operator):
                 return self._network(parameters, inputs)
 
         def loss(values: Nest) -> Tensor:
-            if self._unchecked > 0:
+            if check:
                 self._unchecked -= count
                 self._check_chunk(inputs, values, expected)
             return share * self._mean.total(values, expected)
@@ -212,22 +222,22 @@ class _Mean(Operator):
         return outputs, loss
 
     def _build(self, batch: Batch) -> Product:
-        return self._linearise(*self._functions(batch))
+        return self._linearise(*self._functions(batch, check=self._unchecked > 0))
 
-    def _check_derivatives(self, batch: Batch) -> None:
-        """Refuse wrong derivatives of a few samples: products as autograd makes them here, and in float64."""
-        product, directions = self._build(batch), _probes(self.shape[0], self._parameters[0])
-        images = [_flatten(product(_unflatten(direction, self._parameters))) for direction in directions]
-        refuse_asymmetric(torch.stack(images) @ directions.mT, self.rounding)
-        twin = self._network.double()
-        mean = mean_of(self._arguments[1], twin.parameters[0])
-        check_derivatives(twin, mean, batch, second=self.second)
+    def _projected(self, batch: Batch) -> Tensor:
+        """V' H V for two random vectors and the curvature H of a few samples."""
+        product, vectors = self._linearise(*self._functions(batch)), _probes(self.shape[0], self._parameters[0])
+        images = [_flatten(product(_unflatten(vector, self._parameters))) for vector in vectors]
+        return torch.stack(images) @ vectors.mT
 
     def _sample_bytes(self) -> float:
         """Bytes that one more sample adds to a graph."""
         few, more = (mapped(lambda tensor, n=n: torch.cat([tensor[:1]] * n), self._samples.largest) for n in (2, 3))
-        one, two = (graph_bytes(partial(self._build, batch), self._parameters) for batch in (few, more))
-        return max(two - one, 1)
+
+        def graph(batch: Batch) -> float:
+            return graph_bytes(lambda: self._linearise(*self._functions(batch)), self._parameters)
+
+        return max(graph(more) - graph(few), 1)
 
 
 class Hessian(_Mean):
@@ -351,7 +361,7 @@ def _unflatten(vector: Tensor, like: Sequence[Tensor], batch: int = 0) -> Parame
 
 def _probes(size: int, like: Tensor) -> Tensor:
     """Two random vectors, shape (2, size)."""
-    return torch.randn(2, size, generator=torch.Generator().manual_seed(0), dtype=torch.float64).to(like)
+    return (2 * torch.rand(2, size, generator=torch.Generator().manual_seed(0)) - 1).to(like)
 
 
 def _plan(sample_bytes: float, samples: Samples, memory: float) -> tuple[int, int]:
