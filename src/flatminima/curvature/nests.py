@@ -37,6 +37,11 @@ def shapes(nest: Nest) -> list[torch.Size]:
     return [leaf.shape[1:] for leaf in leaves(nest)]
 
 
+def ordinary(tensor: Tensor) -> Tensor:
+    """A tensor made in inference mode as one that can be differentiated through; outside of that mode."""
+    return tensor.clone() if tensor.is_inference() else tensor
+
+
 def differentiable_parts(nest: Nest) -> tuple[list[Tensor], Callable[[Sequence[Tensor]], Nest]]:
     """The tensors of real numbers in what a model puts out, and how to put others in their places.
 

@@ -15,12 +15,12 @@ from torch.nn import Module
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from flatminima.curvature.arguments import Names, Positive, checked
-from flatminima.curvature.checks import FEW, MeanCheck, check_derivatives, check_mean, refuse_asymmetric
+from flatminima.curvature.checks import MeanCheck, check_derivatives, check_mean, refuse_asymmetric
 from flatminima.curvature.differentiation import Product, grad, gradients, hessian_product, inner
 from flatminima.curvature.mean import MeanLoss, mean_of
-from flatminima.curvature.nests import Nest, differentiable_parts, joined, leaves, mapped
+from flatminima.curvature.nests import Nest, differentiable_parts, joined, leaves, mapped, ordinary
 from flatminima.curvature.network import Network, Parameters, graph_bytes
-from flatminima.curvature.samples import Batch, Samples
+from flatminima.curvature.samples import FEW, Batch, Samples
 from flatminima.errors import UserError
 
 Loss = Callable[[Parameters], Tensor]
@@ -160,8 +160,9 @@ class _Mean(Operator):
         """
         if block.dim() != 2 or len(block) != self.shape[0]:
             raise UserError(f"block: has shape {tuple(block.shape)}; expected ({self.shape[0]}, columns)")
-        directions = [_unflatten(column.to(self._parameters[0]), self._parameters) for column in block.unbind(1)]
         with gradients():
+            columns = ordinary(block).to(self._parameters[0]).unbind(1)
+            directions = [_unflatten(column, self._parameters) for column in columns]
             chunks = self._samples.chunks(self._chunk)
             products = self._retained.products(self._build, chunks, directions)
         result = torch.stack([_flatten(product) for product in products], 1)
@@ -171,8 +172,8 @@ class _Mean(Operator):
 
     def gradient(self) -> Tensor:
         """Gradient of the loss, shape (size,)."""
-        total = torch.zeros(self.shape[0], dtype=self.dtype, device=self.device)
         with gradients():
+            total = torch.zeros(self.shape[0], dtype=self.dtype, device=self.device)
             for chunk in self._samples.chunks(self._chunk):
                 outputs, loss = self._functions(chunk, check=self._unchecked > 0)
                 total += _flatten(grad(loss(outputs(self._parameters)), self._parameters))

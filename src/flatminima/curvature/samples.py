@@ -1,5 +1,6 @@
 """Inputs and targets that stream in chunks, from memory or again and again from a loader."""
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import cast
 
@@ -7,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset, IterableDataset
 
-from flatminima.curvature.nests import Nest, joined, leaves, mapped, shapes, taken
+from flatminima.curvature.nests import Nest, joined, leaves, mapped, ordinary, shapes, taken
 from flatminima.errors import UserError
 
 Batch = tuple[Nest, Nest]
@@ -15,6 +16,8 @@ Data = Batch | Iterable[Batch]
 
 SPREAD = 16
 """Samples from all over the data are at most so many, and more than half as many if there are."""
+FEW = 4
+"""They are at least so many."""
 
 
 class Samples:
@@ -55,7 +58,7 @@ class Samples:
                 self.largest, most = taken(batch, slice(1)), size / count
             self.count, self.nbytes, self.weight = self.count + count, self.nbytes + size, self.weight + weigh(batch[1])
             if self.held:
-                kept.append(mapped(_ordinary, batch))
+                kept.append(mapped(ordinary, batch))
             else:
                 self._digest += _digest(batch)
                 kept = [*kept, batch] if self.nbytes <= memory else []
@@ -126,9 +129,10 @@ class _Spread:
         self._seen = end
 
     def samples(self) -> Batch:
-        """Those that have the shape of the first."""
-        alike: Batch = joined([sample for sample in self._kept if shapes(sample) == shapes(self._kept[0])])
-        return alike
+        """Those that have the shape of the first; the same again where they are few, as models may need a batch."""
+        alike = [sample for sample in self._kept if shapes(sample) == shapes(self._kept[0])]
+        several: Batch = joined(alike * math.ceil(FEW / len(alike)))
+        return several
 
 
 def _as_batches(data: Data) -> Iterable[Batch]:
@@ -195,11 +199,6 @@ def _regrouped(batches: Iterable[Batch], size: int) -> Iterator[Batch]:
             yield taken(together, slice(start, start + size))
         waiting = [taken(together, slice(full, None))] if full < _count(together) else []
     yield from waiting
-
-
-def _ordinary(tensor: Tensor) -> Tensor:
-    """A tensor made in inference mode as one that can be differentiated through."""
-    return tensor.clone() if tensor.is_inference() else tensor
 
 
 def _versions(batches: Iterable[Batch]) -> list[int]:
