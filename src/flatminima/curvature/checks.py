@@ -72,9 +72,14 @@ def _check_reach(network: Network, mean: Mean, inputs: Nest, targets: Nest) -> f
         As `_precision`.
 
     Raises:
-        UserError: if one does, or depends on none.
+        UserError: if one does, or depends on none, or the model changes its parameters.
     """
+    versions = [parameter._version for parameter in network.parameters]
     outputs = network(network.parameters, inputs)
+    if versions != [parameter._version for parameter in network.parameters]:
+        raise UserError(
+            "model: changes its parameters when it is called, such as by an Embedding's max_norm; leave it out"
+        )
     parts, put = differentiable_parts(outputs)
     detached = mean.total(put([part.detach() for part in parts]), targets)
     if detached.requires_grad:

@@ -22,6 +22,7 @@ REASONS = {
     "use_reentrant=True": "a reentrant checkpoint cannot be differentiated twice; pass use_reentrant=False",
     "aot_autograd": "a compiled function cannot be differentiated twice; pass the model as it was before torch.compile",
     "CuDNN RNN": "cuDNN's recurrent layers have no second derivative; use torch.backends.cudnn.flags(enabled=False)",
+    "saved tensor hooks": "torch.func inside a model cannot be measured; use torch.autograd.grad(create_graph=True)",
     "once_differentiable": "an autograd.Function is marked as once differentiable; write its backward with torch",
 }
 ERRORS = (ArithmeticError, AssertionError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)

@@ -4,11 +4,12 @@ import copy
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, ClassVar, Generic, Self, TypeVar
+from typing import Annotated, Any, ClassVar, Generic, Self, TypeVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from pydantic import Field
 from scipy.sparse.linalg import LinearOperator
 from torch import Tensor
 from torch.nn import Module
@@ -76,8 +77,18 @@ class Operator(ABC):
 class Sum(Operator):
     """A weighted sum of operators, such as those of the shards of a data set."""
 
-    def __init__(self, operators: Sequence[Operator], weights: Sequence[float]) -> None:
-        """Add operators of one shape; a shard's weight is its share of the samples."""
+    @checked
+    def __init__(self, operators: Annotated[Sequence[Operator], Field(min_length=1)], weights: Sequence[float]) -> None:
+        """Add operators of one shape; a shard's weight is its share of the samples.
+
+        Raises:
+            UserError: if shapes differ, or there are not as many weights as operators.
+        """
+        if len(weights) != len(operators):
+            raise UserError(f"weights: are {len(weights)} for {len(operators)} operators; expected as many")
+        if len({operator.shape for operator in operators}) > 1:
+            shapes = ", ".join(str(operator.shape) for operator in operators)
+            raise UserError(f"operators: have shapes {shapes}; expected one shape")
         self._terms = list(zip(weights, operators, strict=True))
         self.shape, self.dtype, self.device = operators[0].shape, operators[0].dtype, operators[0].device
 
