@@ -151,7 +151,7 @@ class Frequencies(nn.Module):
         ),
         (
             lambda: Hessian(nn.Sequential(nn.Embedding(9, 3, max_norm=0.1)), LOSS, (TARGETS, TARGETS)),
-            "model: changes its parameters when called, such as by an Embedding's max_norm; leave that out",
+            "model: changes its parameters when it is called, such as by an Embedding's max_norm; leave it out",
         ),
         (
             lambda: Hessian(Unused(), LOSS, (INPUTS, TARGETS), ["unused"]),
