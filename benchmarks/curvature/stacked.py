@@ -10,7 +10,8 @@ from benchmarks.curvature.problems import Problem
 from benchmarks.timing import Row, Section, interleave
 from flatminima.curvature.eigensolvers import eigenpairs, stacked_eigenpairs
 from flatminima.curvature.losses import sample_losses
-from flatminima.curvature.operators import Hessian, StackedHessian
+from flatminima.curvature.operators import Hessian
+from flatminima.curvature.stacked import StackedHessian
 from flatminima.networks.initialisations import generators, initialise
 from flatminima.networks.modules import as_module
 from flatminima.networks.stack import Stack

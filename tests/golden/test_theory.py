@@ -7,7 +7,7 @@ import torch
 
 from flatminima.curvature.eigensolvers import stacked_eigenpairs
 from flatminima.curvature.losses import moment_loss
-from flatminima.curvature.operators import StackedHessian
+from flatminima.curvature.stacked import StackedHessian
 from flatminima.minima.balance import band_upper, product_norms
 from flatminima.minima.bound import minimal_sharpness
 from flatminima.minima.coupling import follow, overlaps

@@ -11,7 +11,7 @@ from references import DTYPE, dense_gradient, dense_hessian, normal, path_by_sea
 from torch.func import functional_call
 
 from flatminima.curvature.losses import sample_losses
-from flatminima.curvature.operators import StackedHessian
+from flatminima.curvature.stacked import StackedHessian
 from flatminima.data.moments import second_moments
 from flatminima.data.tasks import Samples
 from flatminima.errors import UserError

@@ -1,28 +1,19 @@
 """What must be true of a model and its loss for curvature to be defined and found: looked at, not assumed."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from flatminima.curvature.differentiation import grad, gradients, hessian_product, inner
+from flatminima.curvature.differences import moved
 from flatminima.curvature.mean import Mean
 from flatminima.curvature.nests import Nest, differentiable_parts, joined, leaves, mapped, shapes, taken
 from flatminima.curvature.network import Network, Parameters
 from flatminima.curvature.samples import Batch
 from flatminima.errors import UserError
 
-MOVED = 1e-2
-"""How far parameters are moved, relative to their root mean square, lest they lie where slopes change."""
-STEP = 1e-8
-"""Of differences in float64, relative to the same: so small that it rarely crosses a corner of a rectifier."""
-AGREES = 1e-4
-NOISE = 1e3
-"""Differences are uncertain by so many units in the last place of what they are differences of."""
-ATTEMPTS = 3
 MEAN = (
     "expected a mean over samples: reduction='mean', weights of classes only in torch.nn.CrossEntropyLoss or NLLLoss, "
     "and samples that do not affect each other"
@@ -39,7 +30,7 @@ def check_mean(network: Network, mean: Mean, batch: Batch) -> None:
     """
     inputs, targets = batch[0], network.cast(batch[1])
     tolerance = _check_reach(network, mean, inputs, targets) ** 0.5
-    for parameters in (network.parameters, _moved(network.parameters, 0)):
+    for parameters in (network.parameters, moved(network.parameters, 0)):
         whole, again, halves = _losses(network, mean, parameters, inputs, targets)
         if not math.isfinite(whole):
             if parameters is network.parameters:
@@ -81,6 +72,11 @@ def _check_reach(network: Network, mean: Mean, inputs: Nest, targets: Nest) -> f
             "model: changes its parameters when it is called, such as by an Embedding's max_norm; leave it out"
         )
     parts, put = differentiable_parts(outputs)
+    if not parts:
+        raise UserError(
+            f"model: puts out a {type(outputs).__name__} without real numbers that are seen; expected a tensor, or "
+            "tuples, lists, dicts or an object with fields that hold some"
+        )
     detached = mean.total(put([part.detach() for part in parts]), targets)
     if detached.requires_grad:
         raise UserError(
@@ -175,118 +171,3 @@ class MeanCheck:
                 f"loss: {whole / (2 * count):g} for {2 * count} samples, but {summed / (2 * count):g} as the mean of "
                 f"their halves; {MEAN}"
             )
-
-
-def refuse_asymmetric(matrix: Tensor, rounding: float) -> None:
-    """Refuse a matrix V'H V that is not symmetric, as it is for every symmetric H.
-
-    Args:
-        matrix: shape (..., columns, columns).
-        rounding: unit in the last place of the products H V.
-
-    Raises:
-        UserError: saying what two entries are.
-    """
-    gap = (matrix - matrix.mT).abs()
-    tolerance = max(rounding, torch.finfo(torch.float32).eps) ** 0.5
-    if not (gap > tolerance * matrix.abs().amax((-2, -1), keepdim=True)).any():
-        return
-    worst = gap.flatten().argmax()
-    one, two = matrix.flatten()[worst], matrix.mT.flatten()[worst]
-    raise UserError(
-        f"operator: is not symmetric: u'Hv is {float(one):.6g} and v'Hu {float(two):.6g}; torch has wrong second "
-        "derivatives of some operations, such as weight_norm on a CPU: write them with others"
-    )
-
-
-def check_derivatives(network: Network, mean: Mean, batch: Batch, *, second: bool) -> None:
-    """Compare the derivatives that autograd finds with differences, in float64, along a direction, for a few samples.
-
-    A model or loss that cannot be computed in float64 is not compared.
-
-    Args:
-        network: in float64.
-        mean: of constants in float64.
-        batch: a few samples.
-        second: whether second derivatives matter.
-
-    Raises:
-        UserError: if they are not those of the loss.
-    """
-    inputs, targets = (network.cast(part) for part in batch)
-
-    def value(parameters: Parameters) -> Tensor:
-        with sdpa_kernel(SDPBackend.MATH):
-            return mean.total(network(parameters, inputs), targets)
-
-    refusal = ""
-    for attempt in range(ATTEMPTS):
-        try:
-            with gradients():
-                refusal = _difference(value, _moved(network.parameters, attempt), attempt, second=second)
-        except UserError:
-            return
-        if not refusal:
-            return
-    raise UserError(refusal)
-
-
-def _difference(loss: Callable[[Parameters], Tensor], parameters: Parameters, seed: int, *, second: bool) -> str:
-    """What is wrong with the derivatives of a loss; nothing if they agree with differences."""
-    scales = _scales(parameters)
-    direction = tuple(s * r for s, r in zip(scales, _random(parameters, seed + ATTEMPTS), strict=True))
-
-    def gradient(step: float) -> tuple[Tensor, Parameters, tuple[Tensor, ...]]:
-        point = tuple((p.detach() + step * d).requires_grad_() for p, d in zip(parameters, direction, strict=True))
-        value = loss(point)
-        return value, point, grad(value, point, create_graph=step == 0)
-
-    (below, _, slopes_below), (value, point, slopes), (above, _, slopes_above) = map(gradient, (-STEP, 0, STEP))
-    slope, difference = inner(slopes, direction), (above - below) / (2 * STEP)
-    if _apart([slope], [difference], float(value.detach().abs())):
-        return (
-            f"model or loss: its slope is {slope.item():.6g} by autograd, {difference.item():.6g} by differences; "
-            "leave out what hides a part of it from autograd: no_grad(), detach(), .data, a straight-through estimator"
-        )
-    if not second:
-        return ""
-    curved = hessian_product(value, point)(direction)
-    differences = [(a - b) / (2 * STEP) for a, b in zip(slopes_above, slopes_below, strict=True)]
-    found, expected, size = (
-        [s * part for s, part in zip(scales, parts, strict=True)] for parts in (curved, differences, slopes)
-    )
-    if _apart(found, expected, float(_norm(size))):
-        return (
-            f"model or loss: a product with its Hessian has norm {float(_norm(found)):.6g} by autograd, "
-            f"{float(_norm(expected)):.6g} by differences of gradients; torch has wrong second derivatives of some "
-            "operations, such as weight_norm on a CPU: write them with others"
-        )
-    return ""
-
-
-def _apart(found: Sequence[Tensor], expected: Sequence[Tensor], magnitude: float) -> bool:
-    """Whether derivatives differ from differences of something of a magnitude by more than these are uncertain."""
-    error = _norm([a - b for a, b in zip(found, expected, strict=True)])
-    noise = NOISE * torch.finfo(torch.float64).eps * magnitude / STEP
-    return bool(error > AGREES * (_norm(found) + _norm(expected)) + noise)
-
-
-def _norm(tensors: Sequence[Tensor]) -> Tensor:
-    length: Tensor = torch.stack([tensor.detach().norm() for tensor in tensors]).norm()
-    return length
-
-
-def _scales(parameters: Parameters) -> list[Tensor]:
-    """Root mean squares, or one where all are zero."""
-    squares = [p.detach().square().mean().sqrt() for p in parameters]
-    return [torch.where(size > 0, size, torch.ones_like(size)) for size in squares]
-
-
-def _random(parameters: Parameters, seed: int) -> list[Tensor]:
-    generator = torch.Generator().manual_seed(seed)
-    return [(2 * torch.rand(p.shape, generator=generator) - 1).to(p) for p in parameters]
-
-
-def _moved(parameters: Parameters, seed: int) -> Parameters:
-    moves = zip(parameters, _scales(parameters), _random(parameters, seed), strict=True)
-    return tuple((p.detach() + MOVED * scale * random).requires_grad_() for p, scale, random in moves)

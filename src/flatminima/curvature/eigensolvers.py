@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from flatminima.curvature.arguments import Count, Positive, Seed, Share, checked
-from flatminima.curvature.checks import refuse_asymmetric
+from flatminima.curvature.differences import refuse_asymmetric
 from flatminima.curvature.operators import Operator
 from flatminima.curvature.subspace import Blocks, Correction, Eigenpairs, Ends, Goal, Subspace
 from flatminima.errors import UserError

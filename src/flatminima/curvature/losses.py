@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from flatminima.curvature.network import Parameters
-from flatminima.curvature.operators import Loss
+from flatminima.curvature.stacked import Loss
 from flatminima.networks.stack import Stack, end_to_end
 
 

@@ -1,10 +1,9 @@
 """Second derivatives of a network's loss as matrices known by their products with vectors."""
 
 import copy
-import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Sequence
-from typing import Annotated, Any, ClassVar, Generic, Self, TypeVar
+from collections.abc import Callable, Sequence
+from typing import Annotated, Any, ClassVar, Self
 
 import numpy as np
 import torch
@@ -16,24 +15,17 @@ from torch.nn import Module
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from flatminima.curvature.arguments import Names, Positive, checked
-from flatminima.curvature.checks import MeanCheck, check_derivatives, check_mean, refuse_asymmetric
+from flatminima.curvature.checks import MeanCheck, check_mean
+from flatminima.curvature.differences import check_derivatives, refuse_asymmetric
 from flatminima.curvature.differentiation import Product, grad, gradients, hessian_product, inner
 from flatminima.curvature.mean import MeanLoss, mean_of
 from flatminima.curvature.nests import Nest, differentiable_parts, joined, leaves, mapped, ordinary
 from flatminima.curvature.network import Network, Parameters, graph_bytes
+from flatminima.curvature.products import Retained, flatten, plan, unflatten
 from flatminima.curvature.samples import FEW, Batch, Samples
 from flatminima.errors import UserError
 
-Loss = Callable[[Parameters], Tensor]
-Chunk = TypeVar("Chunk")
-
 MEMORY = 1024
-LEAST = 2
-"""Samples in a graph."""
-CHUNK_BYTES = 16 * 2**20
-"""Of the graph of one chunk: larger ones are no faster, because their tensors leave the processor's cache."""
-WORKING_GRAPHS = 6
-"""A chunk's own graph, and up to five more while the product of a convolutional network is computed."""
 
 
 class Operator(ABC):
@@ -173,10 +165,10 @@ class _Mean(Operator):
             raise UserError(f"block: has shape {tuple(block.shape)}; expected ({self.shape[0]}, columns)")
         with gradients():
             columns = ordinary(block).to(self._parameters[0]).unbind(1)
-            directions = [_unflatten(column, self._parameters) for column in columns]
+            directions = [unflatten(column, self._parameters) for column in columns]
             chunks = self._samples.chunks(self._chunk)
             products = self._retained.products(self._build, chunks, directions)
-        result = torch.stack([_flatten(product) for product in products], 1)
+        result = torch.stack([flatten(product) for product in products], 1)
         if not result.isfinite().all():
             raise UserError("model: a product with its curvature is not finite; check the parameters and the data")
         return result.to(block)
@@ -187,7 +179,7 @@ class _Mean(Operator):
             total = torch.zeros(self.shape[0], dtype=self.dtype, device=self.device)
             for chunk in self._samples.chunks(self._chunk):
                 outputs, loss = self._functions(chunk, check=self._unchecked > 0)
-                total += _flatten(grad(loss(outputs(self._parameters)), self._parameters))
+                total += flatten(grad(loss(outputs(self._parameters)), self._parameters))
         return total
 
     def thinned(self, stride: int = 10) -> Self:
@@ -206,8 +198,8 @@ class _Mean(Operator):
     def _take(self, samples: Samples) -> None:
         """Be the operator of other samples."""
         self._samples, self._unchecked = samples, samples.count
-        self._chunk, room = _plan(self._sample_bytes(), samples, self._memory)
-        self._retained: _Retained[Batch] = _Retained(room)
+        self._chunk, room = plan(self._sample_bytes(), samples, self._memory)
+        self._retained: Retained[Batch] = Retained(room)
 
     def _functions(
         self, batch: Batch, *, check: bool = False
@@ -239,7 +231,7 @@ class _Mean(Operator):
     def _projected(self, batch: Batch) -> Tensor:
         """V' H V for two random vectors and the curvature H of a few samples."""
         product, vectors = self._linearise(*self._functions(batch)), _probes(self.shape[0], self._parameters[0])
-        images = [_flatten(product(_unflatten(vector, self._parameters))) for vector in vectors]
+        images = [flatten(product(unflatten(vector, self._parameters))) for vector in vectors]
         return torch.stack(images) @ vectors.mT
 
     def _sample_bytes(self) -> float:
@@ -284,109 +276,6 @@ class GaussNewton(_Mean):
         return product
 
 
-class StackedHessian:
-    """Hessians of the losses of many replicas, as one operator on (replicas, size).
-
-    Replicas do not interact, so the gradient of the summed losses holds each replica's own gradient. The graph of a
-    chunk that is alone is kept between products; of several, each is built anew, in bounded memory.
-    """
-
-    def __init__(self, chunks: Sequence[Loss], parameters: Sequence[Tensor]) -> None:
-        """Set up the operator.
-
-        Args:
-            chunks: functions of the parameters whose values, shape (replicas,), add up to the loss.
-            parameters: tensors of shape (replicas, ...).
-        """
-        self._chunks = chunks
-        self._parameters = tuple(p.detach().clone().requires_grad_() for p in parameters)
-        self._retained: _Retained[Loss] = _Retained(room=int(len(chunks) == 1))
-
-    @property
-    def shape(self) -> tuple[int, int]:
-        """(replicas, size)."""
-        return len(self._parameters[0]), sum(p[0].numel() for p in self._parameters)
-
-    @property
-    def device(self) -> torch.device:
-        """That of the parameters."""
-        return self._parameters[0].device
-
-    def loss(self) -> Tensor:
-        """Losses, shape (replicas,)."""
-        with torch.no_grad():
-            return torch.stack([chunk(self._parameters) for chunk in self._chunks]).sum(0)
-
-    def gradient(self) -> Tensor:
-        """Gradients of the losses, shape (replicas, size)."""
-        gradients = [grad(chunk(self._parameters).sum(), self._parameters) for chunk in self._chunks]
-        return torch.stack([_flatten(gradient, 1) for gradient in gradients]).sum(0)
-
-    def matvec(self, vector: Tensor) -> Tensor:
-        """Products H v, shape (replicas, size), computed in the parameters' dtype and returned in the vector's."""
-        direction = _unflatten(vector.to(self._parameters[0]), self._parameters, 1)
-        (product,) = self._retained.products(self._build, self._chunks, [direction])
-        return _flatten(product, 1).to(vector)
-
-    def _build(self, chunk: Loss) -> Product:
-        return hessian_product(chunk(self._parameters).sum(), self._parameters)
-
-
-class _Retained(Generic[Chunk]):
-    """Products summed over chunks; the graphs of the first chunks are kept, those of the others built each time."""
-
-    def __init__(self, room: int) -> None:
-        self._room = room
-        self._kept: list[Product] = []
-
-    def products(
-        self, build: Callable[[Chunk], Product], chunks: Iterable[Chunk], directions: Sequence[Parameters]
-    ) -> list[list[Tensor]]:
-        """Products with each direction, summed over the chunks, which must come in the same order every time."""
-        totals = [
-            [torch.zeros_like(part, dtype=torch.promote_types(part.dtype, torch.float32)) for part in direction]
-            for direction in directions
-        ]
-        for index, chunk in enumerate(chunks):
-            product = self._kept[index] if index < len(self._kept) else self._keep(index, build(chunk))
-            for total, direction in zip(totals, directions, strict=True):
-                for part, term in zip(total, product(direction), strict=True):
-                    part += term
-        return totals
-
-    def _keep(self, index: int, product: Product) -> Product:
-        if index < self._room:
-            self._kept.append(product)
-        return product
-
-
-def _flatten(tensors: Sequence[Tensor], batch: int = 0) -> Tensor:
-    """One vector, or one for each entry of the first `batch` dimensions."""
-    return torch.cat([tensor.flatten(batch) if batch else tensor.flatten() for tensor in tensors], batch)
-
-
-def _unflatten(vector: Tensor, like: Sequence[Tensor], batch: int = 0) -> Parameters:
-    """The tensors of `_flatten`."""
-    sizes = [tensor.shape[batch:].numel() for tensor in like]
-    return tuple(part.reshape(t.shape) for part, t in zip(torch.split(vector, sizes, batch), like, strict=True))
-
-
 def _probes(size: int, like: Tensor) -> Tensor:
     """Two random vectors, shape (2, size)."""
     return (2 * torch.rand(2, size, generator=torch.Generator().manual_seed(0)) - 1).to(like)
-
-
-def _plan(sample_bytes: float, samples: Samples, memory: float) -> tuple[int, int]:
-    """Samples per chunk, and how many chunks' graphs may be kept.
-
-    Raises:
-        UserError: if two samples do not fit.
-    """
-    free = memory - samples.nbytes
-    most = int(free / WORKING_GRAPHS / sample_bytes)
-    if most < LEAST:
-        needed = (samples.nbytes + WORKING_GRAPHS * LEAST * sample_bytes) / 2**20
-        raise UserError(f"memory: {memory / 2**20:g} MiB is too little; expected at least {math.ceil(needed)} MiB")
-    chunk = max(LEAST, min(most, int(CHUNK_BYTES / sample_bytes)))
-    room = int(free / (chunk * sample_bytes)) - WORKING_GRAPHS + 1
-    return chunk, room if samples.held else 0

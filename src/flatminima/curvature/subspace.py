@@ -6,7 +6,7 @@ from typing import Literal, Protocol
 import torch
 from torch import Tensor
 
-from flatminima.curvature.checks import refuse_asymmetric
+from flatminima.curvature.differences import refuse_asymmetric
 
 Ends = Literal["top", "bottom", "both"]
 

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from flatminima.curvature.losses import losses, moment_loss, sample_losses
-from flatminima.curvature.operators import StackedHessian
 from flatminima.curvature.sample_hessian import SampleHessian
+from flatminima.curvature.stacked import StackedHessian
 from flatminima.data.moments import Moments
 from flatminima.data.tasks import Samples
 from flatminima.minima.hessian import MomentHessian

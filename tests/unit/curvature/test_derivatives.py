@@ -307,6 +307,31 @@ def test_inputs_and_outputs_in_any_form(form, inputs, memory):
             torch.testing.assert_close(operator.matmat(block), reference @ block, **EXACT)
 
 
+class Hidden:
+    """What holds a tensor out of sight."""
+
+    def __init__(self, scores, _):
+        self.inside = [Fields(scores, scores)]
+
+
+class Answers(dict):
+    """A dict of a kind that torch does not know."""
+
+    def __init__(self, scores, _):
+        super().__init__(scores=scores)
+
+
+@pytest.mark.parametrize("kind", [Hessian, GaussNewton])
+@pytest.mark.parametrize(
+    ("form", "chosen"),
+    [(Hidden, lambda outputs: outputs.inside[0].scores), (Answers, lambda outputs: outputs["scores"])],
+)
+def test_outputs_in_forms_that_cannot_be_seen_through(kind, form, chosen):
+    inputs, targets = data(mlp())
+    with pytest.raises(UserError, match=r"^model: puts out a (Hidden|Answers) without real numbers that are seen"):
+        kind(Several(form), lambda outputs, labels: LOSS(chosen(outputs), labels), ((inputs, 0 * inputs), targets))
+
+
 def test_nested_targets():
     model, (inputs, labels) = mlp(), data(mlp())
     weights = labels + 1.0

@@ -31,7 +31,7 @@ def assert_products(operator, reference):
 
 
 def in_chunks(monkeypatch, size):
-    monkeypatch.setattr(operators, "_plan", lambda *_: (size, 0))
+    monkeypatch.setattr(operators, "plan", lambda *_: (size, 0))
 
 
 def log_likelihoods():

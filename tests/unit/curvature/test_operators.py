@@ -75,7 +75,7 @@ def test_products_against_finite_differences_of_the_gradient():
 @pytest.mark.parametrize("room", [0, 2, 100])
 def test_chunks_are_weighted_by_their_sizes(kind, chunk, room, monkeypatch):
     """23 samples: the last chunk is smaller, and the mean of the chunks' means would be wrong."""
-    monkeypatch.setattr(operators, "_plan", lambda *_: (chunk, room))
+    monkeypatch.setattr(operators, "plan", lambda *_: (chunk, room))
     model = mlp()
     reference = (dense_hessian if kind is Hessian else dense_gauss_newton)(model, LOSS, *data(model))
     operator = kind(model, LOSS, data(model))

@@ -14,7 +14,7 @@ from references import (
 )
 
 from flatminima.curvature.losses import graph_bytes, losses, moment_loss, sample_losses
-from flatminima.curvature.operators import StackedHessian
+from flatminima.curvature.stacked import StackedHessian
 from flatminima.networks.stack import Stack
 
 WIDTHS = [3, 5, 4, 2]
