@@ -271,14 +271,14 @@ def test_embedded_studies_exist():
 
 
 def test_a_missing_file_and_broken_yaml(tmp_path):
-    with pytest.raises(UserError, match=r"^\S*gone\.yaml: no such file; .*--configfile$"):
+    with pytest.raises(UserError, match=r"^\S*gone\.yaml: no such file; .*name the file$"):
         load(tmp_path / "gone.yaml")
     broken = tmp_path / "broken.yaml"
     broken.write_text("studies: [\n")
     with pytest.raises(UserError, match=r"^\S*broken\.yaml: not valid YAML: [^\n]+$"):
         load(broken)
     broken.write_text("")
-    with pytest.raises(UserError, match=r"^\S*broken\.yaml: [^\n]*None[^\n]*$"):
+    with pytest.raises(UserError, match=r"^\S*broken\.yaml: is empty; expected [^\n]*$"):
         load(broken)
 
 
