@@ -31,7 +31,10 @@ class StudySettings(Strict):
 class Config(Strict):
     """The whole of config.yaml."""
 
-    data_root: str = Field(description="Folder that holds, or will receive, downloaded data sets.")
+    data_root: str = Field(
+        min_length=1,
+        description="Folder that holds, or will receive, data sets: data, ~/data, $SCRATCH/data.",
+    )
     device: DeviceName = Field(
         default="auto", description="Where networks are trained and measured; auto: on a GPU if there is one."
     )
