@@ -16,7 +16,7 @@ FOLDERS = {
 WITHIN = ("raw",)
 """Folders inside them."""
 DEEPEST = 3
-SUGGESTIVE = re.compile(r"mnist|cifar|train|test|t10k|databatch")
+SUGGESTIVE = re.compile(r"mnist|cifar|\b(train|test|t10k|data_batch)", re.IGNORECASE)
 
 
 class Candidate(NamedTuple):
@@ -75,7 +75,7 @@ def match(wanted: Mapping[Path, str | None], near: Sequence[Candidate], data_roo
 
 def suggestive(near: Sequence[Candidate], used: Sequence[Path]) -> list[Path]:
     """Files that look like data of the set and are not read: tables, other formats, or of uncertain origin."""
-    return [one.path for one in near if one.path not in used and SUGGESTIVE.search(letters(one.path.name))]
+    return [one.path for one in near if one.path not in used and SUGGESTIVE.search(one.path.name)]
 
 
 def _entries(folder: Path) -> list[Path]:

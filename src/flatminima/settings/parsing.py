@@ -2,6 +2,7 @@
 
 import difflib
 import math
+import re
 import types
 from collections.abc import Mapping, Sequence
 from datetime import date
@@ -96,7 +97,7 @@ def _as_number(text: str, kind: str) -> str | None:
         return str(int(number))
     if not exponent:
         return repr(number)
-    pointed = mantissa if "." in mantissa else f"{mantissa}.0"
+    pointed = re.sub(r"^([-+]?)\.", r"\g<1>0.", mantissa if "." in mantissa else f"{mantissa}.0")
     return f"{pointed}e{'' if exponent[0] in '+-' else '+'}{exponent}"
 
 
