@@ -112,7 +112,9 @@ def test_a_key_given_twice_in_another_configuration_is_refused(project):
     (project.folder / "other.yaml").write_text(text)
     run = project.run("snakemake", "--dry-run", "--cores=1", "--configfile=other.yaml")
     assert run.returncode != 0
-    assert re.search(r"^\S*/other\.yaml: line \d+: the key 'linear' is given twice, first on line \d+", run.stdout, re.M)
+    assert re.search(
+        r"^\S*/other\.yaml: line \d+: the key 'linear' is given twice, first on line \d+", run.stdout, re.M
+    )
 
 
 @pytest.mark.parametrize("name", ["data", "digits_train"])

@@ -150,7 +150,7 @@ class _Workshop:
         except UserError as error:
             raise _NoDataError(str(error)) from None
         if not published.is_there(job.dataset, folder):
-            raise _NoDataError(f"the data set {job.dataset} is not in the folder {job.command[-1]} of the repository")
+            raise _NoDataError(f"the data set {job.dataset} is not in the folder {job.command[-1]}")
         return [*job.command[1:-1], str(folder.resolve())]
 
     def _kept(self, path: str) -> Path | None:
