@@ -80,7 +80,7 @@ def parse_yaml(text: str, origin: str) -> Any:
         UserError: if it is not YAML, gives a key twice, or writes a number in a way that YAML takes for another one.
     """
     try:
-        return yaml.load(text, _Loader)  # noqa: S506 (a subclass of SafeLoader)
+        return _Loader(text).get_single_data()
     except yaml.MarkedYAMLError as error:
         raise UserError(f"{origin}: {_explain(error)}") from None
     except yaml.YAMLError as error:
