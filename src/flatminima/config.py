@@ -40,7 +40,7 @@ class Config(Strict):
     )
     embedded: Distinct[Name] = Field(description="Studies of the default run: those that need no download.")
     paper: Distinct[Name] = Field(default=[], description="Studies at the paper's scale: those of `make paper`.")
-    studies: dict[Name, Study]
+    studies: dict[Name, Study] = Field(min_length=1)
 
     @model_validator(mode="after")
     def _folders_are_free(self) -> Self:

@@ -207,6 +207,8 @@ def test_a_number_that_yaml_reads_as_text_is_told_with_a_cure_that_it_reads_as_a
         (f"{RUN}.bias.value", "'no'", f"{RUN}.bias.value is 'no': input should be a valid boolean; write true or "),
         (f"{RUN}.steps.value", "1" + "0" * 30, f"{RUN}.steps.value is 1{'0' * 30}: input should be less than or equal"),
         (f"{RUN}.tolerance.value", "null", f"{RUN}.tolerance.value is None: input should be a valid number"),
+        ("studies", "{}", "studies is {}: dictionary should have at least 1 item"),
+        ("studies.digits.experiments", "{}", "studies.digits.experiments is {}: dictionary should have at least 1 it"),
         ("studies.digits.experiments", "{no: {}}", "studies.digits.experiments.0 is False: input should be a valid st"),
         ("studies.digits.experiments", "{null: {}}", "studies.digits.experiments.None is None: input should be a val"),
         ("studies.digits.experiments", "{a/b: {}}", "studies.digits.experiments.a/b is 'a/b': string should match"),

@@ -87,5 +87,6 @@ def unencoded(source):
 
 def test_all_text_is_read_and_written_in_utf8():
     assert list(unencoded("path.read_text()\npath.open('rb')\npath.open(newline='')\nopen(encoding='utf-8')")) == [1, 3]
-    found = {path.name: list(unencoded(path.read_text(encoding="utf-8"))) for path in (ROOT / "src").rglob("*.py")}
+    sources = [path for folder in ("src", "benchmarks") for path in (ROOT / folder).rglob("*.py")]
+    found = {path.name: list(unencoded(path.read_text(encoding="utf-8"))) for path in sources}
     assert {name: lines for name, lines in found.items() if lines} == {}

@@ -217,8 +217,8 @@ class TrainingStudy(Strict):
     kind: Literal["training"]
     title: str
     dataset: Dataset
-    tasks: dict[Name, Task]
-    experiments: dict[Name, Experiment]
+    tasks: dict[Name, Task] = Field(min_length=1)
+    experiments: dict[Name, Experiment] = Field(min_length=1)
     measure: Measure
 
     @model_validator(mode="after")
