@@ -13,7 +13,7 @@ from pathlib import Path
 
 import grimp
 import pytest
-from project import JOB, Project
+from project import JOB, Project, jobs
 
 ALWAYS = {"collect", "figure", "table", "claims", "report", "manifest"}
 DIGITS = {*ALWAYS, "sensitivity"}
