@@ -1,8 +1,22 @@
 """Flat minima: from config.yaml to networks, measures, figures, tables, verdicts and reports."""
 
+import sys
+from pathlib import Path
+
 from snakemake.utils import min_version
 
+from flatminima.errors import UserError
+from flatminima.settings.yaml_files import read_mapping
+
 min_version("9.20")
+
+# Of a key that is given twice, Snakemake would take the last; and of a file that is not in UTF-8 it says less.
+for _file in [*workflow.configfiles, "config.yaml"]:
+    if Path(_file).exists():
+        try:
+            read_mapping(Path(_file))
+        except UserError as error:
+            sys.exit(str(error))
 
 
 configfile: "config.yaml"
@@ -57,6 +71,8 @@ rule paper:
 
 
 for _study in CONFIG.studies:
+    if workflow.is_rule(_study):
+        sys.exit(f"config.yaml: studies.{_study}: is the name of a rule; rename the study")
 
     rule:
         name:

@@ -19,7 +19,7 @@ def main() -> None:
         sections.append(benchmark.measure().markdown())
         print(sections[-1], flush=True)
     with atomic_path(REPORT) as temporary:
-        temporary.write_text("\n".join(sections))
+        temporary.write_text("\n".join(sections), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -71,7 +71,7 @@ def _attacks() -> list[str]:
 
 def _restyle(module: str, project: Path, limit: float) -> Row:
     """Change a module of the figures, so that its digest changes, and time the run that follows."""
-    with (project / "src/flatminima/figures" / module).open("a") as file:
+    with (project / "src/flatminima/figures" / module).open("a", encoding="utf-8") as file:
         file.write("\nCHANGED = True\n")
     return _time(f"figures/{module} changed", project, MANY, limit)
 
@@ -142,5 +142,7 @@ def _processor_seconds() -> float:
 
 def _busy_seconds() -> float:
     """Processor time of everything on this machine since it started, from the first line of /proc/stat."""
-    user, nice, system, _, _, *interrupts = map(int, Path("/proc/stat").read_text().splitlines()[0].split()[1:8])
+    user, nice, system, _, _, *interrupts = map(
+        int, Path("/proc/stat").read_text(encoding="utf-8").splitlines()[0].split()[1:8]
+    )
     return (user + nice + system + sum(interrupts)) / os.sysconf("SC_CLK_TCK")

@@ -35,7 +35,7 @@ def main() -> None:
         print(sections[-1], flush=True)
     sections.append(LIMITS)
     with atomic_path(REPORT) as temporary:
-        temporary.write_text("\n".join(sections))
+        temporary.write_text("\n".join(sections), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -62,10 +62,12 @@ def _measure(sender: Connection, method: str, samples: int, budget: float) -> No
 
 
 def _restart_peak() -> None:
-    Path("/proc/self/clear_refs").write_text("5")
+    Path("/proc/self/clear_refs").write_text("5", encoding="utf-8")
 
 
 def _peak() -> float:
     """Resident MiB, at most since the last restart."""
-    (line,) = (line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM"))
+    (line,) = (
+        line for line in Path("/proc/self/status").read_text(encoding="utf-8").splitlines() if line.startswith("VmHWM")
+    )
     return int(line.split()[1]) / 2**10

@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from flatminima.commands import auditing, perceptron, repository, rescaling, results, theory, training
+from flatminima.commands import auditing, perceptron, repository, rescaling, results, terminal, theory, training
 from flatminima.errors import UserError
 
 app = typer.Typer(
@@ -62,8 +62,12 @@ for _command in COMMANDS:
 def main() -> None:
     """Run a command; a user's mistake ends in one line and exit code 2, not in a traceback."""
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))  # leaves no temporary file behind
+    terminal.prepare()
     try:
-        app()
+        try:
+            app(args=terminal.words(sys.argv[1:]))
+        finally:
+            terminal.finish()
     except UserError as error:
         if os.environ.get(TRACEBACK):
             raise

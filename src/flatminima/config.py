@@ -4,20 +4,22 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Self
 
-import yaml
 from pydantic import Field, model_validator
 
-from flatminima.errors import UserError
-from flatminima.settings.base import Name, Strict
+from flatminima.settings.base import Distinct, Name, Strict
 from flatminima.settings.device import DeviceName
 from flatminima.settings.parsing import nearest, parse
 from flatminima.settings.perceptron import PerceptronStudy
 from flatminima.settings.rescaling import RescalingStudy, Source
 from flatminima.settings.theory import TheoryStudy
 from flatminima.settings.training import TrainingStudy
+from flatminima.settings.yaml_files import read_mapping
 
 AnyStudy = TrainingStudy | TheoryStudy | RescalingStudy | PerceptronStudy
 Study = Annotated[AnyStudy, Field(discriminator="kind")]
+
+OF_RECORD = "reference"
+"""The folder of results that no study makes."""
 
 
 class StudySettings(Strict):
@@ -29,13 +31,22 @@ class StudySettings(Strict):
 class Config(Strict):
     """The whole of config.yaml."""
 
-    data_root: str = Field(description="Folder that holds, or will receive, downloaded data sets.")
+    data_root: str = Field(
+        min_length=1,
+        description="Folder that holds, or will receive, data sets: data, ~/data, $SCRATCH/data.",
+    )
     device: DeviceName = Field(
         default="auto", description="Where networks are trained and measured; auto: on a GPU if there is one."
     )
-    embedded: list[Name] = Field(description="Studies of the default run: those that need no download.")
-    paper: list[Name] = Field(default=[], description="Studies at the paper's scale: those of `make paper`.")
-    studies: dict[Name, Study]
+    embedded: Distinct[Name] = Field(description="Studies of the default run: those that need no download.")
+    paper: Distinct[Name] = Field(default=[], description="Studies at the paper's scale: those of `make paper`.")
+    studies: dict[Name, Study] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _folders_are_free(self) -> Self:
+        if OF_RECORD in self.studies:
+            raise ValueError(f"studies.{OF_RECORD}: results/{OF_RECORD} holds the results of record: rename the study")
+        return self
 
     @model_validator(mode="after")
     def _listed_exist(self) -> Self:
@@ -68,12 +79,6 @@ def load(path: Path) -> Config:
     """Read and validate config.yaml.
 
     Raises:
-        UserError: if the file is missing, is not YAML, or does not fit the schema.
+        UserError: if the file is missing, is not YAML in UTF-8, or does not fit the schema.
     """
-    try:
-        values = yaml.safe_load(path.read_text())
-    except FileNotFoundError:
-        raise UserError(f"{path}: no such file; run from the repository's root or pass --configfile") from None
-    except yaml.YAMLError as error:
-        raise UserError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
-    return parse(Config, values, str(path))
+    return parse(Config, read_mapping(path), str(path))

@@ -2,6 +2,7 @@
 
 import copy
 import json
+import re
 import typing
 from pathlib import Path
 
@@ -170,6 +171,107 @@ def test_a_value_out_of_range_is_shown(path, value, expected):
 
 
 @pytest.mark.parametrize(
+    ("path", "written", "cure"),
+    [
+        (f"{RUN}.tolerance.value", "1e-3", "write 1.0e-3"),
+        (f"{RUN}.tolerance.value", "1E5", "write 1.0e+5"),
+        (f"{RUN}.tolerance.value", "-.5e3", "write -0.5e+3"),
+        (f"{RUN}.tolerance.value", "1.e5", "write 1.e+5"),
+        (f"{RUN}.tolerance.value", "'0.1'", "write 0.1"),
+        (f"{RUN}.seeds.value", "1e1", "write 10"),
+        (f"{RUN}.seeds.value", "'08'", "write 8"),
+        (f"{RUN}.step_sizes.value.0", "[1e-3]", "write 1.0e-3"),
+    ],
+)
+def test_a_number_that_yaml_reads_as_text_is_told_with_a_cure_that_it_reads_as_a_number(path, written, cure):
+    text = message(changed(path.removesuffix(".0"), yaml.safe_load(written)))
+    assert text.startswith(f"{path} is ")
+    assert text.endswith(f"; YAML reads it as text: {cure}")
+    number = yaml.safe_load(cure.removeprefix("write "))
+    assert number == float(written.strip("[]'"))
+    assert type(number) is (int if "seeds" in path else float)
+
+
+@pytest.mark.parametrize(
+    ("path", "written", "told"),
+    [
+        ("data_root", "~", "data_root is None: input should be a valid string; YAML reads ~, null and an empty value"),
+        ("data_root", "off", "data_root is False: input should be a valid string; YAML reads yes, no, on and off as"),
+        ("data_root", "2026-11-30", "data_root is datetime.date(2026, 11, 30): input should be a valid string; YAML "),
+        ("data_root", "''", "data_root is '': string should have at least 1 character"),
+        ("embedded", "[no]", "embedded.0 is False: input should be a valid string; YAML reads yes, no, on and off as"),
+        ("embedded", "digits", "embedded is 'digits': input should be a valid list; write [digits]"),
+        (f"{RUN}.depths.value", "3", f"{RUN}.depths.value is 3: input should be a valid list; write [3]"),
+        (f"{RUN}.depths.value", "[true]", f"{RUN}.depths.value.0 is True: input should be a valid integer"),
+        (f"{RUN}.depths.value", "[2.0]", f"{RUN}.depths.value.0 is 2.0: input should be a valid integer; write 2"),
+        (f"{RUN}.bias.value", "'no'", f"{RUN}.bias.value is 'no': input should be a valid boolean; write true or "),
+        (f"{RUN}.steps.value", "1" + "0" * 30, f"{RUN}.steps.value is 1{'0' * 30}: input should be less than or equal"),
+        (f"{RUN}.tolerance.value", "null", f"{RUN}.tolerance.value is None: input should be a valid number"),
+        ("studies", "{}", "studies is {}: dictionary should have at least 1 item"),
+        ("studies.digits.experiments", "{}", "studies.digits.experiments is {}: dictionary should have at least 1 it"),
+        ("studies.digits.experiments", "{no: {}}", "studies.digits.experiments.0 is False: input should be a valid st"),
+        ("studies.digits.experiments", "{null: {}}", "studies.digits.experiments.None is None: input should be a val"),
+        ("studies.digits.experiments", "{a/b: {}}", "studies.digits.experiments.a/b is 'a/b': string should match"),
+        ("studies.digits.experiments", "{con: {}}", "studies.digits.experiments.con: 'con' names a device on Windows"),
+        ("studies.digits.tasks", f"{{{'a' * 65}: {{}}}}", f"studies.digits.tasks.{'a' * 65} is str: string should hav"),
+    ],
+)
+def test_what_yaml_reads_as_something_else_is_told(path, written, told):
+    assert message(changed(path, yaml.safe_load(written))).startswith(told)
+
+
+@pytest.mark.parametrize(
+    ("path", "values", "told"),
+    [
+        (f"{RUN}.depths.value", [2, 3, 2], f"{RUN}.depths.value: 2 is given twice; give each value once"),
+        (f"{RUN}.step_sizes.value", [0.1, 0.10], f"{RUN}.step_sizes.value: 0.1 is given twice; give each value once"),
+        (f"{RUN}.step_sizes.value", [1, 0.5, 1.0], f"{RUN}.step_sizes.value: 1.0 is given twice; give each"),
+        (f"{RUN}.step_sizes.value", [0.3, 0.3000001], f"{RUN}.step_sizes.value: 0.3 and 0.3000001 are both shown as 0"),
+        ("embedded", ["digits", "digits"], "embedded: 'digits' is given twice; give each value once"),
+        ("paper", ["digits", "digits"], "paper: 'digits' is given twice; give each value once"),
+    ],
+)
+def test_a_value_given_twice_is_refused(path, values, told):
+    assert message(changed(path, values)).startswith(told)
+
+
+MAY_REPEAT = {"channels"}
+"""Lists whose entries need not differ: the layers of a network."""
+
+
+def lists(section, path=()):
+    """Path of every list of plain values."""
+    entries = section.items() if isinstance(section, dict) else enumerate(section)
+    for key, entry in entries:
+        if isinstance(entry, list) and not isinstance(entry[0], dict):
+            yield (*path, key)
+        elif isinstance(entry, (dict, list)):
+            yield from lists(entry, (*path, key))
+
+
+def test_every_list_of_the_shipped_configuration_refuses_a_value_given_twice():
+    values = json.loads(json.dumps(yaml.safe_load((ROOT / "config.yaml").read_text())))
+    paths = [path for path in lists(values) if not MAY_REPEAT.intersection(path)]
+    assert len({[key for key in path if key != "value"][-1] for path in paths}) >= 20
+    for path in paths:
+        *parents, last = path
+        section = values
+        for key in parents:
+            section = section[key]
+        section[last].append(section[last][-1])
+        told = message(values)
+        assert told.startswith(".".join(map(str, path))), told
+        assert re.search(r"is given twice; give each value once|comes after .* ascending|at most 2 items", told), told
+        section[last].pop()
+
+
+def test_a_study_may_not_lie_where_the_results_of_record_are():
+    values = example()
+    values["studies"]["reference"] = values["studies"]["digits"]
+    assert message(values) == "studies.reference: results/reference holds the results of record: rename the study"
+
+
+@pytest.mark.parametrize(
     ("path", "value", "expected"),
     [
         (f"{RUN}.seeds", 5, f"{RUN}.seeds is 5: expected a mapping with the keys value, source"),
@@ -271,14 +373,14 @@ def test_embedded_studies_exist():
 
 
 def test_a_missing_file_and_broken_yaml(tmp_path):
-    with pytest.raises(UserError, match=r"^\S*gone\.yaml: no such file; .*--configfile$"):
+    with pytest.raises(UserError, match=r"^\S*gone\.yaml: no such file; .*name the file$"):
         load(tmp_path / "gone.yaml")
     broken = tmp_path / "broken.yaml"
     broken.write_text("studies: [\n")
     with pytest.raises(UserError, match=r"^\S*broken\.yaml: not valid YAML: [^\n]+$"):
         load(broken)
     broken.write_text("")
-    with pytest.raises(UserError, match=r"^\S*broken\.yaml: [^\n]*None[^\n]*$"):
+    with pytest.raises(UserError, match=r"^\S*broken\.yaml: is empty; expected [^\n]*$"):
         load(broken)
 
 

@@ -107,6 +107,18 @@ def test_errors_of_a_criterion_are_one_line(tmp_path, change, expected):
     )
 
 
+def test_what_is_given_twice_is_refused(tmp_path):
+    path = tmp_path / "claims.yaml"
+    path.write_text(yaml.safe_dump({"claims": [example(), example()]}))
+    with pytest.raises(UserError, match=r"claims: the id M1 is given twice; give each claim its own$"):
+        load_ledger(path)
+    path.write_text(yaml.safe_dump({"claims": [example()]}).replace("  id: M1", "  id: M1\n  id: M2"))
+    with pytest.raises(UserError, match=r"line \d+: the key 'id' is given twice, first on line \d+"):
+        load_ledger(path)
+    told = message(tmp_path, example() | {"figures": ["training", "training"]})
+    assert told == "claims.0.figures: 'training' is given twice; give each value once"
+
+
 @pytest.mark.parametrize(
     ("control", "expected"),
     [
@@ -146,10 +158,10 @@ def test_a_missing_key_is_named(tmp_path):
 
 
 def test_a_missing_file_and_broken_yaml(tmp_path):
-    with pytest.raises(UserError, match=r"gone\.yaml: cannot be read: .*No such file"):
+    with pytest.raises(UserError, match=r"gone\.yaml: no such file; "):
         load_ledger(tmp_path / "gone.yaml")
     (tmp_path / "broken.yaml").write_text("claims: [")
-    with pytest.raises(UserError, match=r"broken\.yaml: cannot be read: [^\n]*$"):
+    with pytest.raises(UserError, match=r"broken\.yaml: not valid YAML: [^\n]*$"):
         load_ledger(tmp_path / "broken.yaml")
 
 

@@ -1,4 +1,4 @@
-"""Mistakes in the sections of theory and rescaling studies are explained in one line, those in a source study too."""
+"""Mistakes in the sections of theory, rescaling and perceptron studies are explained in one line."""
 
 import pytest
 import yaml
@@ -65,6 +65,32 @@ def test_mistakes_in_a_theory_study_name_its_keys(path, value, expected):
 )
 def test_mistakes_in_a_rescaling_study_name_its_keys(path, value, expected):
     assert message(shipped("rescaling", path, value)).startswith(f"studies.rescaling.{expected}")
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "expected"),
+    [
+        (
+            "enumeration.sizes.value",
+            [15, 16],
+            "enumeration.sizes.value.1: 16 is even: expected an odd number, so ",
+        ),
+        ("searches", [], "searches is []: list should have at least 1 item"),
+        ("survey.distances.value", [0.1, 0.10], "survey.distances.value: 0.1 is given twice; give each value once"),
+        (
+            "enumeration.loads.value",
+            [0.5, 0.52],
+            "enumeration: loads 0.5 and 0.52 both make 8 patterns for 15 weights; leave one of them out",
+        ),
+        (
+            "theory.distances.value",
+            [0.45, 1e-4],
+            "theory.distances.value: 0.0001 comes after 0.45; write the values in ascending order, each once",
+        ),
+    ],
+)
+def test_mistakes_in_a_perceptron_study_name_its_keys(path, value, expected):
+    assert message(shipped("perceptron", path, value)).startswith(f"studies.perceptron.{expected}")
 
 
 @pytest.mark.parametrize("path", ["source.linear", "convolutional"])

@@ -49,6 +49,17 @@ WRONG_SETTINGS = {
         "studies.digits: experiments.linear.task is 'nosy': did you mean 'noisy'? allowed: noisy",
     ),
     "unknown study": (("embedded",), ["digitz"], "embedded names 'digitz': did you mean 'digits'? allowed: digits"),
+    "value twice": (
+        (*LINEAR, "depths", "value"),
+        [2, 2],
+        "studies.digits.experiments.linear.depths.value: 2 is given twice; give each value once",
+    ),
+    "number as text": (
+        (*LINEAR, "step_sizes", "value"),
+        ["1e-3"],
+        "studies.digits.experiments.linear.step_sizes.value.0 is '1e-3': input should be a valid number; YAML reads it "
+        "as text: write 1.0e-3",
+    ),
     "no source": (
         (*LINEAR, "seeds"),
         5,
@@ -71,18 +82,49 @@ def test_a_wrong_setting_stops_the_workflow_before_it_starts(project, command, k
     assert checked.error == f"flatminima: {project.folder}/{line}\n"
 
 
-@pytest.mark.parametrize("text", ["studies: [", "- digits\n", ""], ids=["not YAML", "no mapping", "empty"])
-def test_a_configuration_that_cannot_be_read_is_refused(project, command, text):
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"studies: [", "not valid YAML: line 1: "),
+        (b"- digits\n", "holds a list; expected keys with values"),
+        (b"", "is empty; expected keys with values"),
+        (b"studies: {}\nstudies: {}\n", "line 2: the key 'studies' is given twice, first on line 1"),
+        (b"# \xdcbungen\n", "line 1: byte 0xdc is not UTF-8; save it in UTF-8"),
+    ],
+    ids=["not YAML", "no mapping", "empty", "key twice", "Latin-1"],
+)
+def test_a_configuration_that_cannot_be_read_is_refused(project, command, content, message):
     path = project.folder / "config.yaml"
-    path.write_text(text)
+    path.write_bytes(content)
     run = project.snakemake("--dry-run")
     assert run.returncode != 0
-    assert "Config file" in run.stdout
-    assert "Traceback" not in run.stdout
+    *greeting, line = run.stdout.splitlines()
+    assert line.startswith(f"config.yaml: {message}")
+    assert len(greeting) == 1  # Snakemake names the profile
     checked = command("validate", path)
     assert checked.code == 2
-    assert checked.error.startswith(f"flatminima: {path}: ")
-    assert checked.error.count("\n") == 1
+    assert checked.error == f"flatminima: {project.folder}/{line}\n"
+
+
+def test_a_key_given_twice_in_another_configuration_is_refused(project):
+    """Of the two, Snakemake would take the last, and lose the first without a word."""
+    text = TINY.read_text().replace("      relu:", "      linear:", 1)
+    (project.folder / "other.yaml").write_text(text)
+    run = project.run("snakemake", "--dry-run", "--cores=1", "--configfile=other.yaml")
+    assert run.returncode != 0
+    assert re.search(
+        r"^\S*/other\.yaml: line \d+: the key 'linear' is given twice, first on line \d+", run.stdout, re.M
+    )
+
+
+@pytest.mark.parametrize("name", ["data", "digits_train"])
+def test_a_study_that_is_called_like_a_rule_is_refused(project, name):
+    studies = yaml.safe_load(TINY.read_text())["studies"]
+    project.configure("studies", value={"digits": studies["digits"], name: studies["patches"]})
+    project.configure("embedded", value=["digits"])
+    run = project.snakemake("--dry-run")
+    assert run.returncode != 0
+    assert run.stdout.splitlines()[-1] == f"config.yaml: studies.{name}: is the name of a rule; rename the study"
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,8 @@ from safetensors.numpy import load_file
 
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
 WIDTH = 32
-NPZ = Path("data/fashion_mnist.npz")
+NPZ = Path("images/data/fashion_mnist.npz")
+DATA_ROOT = "$IMAGES/data"
 
 
 def reduced(study: dict) -> dict:
@@ -33,7 +34,7 @@ def reduced(study: dict) -> dict:
     return study
 
 
-def configured(project: Project, name: str, data_root: Path, dataset: str | None = None) -> Project:
+def configured(project: Project, name: str, data_root: Path | str, dataset: str | None = None) -> Project:
     """A project whose only study is the shipped one of MNIST, reduced, on some data set."""
     study = reduced(yaml.safe_load((ROOT / "config.yaml").read_text())["studies"]["mnist"])
     study["dataset"]["name"] = dataset or name
@@ -81,16 +82,17 @@ def test_the_study_of_mnist_runs_on_the_real_files(project):
 
 
 @pytest.fixture
-def fashion(project) -> Project:
-    """A study of a few hundred random images in the form of Fashion-MNIST."""
+def fashion(project, monkeypatch) -> Project:
+    """A study of a few hundred random images in the form of Fashion-MNIST, in a folder that a variable names."""
+    monkeypatch.setenv("IMAGES", str(project.folder / "images"))
     arrays = {}
     generator = np.random.default_rng(0)
     for part, count in {"train": 300, "test": 50}.items():
         arrays[f"x_{part}"] = generator.integers(0, 256, (count, 28, 28), np.uint8)
         arrays[f"y_{part}"] = generator.integers(0, 10, count)
-    (project.folder / "data").mkdir()
+    (project.folder / NPZ).parent.mkdir(parents=True)
     np.savez(project.folder / NPZ, **arrays)
-    return configured(project, "fashion", NPZ.parent, "fashion_mnist")
+    return configured(project, "fashion", DATA_ROOT, "fashion_mnist")
 
 
 def test_a_study_of_fashion_mnist_runs_on_an_npz_file(fashion):
@@ -116,9 +118,11 @@ def test_the_audit_makes_networks_again_from_published_images_where_it_has_them(
     (fashion.folder / NPZ).unlink()
     without = fashion.run(*audit)
     assert (without.returncode, without.stdout.splitlines()[1].split()[1:3]) == (0, ["NOT", "RUN"]), without.stdout
-    assert "not run: the data set fashion_mnist is not in the folder data of the repository" in " ".join(
-        without.stdout.split()
-    )
+    told = " ".join(without.stdout.split())
+    assert f"not run: the data set fashion_mnist is not in the folder {DATA_ROOT}" in told
+    unset = fashion.run(*audit, IMAGES="")
+    assert unset.returncode == 0
+    assert "not run: data_root is '$IMAGES/data': the variable 'IMAGES' is not set" in " ".join(unset.stdout.split())
 
 
 @pytest.mark.skipif(not (DATA / "cifar10.npz").is_file(), reason=f"no cifar10.npz in {DATA}")

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import grimp
 import pytest
-from project import JOB, Project
+from project import JOB, Project, jobs
 
 ALWAYS = {"collect", "figure", "table", "claims", "report", "manifest"}
 DIGITS = {*ALWAYS, "sensitivity"}
@@ -161,3 +161,12 @@ def test_what_no_result_depends_on(restored, keys):
     rescaled = {"convolve", "orbit", "linear_orbit", "rescale"}
     trained = {"data", "bound", "train", "measure", "crosscheck", *rescaled, *DIGITS}
     assert rules == (trained if keys == ("data_root",) else set())
+
+
+def test_a_title_in_any_alphabet_is_shown_under_any_locale(copied):
+    copied.configure("studies", "digits", "title", value="Übungen, 数字")
+    locale = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    run = copied.run(*copied.snakemake_command("digits"), **locale)
+    assert run.returncode == 0, run.stdout
+    assert {rule for rule, wildcards in jobs(run.stdout) if wildcards} == {"report", "manifest"}
+    assert "Übungen, 数字" in (copied.folder / "results/digits/report/index.html").read_text(encoding="utf-8")

@@ -105,8 +105,8 @@ wildcard_constraints:
 
 
 def settings(model):
-    """A section of the configuration as JSON, the form in which rules pass it on."""
-    return model.model_dump_json() if hasattr(model, "model_dump_json") else json.dumps(model)
+    """A section of the configuration as JSON in ASCII, the form in which rules pass it on under any locale."""
+    return json.dumps(model.model_dump(mode="json") if hasattr(model, "model_dump") else model)
 
 
 def study(wildcards):

@@ -17,11 +17,12 @@ from flatminima.audit.jobs import Job, behind, is_evidence, measuring, recorded_
 from flatminima.audit.level import Level, neighbours, same_machine
 from flatminima.audit.names import TOLERANCE, LevelName
 from flatminima.audit.older import commit_of_record, outdated, short
-from flatminima.data import torchvision_files
+from flatminima.data import published
 from flatminima.data.seeding import sequence
 from flatminima.errors import UserError
 from flatminima.provenance.manifest import Manifest, inside, sha256
 from flatminima.provenance.tables import read_table
+from flatminima.settings.folders import expanded
 
 CPU = "cpu"
 ON_SAMPLES = ("sgd", "adam")
@@ -117,14 +118,12 @@ class _Workshop:
         if set(job.outputs) <= self.made:
             return
         self._refuse_paths_that_lead_out(job)
-        if job.dataset:
-            self._bring(job.dataset, job.command[-1])
         for path in job.inputs:
             self._provide(path)
         for path in job.outputs:
             (self.scratch / path).unlink(missing_ok=True)
             (self.scratch / path).parent.mkdir(parents=True, exist_ok=True)
-        self._execute(job)
+        self._execute(job, self._command(job))
         self.made.update(job.outputs)
         for path in job.outputs:
             self.findings += self._compare(path, exact=same_machine(self.manifest) and job.device in (None, CPU))
@@ -142,14 +141,17 @@ class _Workshop:
         else:
             self.run(self._maker(path))
 
-    def _bring(self, dataset: str, data_root: str) -> None:
-        """Let a job find its published data set in the scratch folder, where its command looks for it."""
-        source, target = self.root / data_root, self.scratch / data_root
-        if not (torchvision_files.is_complete(dataset, source) or (source / f"{dataset}.npz").is_file()):
-            raise _NoDataError(f"the data set {dataset} is not in the folder {data_root} of the repository")
-        if not target.exists():
-            target.parent.mkdir(parents=True, exist_ok=True)
-            target.symlink_to(source.resolve())
+    def _command(self, job: Job) -> list[str]:
+        """The words of a job's command; where it ends in a folder of published data, that folder on this machine."""
+        if job.dataset is None:
+            return [*job.command[1:]]
+        try:
+            folder = self.root / expanded(job.command[-1], "data_root")
+        except UserError as error:
+            raise _NoDataError(str(error)) from None
+        if not published.is_there(job.dataset, folder):
+            raise _NoDataError(f"the data set {job.dataset} is not in the folder {job.command[-1]}")
+        return [*job.command[1:-1], str(folder.resolve())]
 
     def _kept(self, path: str) -> Path | None:
         """Where an input lies: in this study, in one beside it, or in the repository."""
@@ -164,18 +166,24 @@ class _Workshop:
         return job
 
     def _refuse_paths_that_lead_out(self, job: Job) -> None:
-        words = job.command[1:]
+        words = job.command[1:-1] if job.dataset else job.command[1:]  # a folder of published data is only read
         outside = [word for word in words if ".." in PurePosixPath(word.partition("=")[2] or word).parts]
         outside += [word for word in words if word.startswith(("/", "(")) or "=/" in word]
         if job.command[0] != "flatminima" or outside:
             raise UserError(f"command {' '.join([job.command[0], *outside])!r} is not one that runs in a folder")
 
-    def _execute(self, job: Job) -> None:
-        program = [sys.executable, "-c", "from flatminima.cli import main; main()", *job.command[1:]]
+    def _execute(self, job: Job, words: Sequence[str]) -> None:
+        program = [sys.executable, "-c", "from flatminima.cli import main; main()", *words]
         package = str(Path(flatminima.__file__).parents[1])
         environment = os.environ | {"OMP_NUM_THREADS": str(job.threads), "PYTHONPATH": package}
         run = subprocess.run(  # noqa: S603 (no shell, and only commands of this package)
-            program, cwd=self.scratch, env=environment, capture_output=True, text=True, check=False
+            program,
+            cwd=self.scratch,
+            env=environment,
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+            check=False,
         )
         if run.returncode:
             raise UserError(f"{' '.join(job.command[:2])} ended with {run.returncode}: {run.stderr.strip()[-300:]}")

@@ -65,7 +65,7 @@ def rejudge(reference: Path, root: Path) -> None:
         raise UserError(f"{reference / MEASURES}: not the file of the manifest; restore it, then `make readme`")
     text = verdicts_of(reference, manifest.study, load_ledger(root / LEDGERS / LEDGER))
     with atomic_path(reference / CLAIMS) as temporary:
-        temporary.write_text(text)
+        temporary.write_text(text, encoding="utf-8")
     write_manifest(_rejudged(manifest, claims, reference / CLAIMS, root), reference / NAME)
 
 

@@ -5,12 +5,11 @@ import json
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import AwareDatetime, Field
 
-from flatminima.errors import UserError
-from flatminima.settings.base import Strict
+from flatminima.settings.base import Grid, Strict
 from flatminima.settings.parsing import parse
+from flatminima.settings.yaml_files import parse_yaml, read_mapping
 
 FREE_TEXT = frozenset({"title", "statement", "scope", "description", "figures", "paper", "caveat", "note"})
 """Keys of claims.yaml that explain a verdict and do not decide it."""
@@ -40,7 +39,7 @@ class Change(Strict):
 
     date: AwareDatetime
     commit: str | None = Field(default=None, pattern=r"^[0-9a-f]{7,40}$")
-    claims: list[str] = Field(min_length=1)
+    claims: Grid[str]
     change: str
     why: str
     then: str
@@ -60,11 +59,7 @@ def load_changelog(path: Path) -> Changelog:
     Raises:
         UserError: if it is missing, is not YAML or does not fit the schema.
     """
-    try:
-        text = path.read_text()
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read: {error.strerror}") from None
-    return parse(Changelog, _read(text, str(path)), str(path))
+    return parse(Changelog, read_mapping(path), str(path))
 
 
 def fingerprint(ledger_text: str) -> str:
@@ -78,15 +73,8 @@ def fingerprint(ledger_text: str) -> str:
     Raises:
         UserError: if the text is not YAML.
     """
-    deciding = _without_free_text(_read(ledger_text, "claims.yaml"))
+    deciding = _without_free_text(parse_yaml(ledger_text, "claims.yaml"))
     return hashlib.sha256(json.dumps(deciding, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
-
-
-def _read(text: str, origin: str) -> Any:
-    try:
-        return yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise UserError(f"{origin}: cannot be read: {' '.join(str(error).split())}") from None
 
 
 def _without_free_text(value: Any) -> Any:

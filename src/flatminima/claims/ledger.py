@@ -4,13 +4,12 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-import yaml
 from pydantic import Field, model_validator
 
 from flatminima.claims.deviations import DEVIATIONS
-from flatminima.errors import UserError
-from flatminima.settings.base import Name, PositiveFloat, Strict
+from flatminima.settings.base import Distinct, Grid, Name, PositiveFloat, Strict
 from flatminima.settings.parsing import nearest, parse
+from flatminima.settings.yaml_files import read_mapping
 
 
 class Class(StrEnum):
@@ -57,8 +56,8 @@ class Control(Strict):
     """
 
     description: str
-    endings: list[str] = Field(default=[], description="Endings of the names of control experiments: -permuted.")
-    experiments: dict[str, list[str]] = Field(default={}, description="Control experiments of each experiment.")
+    endings: Distinct[str] = Field(default=[], description="Endings of the names of control experiments: -permuted.")
+    experiments: dict[str, Distinct[str]] = Field(default={}, description="Control experiments of each experiment.")
     where: list[Condition] | None = Field(default=None, description="Conditions in place of the criterion's.")
     steps: Steps | None = Field(default=None, description="Step sizes in place of the criterion's.")
 
@@ -87,11 +86,11 @@ class Criterion(Strict):
 
     name: str = Field(description="What it asks, in a few words.")
     class_: Kind | None = Field(default=None, alias="class", description="Where it is not the claim's.")
-    experiments: list[str] = Field(min_length=1)
+    experiments: Grid[str]
     statistic: Name
     relative_to: Name | None = Field(default=None, description="Divide by this statistic of the same layer first.")
     deviation: bool = Field(default=False, description="How far from the claim: |log| of gains, 1 - cosine.")
-    against: list[str] = Field(
+    against: Distinct[str] = Field(
         default=[],
         description="Endings of null experiments: how much less than the least of theirs a network deviates.",
     )
@@ -142,7 +141,7 @@ class Claim(Strict):
     caveat: str | None = Field(default=None, description="What is unknown and stands beside the verdict.")
     universal: bool = Field(default=False, description="It speaks of all cases: one counterexample refutes it.")
     predicted: Literal["true", "false"] | None = Field(default=None, description="Of predictions: what we predict.")
-    figures: list[str]
+    figures: Distinct[str]
     criteria: list[Criterion] = Field(min_length=1)
 
     @model_validator(mode="after")
@@ -166,6 +165,13 @@ class Ledger(Strict):
 
     claims: list[Claim]
 
+    @model_validator(mode="after")
+    def _named_once(self) -> Self:
+        names = [claim.id for claim in self.claims]
+        if twice := [name for place, name in enumerate(names) if name in names[:place]]:
+            raise ValueError(f"claims: the id {twice[0]} is given twice; give each claim its own")
+        return self
+
 
 def load_ledger(path: Path) -> Ledger:
     """Read and validate workflow/claims.yaml.
@@ -173,8 +179,4 @@ def load_ledger(path: Path) -> Ledger:
     Raises:
         UserError: if it is missing, is not YAML or does not fit the schema: if a criterion lacks a control, for one.
     """
-    try:
-        values = yaml.safe_load(path.read_text())
-    except (OSError, yaml.YAMLError) as error:
-        raise UserError(f"{path}: cannot be read: {' '.join(str(error).split())}") from None
-    return parse(Ledger, values, str(path))
+    return parse(Ledger, read_mapping(path), str(path))

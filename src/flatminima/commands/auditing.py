@@ -30,7 +30,7 @@ def audit(
     print(tally(results))
     if json_file:
         with atomic_path(json_file) as temporary:
-            temporary.write_text(for_machines(results))
+            temporary.write_text(for_machines(results), encoding="utf-8")
     sys.exit(0 if all(result.passed for result in results) else 1)
 
 

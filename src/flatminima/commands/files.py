@@ -37,7 +37,7 @@ def read_json(path: Path) -> Any:
         UserError: if the file is missing or damaged.
     """
     try:
-        return json.loads(path.read_text())
+        return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise UserError(f"{path}: no such file; run the step that makes it") from None
     except (OSError, ValueError) as error:
@@ -59,4 +59,4 @@ def write_tables(tables: "tuple[DataFrame, DataFrame]", measures: Path, curves: 
 def write_json(path: Path, values: Any) -> None:
     """Write a JSON file, whole or not at all."""
     with atomic_path(path) as temporary:
-        temporary.write_text(json.dumps(values, indent=1, allow_nan=False) + "\n")
+        temporary.write_text(json.dumps(values, indent=1, allow_nan=False) + "\n", encoding="utf-8")

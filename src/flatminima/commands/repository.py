@@ -8,6 +8,7 @@ import typer
 
 from flatminima.config import Config, load
 from flatminima.errors import UserError
+from flatminima.settings.folders import expanded
 
 CLAIMS = "*/claims.json"
 
@@ -57,8 +58,8 @@ def schema(of: Annotated[Literal["config", "manifest"], typer.Argument(help="Whi
 
 
 def validate(path: Annotated[Path, typer.Argument(help="Configuration to check.")] = Path("config.yaml")) -> None:
-    """Check config.yaml, without running anything."""
-    load(path)
+    """Check config.yaml, without running anything, and that its data_root names a folder on this machine."""
+    expanded(load(path).data_root, f"{path}: data_root")
     print(f"{path}: valid")
 
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from flatminima.data import torchvision_files
 from flatminima.data.torchvision_files import PUBLISHED, Split, checked_labels, damaged
+from flatminima.data.usual_names import Candidate, candidates, match
 from flatminima.errors import UserError
 
 KEYS = ("x_train", "y_train", "x_test", "y_test")
@@ -18,9 +19,9 @@ KEYS = ("x_train", "y_train", "x_test", "y_test")
 def load(name: str, data_root: Path) -> Split:
     """Load MNIST, Fashion-MNIST or CIFAR-10.
 
-    In this order: all of torchvision's files below `data_root`; `<name>.npz` in `data_root`, uint8 images
+    In this order: all of torchvision's files below `data_root`; `<name>.npz`, uint8 images
     x_train, x_test of shape (n, 28, 28) or (n, 32, 32, 3) and integer labels y_train, y_test of shape (n,), any
-    number of them; torchvision's download into `data_root`.
+    number of them; torchvision's download into `data_root`. Files may have other usual names; see `usual_names`.
 
     Args:
         name: mnist, fashion_mnist or cifar10.
@@ -29,12 +30,25 @@ def load(name: str, data_root: Path) -> Split:
     Raises:
         UserError: if a file is damaged, or the data are not there and cannot be downloaded.
     """
-    if not torchvision_files.is_complete(name, data_root):
-        npz = data_root / f"{name}.npz"
-        if npz.is_file():
-            return _read_npz(npz, PUBLISHED[name].shape)
-        torchvision_files.download(name, data_root)
-    return torchvision_files.read(name, data_root)
+    places = torchvision_files.complete(name, data_root)
+    if not places and (npz := _npz(name, data_root)):
+        return _read_npz(npz, PUBLISHED[name].shape)
+    return torchvision_files.read(name, places or torchvision_files.download(name, data_root))
+
+
+def is_there(name: str, data_root: Path) -> bool:
+    """Whether a data set can be had from a folder without a download; says nothing of what is in its files.
+
+    Raises:
+        UserError: if a folder cannot be read.
+    """
+    return torchvision_files.complete(name, data_root) is not None or _npz(name, data_root) is not None
+
+
+def _npz(name: str, data_root: Path) -> Path | None:
+    file = Path(f"{name}.npz")
+    own = [Candidate(one.path, own=True) for one in candidates(name, data_root)]  # its name tells one from another
+    return match({file: None}, own, data_root).get(file)
 
 
 def _read_npz(path: Path, shape: tuple[int, ...]) -> Split:

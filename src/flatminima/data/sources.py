@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flatminima.data import bundled, published
+from flatminima.settings.folders import expanded
 from flatminima.settings.training import Dataset
 
 
@@ -41,13 +42,14 @@ def load_images(dataset: Dataset, data_root: Path) -> Images:
 
     Args:
         dataset: the data set's section of the configuration.
-        data_root: folder that holds, or will receive, published data sets.
+        data_root: folder that holds, or will receive, published data sets; ~ and $VARIABLE are put in.
 
     Raises:
         UserError: if the data cannot be had, are damaged, or do not fit the configuration.
     """
     if dataset.holdout is None:
-        return Images(*published.load(dataset.name, data_root), classes=10, largest_pixel=255.0)
+        folder = expanded(str(data_root), "data_root")
+        return Images(*published.load(dataset.name, folder), classes=10, largest_pixel=255.0)
     if dataset.patches is None:
         return Images(*bundled.digits(dataset.holdout.value), classes=10, largest_pixel=16.0)
     train, test = bundled.patches(dataset.patches, dataset.holdout.value)

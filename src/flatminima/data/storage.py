@@ -138,7 +138,7 @@ def save_checksums(path: Path, files: Sequence[Path]) -> None:
         with file.open("rb") as content:
             lines.append(f"{hashlib.file_digest(content, 'sha256').hexdigest()}  {file.name}\n")
     with atomic_path(path) as temporary:
-        temporary.write_text("".join(lines))
+        temporary.write_text("".join(lines), encoding="utf-8")
 
 
 def _sort_metadata(path: Path) -> None:

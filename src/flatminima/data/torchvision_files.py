@@ -4,7 +4,7 @@ import errno
 import shutil
 import socket
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from http.client import HTTPException
 from pathlib import Path
@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from flatminima.data.usual_names import candidates, match, suggestive
 from flatminima.errors import UserError
 
 CLASSES = 10
@@ -50,42 +51,62 @@ IDX_COUNTS = {"train": 60_000, "t10k": 10_000}
 class Layout(NamedTuple):
     """Files below the data folder, each with its published MD5 where torchvision knows one."""
 
-    files: dict[Path, str | None]
-    archives: dict[Path, str]
+    files: Mapping[Path, str | None]
+    archives: Mapping[Path, str | None]
 
 
-def is_complete(name: str, data_root: Path) -> bool:
-    """Whether every file that torchvision reads is there; says nothing of what is in them."""
-    folder = data_root / PUBLISHED[name].folder
-    return folder.is_dir() and all((data_root / file).is_file() for file in _layout(name).files)
+def complete(name: str, data_root: Path) -> dict[Path, Path] | None:
+    """Where every file that torchvision reads lies, or None if one is not there; says nothing of what is in them.
+
+    Args:
+        name: mnist, fashion_mnist or cifar10.
+        data_root: the folder of data, in which files may have other usual names; see `usual_names`.
+
+    Raises:
+        UserError: if a folder cannot be read.
+    """
+    near = candidates(name, data_root)
+    if all(one.path.suffix == ".npz" for one in near):  # torchvision takes seconds to load
+        return None
+    files = _layout(name).files
+    places = match(files, near, data_root)
+    return places if len(places) == len(files) else None
 
 
-def read(name: str, data_root: Path) -> Split:
+def read(name: str, places: Mapping[Path, Path]) -> Split:
     """Read a complete data set from torchvision's files.
 
     torchvision itself takes an idx file (MNIST, Fashion-MNIST) of any size for whole, so its header and size are
     compared with the published ones here. A CIFAR-10 batch must have its published MD5.
 
+    Args:
+        name: mnist, fashion_mnist or cifar10.
+        places: where the files lie, by torchvision's names.
+
     Raises:
         UserError: naming the first file that is not what was published.
     """
     if name == "cifar10":
-        return _read_batches(data_root)
-    return Split(*_read_idx(name, data_root, "train"), *_read_idx(name, data_root, "t10k"))
+        return _read_batches(places)
+    return Split(*_read_idx(name, places, "train"), *_read_idx(name, places, "t10k"))
 
 
-def download(name: str, data_root: Path) -> None:
+def download(name: str, data_root: Path) -> dict[Path, Path]:
     """Download a data set through torchvision, which compares each archive with its published MD5.
 
     torchvision unpacks straight to the final names, and later takes a half-unpacked idx file for whole. So it works
     in a temporary folder below `data_root`, from which whole files alone are moved; files that are already there
     stay, and whole archives that are already there are used in place of the network.
 
+    Returns:
+        Where every file that torchvision reads lies now, as `complete` does.
+
     Raises:
         UserError: if an archive that is already there is damaged, the download fails, or `data_root` cannot be
             written.
     """
-    layout = _layout(name)
+    layout, near = _layout(name), candidates(name, data_root)
+    archives = match(layout.archives, near, data_root)
     try:
         data_root.mkdir(parents=True, exist_ok=True)
         workplace = tempfile.TemporaryDirectory(prefix=f".{name}-", dir=data_root)
@@ -96,12 +117,13 @@ def download(name: str, data_root: Path) -> None:
         ) from error
     with workplace as folder:
         try:
-            _stage_archives(layout, data_root, Path(folder))
+            _stage_archives(layout, archives, Path(folder))
             with _socket_timeout(DOWNLOAD_TIMEOUT):
                 _dataset_class(name)(folder, download=True)
             _move_missing(layout, Path(folder), data_root)
         except (OSError, RuntimeError, HTTPException) as error:
-            raise _failed(name, data_root, error) from error
+            raise _failed(name, data_root, suggestive(near, [*archives.values()]), error) from error
+    return {file: data_root / file for file in layout.files}
 
 
 def damaged(path: Path, found: str) -> UserError:
@@ -140,19 +162,24 @@ def _layout(name: str) -> Layout:
     return Layout({archive.with_suffix(""): None for archive in archives}, archives)
 
 
-def _read_batches(data_root: Path) -> Split:
+def _read_batches(places: Mapping[Path, Path]) -> Split:
     for file, md5 in _layout("cifar10").files.items():
-        _check_md5(data_root / file, md5)
-    parts = [_dataset_class("cifar10")(data_root, train=train) for train in (True, False)]
+        _check_md5(places[file], md5)
+    with tempfile.TemporaryDirectory() as folder:
+        for file, place in places.items():
+            link = Path(folder) / file
+            link.parent.mkdir(parents=True, exist_ok=True)
+            link.symlink_to(place.resolve())
+        parts = [_dataset_class("cifar10")(folder, train=train) for train in (True, False)]
     train, test = ((part.data, np.array(part.targets, np.int64)) for part in parts)
     return Split(*train, *test)
 
 
-def _read_idx(name: str, data_root: Path, part: str) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+def _read_idx(name: str, places: Mapping[Path, Path], part: str) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
     from torchvision.datasets.mnist import read_image_file, read_label_file
 
-    folder, count = data_root / PUBLISHED[name].folder, IDX_COUNTS[part]
-    images, labels = folder / f"{part}-images-idx3-ubyte", folder / f"{part}-labels-idx1-ubyte"
+    folder, count = Path(PUBLISHED[name].folder), IDX_COUNTS[part]
+    images, labels = (places[folder / f"{part}-{file}-ubyte"] for file in ("images-idx3", "labels-idx1"))
     _check_idx(images, (count, *PUBLISHED[name].shape))
     _check_idx(labels, (count,))
     return read_image_file(images).numpy()[..., np.newaxis], checked_labels(read_label_file(labels).numpy(), labels)
@@ -177,12 +204,11 @@ def _check_md5(path: Path, md5: str | None) -> None:
         raise damaged(path, f"its MD5 is not the published {md5}")
 
 
-def _stage_archives(layout: Layout, data_root: Path, folder: Path) -> None:
-    for archive, md5 in layout.archives.items():
-        if (data_root / archive).is_file():
-            _check_md5(data_root / archive, md5)
-            (folder / archive).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(data_root / archive, folder / archive)
+def _stage_archives(layout: Layout, places: Mapping[Path, Path], folder: Path) -> None:
+    for archive, place in places.items():
+        _check_md5(place, layout.archives[archive])
+        (folder / archive).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(place, folder / archive)
 
 
 def _move_missing(layout: Layout, folder: Path, data_root: Path) -> None:
@@ -203,11 +229,13 @@ def _socket_timeout(seconds: float) -> Iterator[None]:
         socket.setdefaulttimeout(before)
 
 
-def _failed(name: str, data_root: Path, error: Exception) -> UserError:
+def _failed(name: str, data_root: Path, unread: Sequence[Path], error: Exception) -> UserError:
     if isinstance(error, OSError) and error.errno in DISK_FULL:
         return UserError(f"{data_root}: no space left while downloading {name}; free some and run again")
+    shown = ", ".join(str(path) for path in unread[:3]) + (f" and {len(unread) - 3} more" if unread[3:] else "")
     return UserError(
         f"{name}: download failed ({' '.join(str(error).split()) or type(error).__name__}); allow network access and "
         f"run again, or put torchvision's files ({PUBLISHED[name].folder}) or {name}.npz "
         f"(x_train, y_train, x_test, y_test) in {data_root}"
+        + (f"; found there, but not read: {shown}: move or convert what is {name}'s" if unread else "")
     )

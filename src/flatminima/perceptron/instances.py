@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from scipy.special import gammaln
 
 from flatminima.errors import UserError
+from flatminima.settings import perceptron as settings
 
 Signs = NDArray[np.int8]
 
@@ -113,7 +114,7 @@ def pattern_count(size: int, load: float) -> int:
     check_size(size)
     if not load > 0:
         raise UserError(f"load alpha is {load}: expected a positive number of patterns per weight, such as 0.5")
-    return max(1, round(load * size))
+    return settings.pattern_count(size, load)
 
 
 def _signs(shape: tuple[int, ...], generator: Generator) -> Signs:

@@ -30,12 +30,12 @@ def search_instances(study: str, name: SolverName, size: int, settings: Attempts
         patterns = instances(study, size, load, settings.instances.value)
         found = solve(name, patterns, _generator(study, size, load, name))
         arrays |= {
-            f"weights_{load:g}": np.packbits(found.weights > 0, axis=1),
-            f"solved_{load:g}": found.solved,
-            f"iterations_{load:g}": found.iterations,
+            f"weights_{load}": np.packbits(found.weights > 0, axis=1),
+            f"solved_{load}": found.solved,
+            f"iterations_{load}": found.iterations,
         }
         progress.report(done, f"alpha {load:g}, {found.solved.mean():.0%} solved")
-    solved = np.mean([arrays[f"solved_{load:g}"].mean() for load in loads])
+    solved = np.mean([arrays[f"solved_{load}"].mean() for load in loads])
     progress.finish(len(loads), f"{solved:.0%} of instances solved")
     return arrays
 
@@ -52,12 +52,12 @@ def instances(study: str, size: int, load: float, count: int) -> Signs:
 def attempted(study: str, size: int, arrays: Arrays) -> Iterator[tuple[float, Signs, Solutions]]:
     """What `search_instances` stored: loads in ascending order, with their patterns and what was found."""
     for load in sorted(float(name.removeprefix("solved_")) for name in arrays if name.startswith("solved_")):
-        yield load, instances(study, size, load, len(arrays[f"solved_{load:g}"])), _stored(arrays, size, load)
+        yield load, instances(study, size, load, len(arrays[f"solved_{load}"])), _stored(arrays, size, load)
 
 
 def _stored(arrays: Mapping[str, NDArray[Any]], size: int, load: float) -> Solutions:
-    above = np.unpackbits(arrays[f"weights_{load:g}"], axis=1, count=size)
-    return Solutions(2 * above.astype(np.int8) - 1, arrays[f"solved_{load:g}"], arrays[f"iterations_{load:g}"])
+    above = np.unpackbits(arrays[f"weights_{load}"], axis=1, count=size)
+    return Solutions(2 * above.astype(np.int8) - 1, arrays[f"solved_{load}"], arrays[f"iterations_{load}"])
 
 
 def _generator(study: str, size: int, load: float, who: str) -> Generator:

@@ -37,13 +37,17 @@ def _operating_system() -> str:
 
 
 def _processor(cpuinfo: Path) -> str:
-    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
+    lines = cpuinfo.read_text(encoding="utf-8", errors="replace").splitlines() if cpuinfo.exists() else []
     models = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
     return next(models, platform.processor() or platform.machine())
 
 
 def graphics(folder: Path) -> dict[str, str]:
     """Names of the GPUs that the NVIDIA driver lists; no entry where it lists none."""
-    lines = [line for file in sorted(folder.glob("*/information")) for line in file.read_text().splitlines()]
+    lines = [
+        line
+        for file in sorted(folder.glob("*/information"))
+        for line in file.read_text(encoding="utf-8", errors="replace").splitlines()
+    ]
     models = [line.partition(":")[2].strip() for line in lines if line.startswith("Model")]
     return {"Graphics processors": ", ".join(models)} if models else {}

@@ -88,7 +88,7 @@ def read_cost(root: Path, job: Job) -> Cost:
     log = path.with_suffix(".log")
     lines = log.read_text(encoding="utf-8", errors="replace").splitlines() if log.is_file() else []
     device = next((line.removeprefix(RECORD) for line in lines if line.startswith(RECORD)), None)
-    with path.open(newline="") as file:
+    with path.open(newline="", encoding="utf-8") as file:
         row = next(csv.DictReader(file, delimiter="\t"), {})
     threads = _number(row.get("threads"))
     return Cost(_number(row.get("s")), _number(row.get("max_rss")), None if threads is None else int(threads), device)
@@ -100,7 +100,7 @@ def _output(path: Path) -> str:
 
 
 def _job(path: Path) -> Job:
-    record = json.loads(path.read_text())
+    record = json.loads(path.read_text(encoding="utf-8"))
     checksums = record.get("input_checksums") or {}
     return Job(
         rule=record.get("rule"),

@@ -1,19 +1,54 @@
 """What all sections of config.yaml share: strictness, and where each hyperparameter comes from."""
 
-from typing import Annotated, Generic, Literal, TypeVar
+from itertools import pairwise
+from typing import Annotated, Any, Generic, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 T = TypeVar("T")
+DEVICES = frozenset({"con", "prn", "aux", "nul", *(f"{port}{k}" for port in ("com", "lpt") for k in range(1, 10))})
+"""Names that no file can have on Windows, whatever their ending."""
+
+
+def _each_once(values: list[T]) -> list[T]:
+    seen: dict[object, T] = {}
+    for value in values:
+        label = f"{value:g}" if isinstance(value, float) else value
+        if label in seen and seen[label] == value:
+            raise ValueError(f"{value!r} is given twice; give each value once")
+        if label in seen:
+            raise ValueError(f"{seen[label]!r} and {value!r} are both shown as {label}; leave one of them out")
+        seen[label] = value
+    return values
+
+
+def _ascending(values: list[Any]) -> list[Any]:
+    for lower, upper in pairwise(values):
+        if not lower < upper:
+            raise ValueError(f"{upper!r} comes after {lower!r}; write the values in ascending order, each once")
+    return values
+
+
+def _names_a_file(name: str) -> str:
+    if name in DEVICES:
+        raise ValueError(f"{name!r} names a device on Windows, where no file may be called so: choose another name")
+    return name
+
 
 PositiveFloat = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NonNegativeFloat = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-Count = Annotated[int, Field(ge=1)]
+Count = Annotated[int, Field(ge=1, le=10**9)]
 Fraction = Annotated[float, Field(gt=0, lt=1)]
 Ratio = Annotated[float, Field(ge=1, allow_inf_nan=False)]
-Depths = Annotated[list[Annotated[int, Field(ge=1, le=64)]], Field(min_length=1)]
-DeepDepths = Annotated[list[Annotated[int, Field(ge=2, le=64)]], Field(min_length=1)]
-Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
+EACH_ONCE, ASCENDING = AfterValidator(_each_once), AfterValidator(_ascending)
+"""What a list is put to: that no value stands in it twice, or that each is larger than the one before it."""
+Distinct = Annotated[list[T], Field(json_schema_extra={"uniqueItems": True}), EACH_ONCE]
+"""Any number of values, none of them twice: 2 and 2.0 are the same, and so are numbers alike in six digits."""
+Grid = Annotated[list[T], Field(min_length=1, json_schema_extra={"uniqueItems": True}), EACH_ONCE]
+"""One value at least, none twice: networks, problems or instances are made for each of them."""
+Depths = Grid[Annotated[int, Field(ge=1, le=64)]]
+DeepDepths = Grid[Annotated[int, Field(ge=2, le=64)]]
+Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=64), AfterValidator(_names_a_file)]
 
 
 class Strict(BaseModel):

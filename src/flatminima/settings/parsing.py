@@ -1,8 +1,11 @@
 """Values of a section of the configuration put to its model, and what is wrong with them in one line."""
 
 import difflib
+import math
+import re
 import types
 from collections.abc import Mapping, Sequence
+from datetime import date
 from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
@@ -60,7 +63,42 @@ def _explain(model: type[BaseModel], error: ErrorDetails) -> str:
         choices = error["ctx"]["expected"].replace("'", "").replace(" or ", ", ").split(", ")
         return f"{key} is {value!r}: {nearest(value, choices)}"
     shown = repr(value) if len(repr(value)) < 60 else type(value).__name__
-    return f"{key} is {shown}: {error['msg'][0].lower()}{error['msg'][1:]}"
+    return f"{key} is {shown}: {error['msg'][0].lower()}{error['msg'][1:]}{_cure(error['type'], value)}"
+
+
+def _cure(kind: str, value: Any) -> str:
+    """How a value is written that YAML took for one of another type; empty where it did not."""
+    if kind in ("float_type", "int_type") and isinstance(value, str) and (number := _as_number(value, kind)):
+        return f"; YAML reads it as text: write {number}"
+    if kind == "int_type" and isinstance(value, float) and value.is_integer():
+        return f"; write {value:.0f}"
+    if kind == "bool_type" and isinstance(value, str):
+        return "; write true or false, without quotes"
+    if kind == "list_type" and isinstance(value, (int, float, str)):
+        return f"; write [{value}]"
+    if kind == "string_type" and value is None:
+        return "; YAML reads ~, null and an empty value as nothing: write a text, in quotes if need be"
+    if kind == "string_type" and isinstance(value, (bool, int, float, date)):
+        read = "yes, no, on and off as true and false" if isinstance(value, bool) else f"it as {type(value).__name__}"
+        return f"; YAML reads {read}: put it in quotes"
+    return ""
+
+
+def _as_number(text: str, kind: str) -> str | None:
+    """A text that people read as a number, in the form that YAML 1.1 reads as one of a kind: 1.0e-3 for 1e-3."""
+    try:
+        number = float(text)
+    except ValueError:
+        return None
+    if not math.isfinite(number):
+        return None
+    mantissa, _, exponent = text.strip().lower().partition("e")
+    if number.is_integer() and (kind == "int_type" or not exponent):
+        return str(int(number))
+    if not exponent:
+        return repr(number)
+    pointed = re.sub(r"^([-+]?)\.", r"\g<1>0.", mantissa if "." in mantissa else f"{mantissa}.0")
+    return f"{pointed}e{'' if exponent[0] in '+-' else '+'}{exponent}"
 
 
 def _section(model: type[BaseModel], location: Sequence[str | int]) -> tuple[type[BaseModel], list[str | int]]:

@@ -1,11 +1,11 @@
 """Studies of the binary perceptron (Baldassi et al. 2021)."""
 
-from itertools import product
+from itertools import combinations, product
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
-from flatminima.settings.base import Count, PositiveFloat, Sourced, Strict
+from flatminima.settings.base import ASCENDING, EACH_ONCE, Count, Grid, PositiveFloat, Sourced, Strict
 
 SolverName = Literal[
     "reinforced-bp",
@@ -19,17 +19,26 @@ SolverName = Literal[
 ]
 
 
+def pattern_count(size: int, load: float) -> int:
+    """P, the integer nearest to alpha N, at least one."""
+    return max(1, round(load * size))
+
+
+def _odd(size: int) -> int:
+    if size % 2 == 0:
+        raise ValueError(f"{size} is even: expected an odd number, so that no stability is zero; take {size + 1}")
+    return size
+
+
 class ReplicaTheory(Strict):
     """Replica computations of the binary perceptron (theory.md 3.2-3.3)."""
 
-    loads: Sourced[Annotated[list[PositiveFloat], Field(min_length=1)]] = Field(
-        description="Alphas, patterns per weight."
-    )
-    margins: Sourced[Annotated[list[Annotated[float, Field(gt=0, le=1)]], Field(min_length=2)]] = Field(
+    loads: Sourced[Grid[PositiveFloat]] = Field(description="Alphas, patterns per weight.")
+    margins: Sourced[Annotated[list[Annotated[float, Field(gt=0, le=1)]], Field(min_length=2), EACH_ONCE]] = Field(
         description="Margins of typical solutions, as fractions of the maximal margin."
     )
     load: Sourced[PositiveFloat] = Field(description="Alpha at which local entropies are drawn, and ordered.")
-    distances: Sourced[Annotated[list[PositiveFloat], Field(min_length=2, max_length=2)]] = Field(
+    distances: Sourced[Annotated[list[PositiveFloat], Field(min_length=2, max_length=2), ASCENDING]] = Field(
         description="Smallest and largest normalised Hamming distance."
     )
     points: Sourced[Annotated[int, Field(ge=5)]] = Field(description="Distances between them, evenly in the logarithm.")
@@ -38,26 +47,35 @@ class ReplicaTheory(Strict):
 class Enumeration(Strict):
     """Exhaustive enumeration of small perceptrons: the check that owes nothing to replicas."""
 
-    sizes: Sourced[Annotated[list[Annotated[int, Field(ge=9, le=27)]], Field(min_length=1)]] = Field(
+    sizes: Sourced[Grid[Annotated[int, Field(ge=9, le=27), AfterValidator(_odd)]]] = Field(
         description="Numbers N of weights, odd."
     )
-    loads: Sourced[Annotated[list[PositiveFloat], Field(min_length=1)]] = Field(description="Alphas; P is rounded.")
+    loads: Sourced[Grid[PositiveFloat]] = Field(description="Alphas; P is rounded.")
     instances: Sourced[Annotated[int, Field(ge=2)]] = Field(description="Of every size and load.")
     references: Sourced[Count] = Field(description="Solutions of every instance whose surroundings are counted.")
+
+    @model_validator(mode="after")
+    def _patterns_differ(self) -> Self:
+        for size, (one, other) in product(self.sizes.value, combinations(self.loads.value, 2)):
+            if (count := pattern_count(size, one)) == pattern_count(size, other):
+                raise ValueError(
+                    f"loads {one:g} and {other:g} both make {count} patterns for {size} weights; leave one of them out"
+                )
+        return self
 
 
 class Attempts(Strict):
     """Attempts of a solver on random instances of one size."""
 
-    loads: Sourced[Annotated[list[PositiveFloat], Field(min_length=1)]] = Field(description="Alphas.")
+    loads: Sourced[Grid[PositiveFloat]] = Field(description="Alphas.")
     instances: Sourced[Count] = Field(description="Of every load.")
 
 
 class Searches(Attempts):
     """Attempts of some solvers on instances of some sizes."""
 
-    solvers: Sourced[Annotated[list[SolverName], Field(min_length=1)]]
-    sizes: Sourced[Annotated[list[Annotated[int, Field(ge=9)]], Field(min_length=1)]] = Field(
+    solvers: Sourced[Grid[SolverName]]
+    sizes: Sourced[Grid[Annotated[int, Field(ge=9, le=10**6), AfterValidator(_odd)]]] = Field(
         description="Numbers N of weights, odd."
     )
 
@@ -65,9 +83,7 @@ class Searches(Attempts):
 class Survey(Strict):
     """What is measured around the solutions found."""
 
-    distances: Sourced[Annotated[list[Annotated[float, Field(gt=0, lt=0.5)]], Field(min_length=1)]] = Field(
-        description="Normalised Hamming distances."
-    )
+    distances: Sourced[Grid[Annotated[float, Field(gt=0, lt=0.5)]]] = Field(description="Normalised Hamming distances.")
     surveyed: Sourced[Count] = Field(description="Solutions of every load whose local entropy is computed.")
     largest: Sourced[Count] = Field(description="Largest number of weights for which it is.")
 

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from flatminima.settings.base import Count, Name, PositiveFloat, Ratio, Sourced, Strict
+from flatminima.settings.base import ASCENDING, Count, Distinct, Grid, Name, PositiveFloat, Ratio, Sourced, Strict
 
 Demonstration = Literal["volume", "two_layers", "many_directions", "balls", "coordinates", "landscape"]
 
@@ -34,25 +34,23 @@ class Demonstrations(Strict):
     `many_directions` (D5) and in `balls` (D6), other `coordinates` (D7), and a `landscape` over all rescalings (B1).
     """
 
-    shown: Sourced[list[Demonstration]] = Field(description="Besides D1; settings of the others have no effect.")
+    shown: Sourced[Distinct[Demonstration]] = Field(description="Besides D1; settings of the others have no effect.")
     seeds: Sourced[Count] = Field(description="Networks of so many seeds, at every step size, are shown.")
     spread: Sourced[Ratio] = Field(description="Largest factor of random rescalings; its inverse is the smallest.")
-    alphas: Sourced[Annotated[list[PositiveFloat], Field(min_length=1)]] = Field(
+    alphas: Sourced[Grid[PositiveFloat]] = Field(
         description="Factors of the first layer; the second is divided by them."
     )
     boxes: Sourced[Count] = Field(description="Disjoint boxes around rescaled networks.")
     box: Sourced[Annotated[float, Field(gt=0, lt=1)]] = Field(
         description="Half their width, relative to the largest weight of the first layer."
     )
-    ranges: Sourced[Annotated[list[Ratio], Field(min_length=2)]] = Field(
+    ranges: Sourced[Annotated[list[Ratio], Field(min_length=2), ASCENDING]] = Field(
         description="Largest weight up to which the volume of a minimum is sampled, in a network of two weights."
     )
     draws: Sourced[Count] = Field(description="Samples of each volume.")
-    radii: Sourced[Annotated[list[PositiveFloat], Field(min_length=1)]] = Field(description="Of balls, for sharpness.")
+    radii: Sourced[Grid[PositiveFloat]] = Field(description="Of balls, for sharpness.")
     ascents: Sourced[Count] = Field(description="Steps of the ascent in a ball.")
-    offsets: Sourced[Annotated[list[PositiveFloat], Field(min_length=1)]] = Field(
-        description="b of eta = (||u||^2 + b)^a u."
-    )
+    offsets: Sourced[Grid[PositiveFloat]] = Field(description="b of eta = (||u||^2 + b)^a u.")
     exponent: Sourced[Annotated[float, Field(gt=-0.5, allow_inf_nan=False)]] = Field(description="a of the same.")
 
     def show(self, name: Demonstration) -> bool:
@@ -63,7 +61,7 @@ class Demonstrations(Strict):
 class Orbits(Strict):
     """How the flattest network of an orbit is found (theory.md B1)."""
 
-    kinds: Sourced[Annotated[list[Literal["layers", "units"]], Field(min_length=1)]] = Field(
+    kinds: Sourced[Grid[Literal["layers", "units"]]] = Field(
         description="One scale for each layer, or for each unit or channel."
     )
     tolerance: Sourced[PositiveFloat] = Field(description="Relative gap between value and lower bound.")

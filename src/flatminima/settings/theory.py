@@ -4,7 +4,18 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from flatminima.settings.base import Count, DeepDepths, Depths, Name, PositiveFloat, Ratio, Sourced, Strict
+from flatminima.settings.base import (
+    ASCENDING,
+    Count,
+    DeepDepths,
+    Depths,
+    Grid,
+    Name,
+    PositiveFloat,
+    Ratio,
+    Sourced,
+    Strict,
+)
 
 Statement = Literal["attack_white", "attack_coloured", "attack_bound", "attack_path", "attack_band"]
 Start = Literal["residual", "flow", "default", "catapult"]
@@ -45,9 +56,7 @@ class Minima(Strict):
     instances: Sourced[Count] = Field(description="Random problems at every depth, with white and with other inputs.")
     draws: Sourced[Count] = Field(description="Random minima of every problem.")
     scale: Sourced[PositiveFloat] = Field(description="Standard deviation of their logarithmic scales.")
-    ratios: Sourced[Annotated[list[Ratio], Field(min_length=1)]] = Field(
-        description="Prescribed sharpness, relative to the least."
-    )
+    ratios: Sourced[Grid[Ratio]] = Field(description="Prescribed sharpness, relative to the least.")
 
 
 class Convergence(Strict):
@@ -58,15 +67,13 @@ class Convergence(Strict):
     ill: Sourced[Ratio] = Field(description="Largest over smallest eigenvalue of Sx, where inputs are not white.")
     depths: Sourced[DeepDepths]
     instances: Sourced[Count] = Field(description="Problems of every kind and depth; label tasks share out the digits.")
-    step_sizes: Sourced[Annotated[list[PositiveFloat], Field(min_length=1)]] = Field(
-        description="Multiples of 2 / (minimal sharpness)."
-    )
+    step_sizes: Sourced[Grid[PositiveFloat]] = Field(description="Multiples of 2 / (minimal sharpness).")
     steps: Sourced[Count] = Field(description="Largest number of steps.")
     flow_time: Sourced[Count] = Field(description="Duration of the flow, in critical steps of each problem.")
     tolerance: Sourced[PositiveFloat] = Field(
         description="Stop when the gradient norm has fallen below this multiple of its first value."
     )
-    growing_steps: Sourced[Annotated[list[PositiveFloat], Field(min_length=1)]] = Field(
+    growing_steps: Sourced[Annotated[list[PositiveFloat], Field(min_length=1), ASCENDING]] = Field(
         description="Step sizes of the catapult, one after the other, in the same unit."
     )
     start_ratio: Sourced[Ratio] = Field(description="Sharpness of the minima that the catapult starts near.")
@@ -76,11 +83,11 @@ class Convergence(Strict):
 class Price(Strict):
     """How much sharper than necessary the balanced minimum of a problem is, against the condition of its inputs."""
 
-    ill: Sourced[Annotated[list[Annotated[float, Field(gt=1, allow_inf_nan=False)]], Field(min_length=1)]] = Field(
+    ill: Sourced[Grid[Annotated[float, Field(gt=1, allow_inf_nan=False)]]] = Field(
         description="Largest over smallest eigenvalue of Sx."
     )
     depths: Sourced[DeepDepths]
-    searched: Sourced[Annotated[list[Annotated[int, Field(ge=2, le=5)]], Field(min_length=1)]] = Field(
+    searched: Sourced[Grid[Annotated[int, Field(ge=2, le=5)]]] = Field(
         description="Dimensions d_x = d_y in which the dearest problem is searched."
     )
     restarts: Sourced[Count] = Field(description="Searches for every condition, depth and dimension.")
@@ -99,7 +106,7 @@ class ScaledResidual(Strict):
     depth: Sourced[Annotated[int, Field(ge=2, le=64)]] = Field(description="Trained layers.")
     scales: Sourced[Annotated[int, Field(ge=2)]] = Field(description="Scales of the start, evenly from 0.")
     largest_scale: Sourced[PositiveFloat]
-    step_sizes: Sourced[Annotated[list[PositiveFloat], Field(min_length=1)]]
+    step_sizes: Sourced[Grid[PositiveFloat]]
     steps: Sourced[Count]
     repeats: Sourced[Count] = Field(description="Problems; each is trained once from each scale, with each step size.")
     tolerance: Sourced[PositiveFloat] = Field(
@@ -112,12 +119,12 @@ class TheoryStudy(Strict):
 
     kind: Literal["theory"]
     title: str
-    statements: Sourced[Annotated[list[Statement], Field(min_length=1)]] = Field(
+    statements: Sourced[Grid[Statement]] = Field(
         description="What is attacked: theory.md I2 on white inputs, the same on others, I3, I4 and I5."
     )
     attack: Attack
     minima: Minima
-    starts: Sourced[Annotated[list[Start], Field(min_length=1)]] = Field(description="Where training starts.")
+    starts: Sourced[Grid[Start]] = Field(description="Where training starts.")
     convergence: Convergence
     price: Price
     scaled_residual: ScaledResidual

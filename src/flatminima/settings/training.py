@@ -4,7 +4,17 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from flatminima.settings.base import Count, Depths, Fraction, Name, NonNegativeFloat, PositiveFloat, Sourced, Strict
+from flatminima.settings.base import (
+    Count,
+    Depths,
+    Fraction,
+    Grid,
+    Name,
+    NonNegativeFloat,
+    PositiveFloat,
+    Sourced,
+    Strict,
+)
 from flatminima.settings.parsing import nearest
 from flatminima.settings.variations import Variation, vary
 
@@ -104,7 +114,7 @@ class Experiment(Strict):
     step_unit: Sourced[Literal["critical", "absolute"]] | None = Field(
         default=None, description="critical: multiples of 2 / (minimal sharpness of the linear network of that depth)."
     )
-    step_sizes: Sourced[Annotated[list[PositiveFloat], Field(min_length=1)]] | None = None
+    step_sizes: Sourced[Grid[PositiveFloat]] | None = None
     seeds: Sourced[Count]
     seeds_per_job: Sourced[Count] | None = Field(
         default=None, description="Networks of so many seeds are trained and measured in one job; all where absent."
@@ -207,8 +217,8 @@ class TrainingStudy(Strict):
     kind: Literal["training"]
     title: str
     dataset: Dataset
-    tasks: dict[Name, Task]
-    experiments: dict[Name, Experiment]
+    tasks: dict[Name, Task] = Field(min_length=1)
+    experiments: dict[Name, Experiment] = Field(min_length=1)
     measure: Measure
 
     @model_validator(mode="after")

@@ -147,7 +147,7 @@ def test_a_killed_download_is_not_taken_for_complete(digits, server, tmp_path):
         assert server.fell_silent.wait(60)
         process.kill()
     assert any("train-images" in file for file in everything_in(tmp_path))
-    assert not torchvision_files.is_complete("mnist", tmp_path)
+    assert torchvision_files.complete("mnist", tmp_path) is None
     assert not (tmp_path / "MNIST").exists()
     server.silent.clear()
     check_digits(load("mnist", tmp_path), digits[1])
