@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from flatminima.audit.level import Level
-from flatminima.audit.names import LevelName
+from flatminima.audit.names import UNRECORDED, LevelName
 from flatminima.audit.older import (
     abridged,
     changed_code,
@@ -79,7 +79,8 @@ def _files(group: Sequence[Output]) -> str:
 def _unrecorded(groups: Sequence[Sequence[Output]]) -> Iterator[str]:
     for group in groups:
         if group[0].code is None:
-            yield f"{_files(group)}: no record of the code that made it (rule {group[0].rule or 'unknown'})"
+            reason = f"rule {group[0].rule}" if group[0].rule else UNRECORDED
+            yield f"{_files(group)}: no record of the code that made it ({reason})"
 
 
 def _other(group: Sequence[Output]) -> _Other | None:

@@ -21,11 +21,12 @@ def audit(
     """Check results against their manifest, their measures, this code, and a run of some jobs."""
     from flatminima.audit.audit import audit as audit_study
     from flatminima.audit.audit import for_machines, for_people, tally
+    from flatminima.audit.checkout import find_checkout
 
     seed = secrets.randbelow(10**6) if seed is None else seed
     results = []
     for folder in folders:
-        results.append(audit_study(folder, level or list(LevelName), Path(), sample, seed))
+        results.append(audit_study(folder, level or list(LevelName), find_checkout(folder), sample, seed))
         print(for_people(results[-1]))
     print(tally(results))
     if json_file:
@@ -53,6 +54,7 @@ def export(
     output: Annotated[Path, typer.Argument(help="Archive to write (.zip).")],
 ) -> None:
     """Pack a study and its workflow as a Workflow Run RO-Crate."""
+    from flatminima.audit.checkout import find_checkout
     from flatminima.audit.export import export as export_study
 
-    export_study(folder, Path(), output)
+    export_study(folder, find_checkout(folder), output)
