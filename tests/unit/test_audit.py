@@ -67,6 +67,32 @@ def test_other_versions_are_noted():
 def test_a_machine_is_the_same_when_software_and_hardware_are():
     assert same_machine(manifest(environment=environment()))
     assert not same_machine(manifest(environment=environment() | {"torch": "1.0"}))
+    assert not same_machine(manifest(environment=environment() | {"Vector instructions": "sse2"}))
+
+
+def test_a_machine_is_another_with_other_versions_of_what_draws_or_writes_files():
+    """Pictures depend on matplotlib and pillow, tables on pyarrow; none of them is named in the environment."""
+    assert {"matplotlib", "pillow", "pyarrow", "jinja2", "markupsafe"} <= packages().keys() - environment().keys()
+    assert same_machine(manifest(environment=environment(), packages=packages()))
+    for name in ("matplotlib", "pyarrow"):
+        assert not same_machine(manifest(environment=environment(), packages=packages() | {name: "1.0"}))
+
+
+def test_manifests_that_say_less_are_compared_by_what_they_say():
+    said = {name: text for name, text in environment().items() if name != "Vector instructions"}
+    assert same_machine(manifest(environment=said, packages={"numpy": packages()["numpy"]}))
+    assert not same_machine(manifest(environment={**said, "Processor": "another"}))
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [("ATEN_CPU_CAPABILITY", "default"), ("OPENBLAS_CORETYPE", "Haswell"), ("ONEDNN_MAX_CPU_ISA", "AVX2")],
+)
+def test_fewer_instructions_by_choice_are_another_machine(monkeypatch, variable, value):
+    made = manifest(environment=environment())
+    monkeypatch.setenv(variable, value)
+    assert not same_machine(made)
+    assert same_machine(manifest(environment=environment()))
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from planted import committed
 
 from flatminima.errors import UserError
-from flatminima.provenance.environment import graphics, packages
+from flatminima.provenance.environment import graphics, instructions, packages
 from flatminima.provenance.git import checkout
 from flatminima.provenance.manifest import Manifest, inside, make_manifest, of_record, read_manifest
 from flatminima.provenance.records import METADATA, code_stamp, read_jobs
@@ -99,6 +99,15 @@ def test_graphics_processors_are_those_that_their_driver_lists(tmp_path):
         (tmp_path / name).mkdir()
         (tmp_path / name / "information").write_text("Model: \t\t Accelerator X\nIRQ: 17\n")
     assert graphics(tmp_path) == {"Graphics processors": "Accelerator X, Accelerator X"}
+
+
+def test_vector_instructions_are_those_that_linux_lists(tmp_path):
+    assert instructions(tmp_path / "absent") == {}
+    cpuinfo = tmp_path / "cpuinfo"
+    cpuinfo.write_text("model name\t: Q\nflags\t\t: fpu sse4_2 smep avx2 sse avx512f fma\n\nflags\t: other\n")
+    assert instructions(cpuinfo) == {"Vector instructions": "avx2 avx512f fma sse sse4_2"}
+    cpuinfo.write_text("BogoMIPS\t: 50\nFeatures\t: fp asimd crc32 sve i8mm sme2\n")
+    assert instructions(cpuinfo) == {"Vector instructions": "asimd sme2 sve"}
 
 
 def test_what_is_not_on_record_is_null(tmp_path):

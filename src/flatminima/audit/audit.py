@@ -19,7 +19,7 @@ from flatminima.config import load
 from flatminima.provenance.manifest import read_manifest
 
 SHOWN = 10
-"""Findings of one level that are printed; all of them stand in the JSON file."""
+"""Findings and notes of one level that are printed; all of them stand in the JSON file."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,9 @@ def for_people(result: Audit) -> str:
     for level, seconds in zip(result.levels, result.seconds, strict=True):
         lines.append(f"  {level.name:<14} {level.outcome:<7} {level.checked:>12}  {seconds:6.1f} s  {level.question}")
     for level in result.levels:
-        lines += _indented(f"{level.name}: note: ", level.notes)
+        lines += _indented(f"{level.name}: note: ", level.notes[:SHOWN])
+        if (more := len(level.notes) - SHOWN) > 0:
+            lines += _indented(f"{level.name}: ", [f"{more} more notes; --json FILE has them all"])
         lines += _indented(f"{level.name}: OLDER: ", level.older)
         lines += _indented(f"{level.name}: FAILED: ", level.findings[:SHOWN])
         if (more := len(level.findings) - SHOWN) > 0:

@@ -127,9 +127,9 @@ def _notes(manifest: Manifest, root: Path) -> Iterator[str]:
     yield f"manifest written at {_place(manifest.circumstances.commit, manifest.circumstances.dirty)}"
     yield f"this checkout is at {_place(*checkout(root))}"
     here = packages()
-    for name in sorted(here.keys() | manifest.packages.keys()):
-        if here.get(name) != manifest.packages.get(name):
-            yield f"{name}: made with {manifest.packages.get(name, 'none')}, here is {here.get(name, 'none')}"
+    for name, made in manifest.packages.items():
+        if here.get(name) != made:
+            yield f"{name}: made with {made}, here is {here.get(name, 'none')}"
 
 
 def _place(commit: str | None, dirty: bool | None) -> str:

@@ -158,7 +158,7 @@ class _Anew:
         return self.settings.left_out(figure)
 
     def claims(self) -> None:
-        (self.scratch / CLAIMS).write_text(verdicts_of(self.folder, self.manifest.study, self.ledger))
+        (self.scratch / CLAIMS).write_text(verdicts_of(self.folder, self.manifest.study, self.ledger), encoding="utf-8")
 
     def table(self, name: str) -> None:
         render_table(name, self.folder / MEASURES, self.scratch / "tables" / name, self.details)

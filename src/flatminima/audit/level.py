@@ -6,7 +6,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from flatminima.errors import UserError
-from flatminima.provenance.environment import environment
+from flatminima.provenance.environment import INSTRUCTIONS, environment, packages
 from flatminima.provenance.manifest import Manifest, Rejudged, read_manifest
 
 
@@ -58,8 +58,14 @@ class Level:
 
 
 def same_machine(made: Manifest | Rejudged) -> bool:
-    """Whether this is the software and hardware of the manifest, so that bytes must be equal."""
-    return made.environment == environment()
+    """Whether this is the software and hardware of the manifest, so that bytes must be equal.
+
+    Manifests of earlier code say nothing of some packages, and of the processor's instructions: these count as equal.
+    """
+    recorded = made.packages if isinstance(made, Manifest) else {}
+    unsaid = {INSTRUCTIONS} - made.environment.keys()
+    here = {name: text for name, text in environment().items() if name not in unsaid}
+    return made.environment == here and recorded.items() <= packages().items()
 
 
 def study_of(path: str) -> str:

@@ -15,7 +15,7 @@ import flatminima
 from flatminima.audit.compare import COUNTS, compare_tables, of_interest
 from flatminima.audit.jobs import Job, behind, is_evidence, measuring, recorded_jobs
 from flatminima.audit.level import Level, neighbours, place_of, same_machine
-from flatminima.audit.names import TOLERANCE, UNRECORDED, LevelName
+from flatminima.audit.names import THREADS, TOLERANCE, UNRECORDED, LevelName
 from flatminima.audit.older import commit_of_record, outdated, short
 from flatminima.data import torchvision_files
 from flatminima.data.seeding import sequence
@@ -176,7 +176,8 @@ class _Workshop:
     def _execute(self, job: Job) -> None:
         program = [sys.executable, "-c", "from flatminima.cli import main; main()", *job.command[1:]]
         package = str(Path(flatminima.__file__).parents[1])
-        environment = os.environ | {"OMP_NUM_THREADS": str(job.threads), "PYTHONPATH": package}
+        environment = os.environ | dict.fromkeys(THREADS, str(job.threads)) | {"PYTHONPATH": package}
+        environment.pop("PYTHONOPTIMIZE", None)
         run = subprocess.run(  # noqa: S603 (no shell, and only commands of this package)
             program, cwd=self.scratch, env=environment, capture_output=True, text=True, check=False
         )

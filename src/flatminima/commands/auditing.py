@@ -1,5 +1,6 @@
 """Commands for auditors."""
 
+import os
 import secrets
 import sys
 from pathlib import Path
@@ -7,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from flatminima.audit.names import TOLERANCE, LevelName
+from flatminima.audit.names import THREADS, TOLERANCE, LevelName
 from flatminima.provenance.files import atomic_path
 
 
@@ -19,6 +20,7 @@ def audit(
     json_file: Annotated[Path | None, typer.Option("--json", help="File to write the outcome to.")] = None,
 ) -> None:
     """Check results against their manifest, their measures, this code, and a run of some jobs."""
+    os.environ.update(dict.fromkeys(THREADS, "1"))  # as in the rules whose files are made anew
     from flatminima.audit.audit import audit as audit_study
     from flatminima.audit.audit import for_machines, for_people, tally
     from flatminima.audit.checkout import find_checkout

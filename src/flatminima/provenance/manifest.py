@@ -97,7 +97,9 @@ class Manifest(_Record):
     )
     settings: dict[str, Any] = Field(description="The study's section of config.yaml.")
     environment: dict[str, str] = Field(description="Software and hardware, when the manifest was written.")
-    packages: dict[str, str] = Field(description="Versions of all packages that flatminima requires.")
+    packages: dict[str, str] = Field(
+        description="Versions of all packages that flatminima requires, and of those that they require."
+    )
     outputs: list[Output] = Field(min_length=1)
     circumstances: Circumstances
     rejudged: Rejudged | None = Field(

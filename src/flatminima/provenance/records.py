@@ -106,7 +106,7 @@ def _output(path: Path) -> str:
 
 def _job(path: Path) -> Job | None:
     try:
-        record = json.loads(path.read_text())
+        record = json.loads(path.read_bytes())
     except ValueError:
         return None
     checksums = record.get("input_checksums") or {}
