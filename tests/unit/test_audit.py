@@ -50,7 +50,8 @@ def test_other_code_is_found(code, found):
 def test_other_settings_are_found():
     changed = {**SETTINGS, "title": "Other", "more": 1}
     assert check_code(of_theory(settings=changed), CONFIG, ROOT).findings == (
-        "config.yaml: studies.theory: not the settings of the manifest: title, more",
+        "config.yaml: studies.theory: not the settings of the manifest: title, more; where the run was given "
+        "--configfile or --config, give the audit the same settings with --configfile FILE",
     )
 
 

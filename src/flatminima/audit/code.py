@@ -99,7 +99,10 @@ def _differences(manifest: Manifest, others: Sequence[_Other], settings: Sequenc
     """What is wrong where all must be of this checkout."""
     yield from (f"{other.files}: {other.reason}" for other in others)
     if settings:
-        yield f"config.yaml: studies.{manifest.study}: not the settings of the manifest: {', '.join(settings)}"
+        yield (
+            f"config.yaml: studies.{manifest.study}: not the settings of the manifest: {', '.join(settings)}; where "
+            "the run was given --configfile or --config, give the audit the same settings with --configfile FILE"
+        )
     if manifest.kept == "of record" and (others or settings):
         place = _place(manifest.circumstances.commit, manifest.circumstances.dirty)
         yield f"made at {place}: results of record may be older only where a commit without changes made them"
