@@ -56,7 +56,8 @@ def test_other_settings_are_found():
 
 
 def test_a_study_that_is_not_configured_is_found():
-    assert "config.yaml: has no study 'toy'" in check_code(manifest(), CONFIG, ROOT).findings
+    found = "config.yaml: has no study 'toy'; give the file that has it with --configfile FILE"
+    assert found in check_code(manifest(), CONFIG, ROOT).findings
 
 
 def test_other_versions_are_noted():

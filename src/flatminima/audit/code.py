@@ -50,7 +50,9 @@ def check_code(manifest: Manifest, config: Config, root: Path) -> Level:
     findings = list(_unrecorded(groups))
     settings = changed_settings(manifest, config)
     if manifest.study not in config.studies:
-        findings.append(f"config.yaml: has no study {manifest.study!r}")
+        findings.append(
+            f"config.yaml: has no study {manifest.study!r}; give the file that has it with --configfile FILE"
+        )
     inputs = {name for output in manifest.outputs for name in changed_inputs(output, root)}
     older: tuple[str, ...] = ()
     if (commit := commit_of_record(manifest)) is None:
