@@ -17,6 +17,8 @@ app = typer.Typer(
 )
 
 TRACEBACK = "FLATMINIMA_TRACEBACK"
+MATPLOTLIB = {"MPLBACKEND": "agg", "MATPLOTLIBRC": os.devnull}
+"""No window, and no user's settings: an unknown backend would end any import of matplotlib."""
 COMMANDS = (
     training.data,
     training.bound,
@@ -62,6 +64,7 @@ for _command in COMMANDS:
 def main() -> None:
     """Run a command; a user's mistake ends in one line and exit code 2, not in a traceback."""
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))  # leaves no temporary file behind
+    os.environ.update(MATPLOTLIB)
     terminal.prepare()
     try:
         try:

@@ -50,12 +50,14 @@ def test_other_code_is_found(code, found):
 def test_other_settings_are_found():
     changed = {**SETTINGS, "title": "Other", "more": 1}
     assert check_code(of_theory(settings=changed), CONFIG, ROOT).findings == (
-        "config.yaml: studies.theory: not the settings of the manifest: title, more",
+        "config.yaml: studies.theory: not the settings of the manifest: title, more; where the run was given "
+        "--configfile or --config, give the audit the same settings with --configfile FILE",
     )
 
 
 def test_a_study_that_is_not_configured_is_found():
-    assert "config.yaml: has no study 'toy'" in check_code(manifest(), CONFIG, ROOT).findings
+    found = "config.yaml: has no study 'toy'; give the file that has it with --configfile FILE"
+    assert found in check_code(manifest(), CONFIG, ROOT).findings
 
 
 def test_other_versions_are_noted():
@@ -67,6 +69,32 @@ def test_other_versions_are_noted():
 def test_a_machine_is_the_same_when_software_and_hardware_are():
     assert same_machine(manifest(environment=environment()))
     assert not same_machine(manifest(environment=environment() | {"torch": "1.0"}))
+    assert not same_machine(manifest(environment=environment() | {"Vector instructions": "sse2"}))
+
+
+def test_a_machine_is_another_with_other_versions_of_what_draws_or_writes_files():
+    """Pictures depend on matplotlib and pillow, tables on pyarrow; none of them is named in the environment."""
+    assert {"matplotlib", "pillow", "pyarrow", "jinja2", "markupsafe"} <= packages().keys() - environment().keys()
+    assert same_machine(manifest(environment=environment(), packages=packages()))
+    for name in ("matplotlib", "pyarrow"):
+        assert not same_machine(manifest(environment=environment(), packages=packages() | {name: "1.0"}))
+
+
+def test_manifests_that_say_less_are_compared_by_what_they_say():
+    said = {name: text for name, text in environment().items() if name != "Vector instructions"}
+    assert same_machine(manifest(environment=said, packages={"numpy": packages()["numpy"]}))
+    assert not same_machine(manifest(environment={**said, "Processor": "another"}))
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [("ATEN_CPU_CAPABILITY", "default"), ("OPENBLAS_CORETYPE", "Haswell"), ("ONEDNN_MAX_CPU_ISA", "AVX2")],
+)
+def test_fewer_instructions_by_choice_are_another_machine(monkeypatch, variable, value):
+    made = manifest(environment=environment())
+    monkeypatch.setenv(variable, value)
+    assert not same_machine(made)
+    assert same_machine(manifest(environment=environment()))
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 import json
 
+import pandas as pd
 import pytest
 
 from flatminima.audit.differences import difference
@@ -47,6 +48,19 @@ def test_claims_differ_in_any_verdict_number_or_key(differ, changes, found, exac
 CSV = "experiment,value\nlinear,0.25\nrelu,\n"
 
 
+def test_elsewhere_tables_are_compared_by_their_rows_since_files_name_the_library_that_wrote_them(tmp_path):
+    table = pd.DataFrame({"statistic": ["a", "b"], "value": [0.25, float("nan")]})
+    table.to_parquet(tmp_path / "kept.parquet", compression="gzip")
+    table.to_parquet(tmp_path / "made.parquet")
+    pair = tmp_path / "kept.parquet", tmp_path / "made.parquet"
+    assert difference(*pair, exact=False) is None
+    assert difference(*pair, exact=True) == "other bytes than those made anew"
+    table.assign(value=[0.25, 1e-9]).to_parquet(tmp_path / "kept.parquet")
+    assert difference(*pair, exact=False) == "other rows than those made anew"
+    (tmp_path / "kept.parquet").write_bytes(b"PAR1")
+    assert difference(*pair, exact=False) == "not readable"
+
+
 @pytest.mark.parametrize("exact", [True, False])
 @pytest.mark.parametrize(
     ("kept", "found"),
@@ -70,7 +84,7 @@ def test_rounding_passes_on_another_machine_alone(differ, suffix, kept, made):
     assert differ(suffix, kept, made, exact=True) == "other bytes than those made anew"
 
 
-@pytest.mark.parametrize("suffix", ["svg", "html", "parquet"])
+@pytest.mark.parametrize("suffix", ["svg", "html", "pdf"])
 def test_other_files_have_the_same_bytes_or_not(differ, suffix):
     assert differ(suffix, "a", "a") is None
     assert differ(suffix, "a", "b") == "other bytes than those made anew"

@@ -1,6 +1,9 @@
 """The level of integrity: the files are those of the manifest, and the manifest agrees with itself."""
 
 import json
+import re
+import subprocess
+from pathlib import Path
 
 import pytest
 from audited import CONTENTS, PREFIX, digest, edited, manifest, results
@@ -51,17 +54,69 @@ def test_a_truncated_file_is_found(folder):
     assert findings(folder) == (f"{PREFIX}claims.json: has 15 bytes, not 16",)
 
 
-@pytest.mark.parametrize("name", ["more.txt", ".hidden", "networks/deep/er.parquet"])
+@pytest.mark.parametrize("name", ["more.txt", "networks/deep/er.parquet", "claims (copy).json"])
 def test_an_added_file_is_found(folder, name):
     (folder / name).parent.mkdir(exist_ok=True)
     (folder / name).touch()
-    assert findings(folder) == (f"{name}: not in the manifest; delete it, or find out who put it there",)
+    (finding,) = findings(folder)
+    assert finding.startswith(f"{name}: not in the manifest: ")
+    assert finding.endswith("move it out of the folder"), "whose cure loses nothing"
 
 
-def test_a_link_is_no_file_of_record_even_to_the_same_content(folder, tmp_path):
+@pytest.mark.parametrize(
+    "name",
+    [
+        "claims.json~",
+        ".claims.json.swp",
+        ".#claims.json",
+        "#claims.json#",
+        ".DS_Store",
+        "networks/._linear-depth2.safetensors",
+        "tables/Thumbs.db",
+        "tables/.ipynb_checkpoints/a-checkpoint.csv",
+        ".~lock.summary.csv#",
+        "~$summary.csv",
+        "desktop.ini",
+        ".nfs000000000123",
+        ".claims-x7d_2k9q.json",
+    ],
+)
+def test_what_editors_systems_and_killed_jobs_leave_is_a_note(folder, name):
+    (folder / name).parent.mkdir(parents=True, exist_ok=True)
+    (folder / name).touch()
+    level = check_integrity(folder, read_manifest(folder), folder.parents[1])
+    assert level.passed
+    assert level.notes == (f"not looked at, since no study makes such files: {name}",)
+
+
+def test_a_link_is_no_file_of_record_even_to_the_same_content_and_is_called_a_link(folder, tmp_path):
     (folder / "claims.json").rename(tmp_path / "claims.json")
     (folder / "claims.json").symlink_to(tmp_path / "claims.json")
-    assert findings(folder) == (f"{PREFIX}claims.json: missing",)
+    (finding,) = findings(folder)
+    assert finding.startswith(f"{PREFIX}claims.json: is a symbolic link to {tmp_path}/claims.json, ")
+    cure = re.search("`(.*)`", finding)[1].replace("LINK", str(folder / "claims.json"))
+    subprocess.run(["bash", "-c", cure], check=True)
+    assert findings(folder) == ()
+    assert (tmp_path / "claims.json").read_bytes() == CONTENTS["claims.json"]
+
+
+def test_results_may_lie_on_another_disk_behind_a_link_to_a_folder(folder, tmp_path):
+    folder.rename(tmp_path / "run42")
+    folder.symlink_to(tmp_path / "run42")
+    assert findings(folder) == ()
+    (folder / "networks").rename(tmp_path / "networks")
+    (folder / "networks").symlink_to(tmp_path / "networks")
+    assert findings(folder) == ()
+    (folder / "networks/more.txt").touch()
+    (finding,) = findings(folder)
+    assert finding.startswith("networks/more.txt: not in the manifest")
+
+
+def test_a_copy_elsewhere_may_have_any_name(folder, tmp_path, monkeypatch):
+    copy = folder.rename(tmp_path / "my copy")
+    assert check_integrity(copy, read_manifest(copy), tmp_path).passed
+    monkeypatch.chdir(copy)
+    assert check_integrity(Path(), read_manifest(Path()), tmp_path).passed
 
 
 def test_two_swapped_networks_are_found_even_where_their_entries_were_swapped_too(folder):
@@ -106,11 +161,24 @@ def test_a_changed_file_of_the_checkout_is_found(folder):
     assert findings(folder) == ("workflow/claims.yaml: was read with another SHA-256 than the file that is there or listed now",)  # fmt: skip  # noqa: E501
 
 
+@pytest.mark.parametrize(("read", "there"), [("a:\n  b\n", "a:\r\n  b\r\n"), ("a:\r\n  b\r\n", "a:\n  b\n")])
+def test_line_endings_of_a_file_of_the_checkout_do_not_count(folder, read, there):
+    """Git may be told to convert them, on Windows."""
+    ledger = folder.parents[1] / "workflow/claims.yaml"
+    ledger.parent.mkdir()
+    ledger.write_bytes(there.encode())
+    known = digest(read.encode())
+    edited(folder, lambda values: entry(values, "claims.json")["inputs"].update({"workflow/claims.yaml": known}))
+    assert findings(folder) == ()
+    ledger.write_bytes(there.replace("b", "c").encode())
+    assert len(findings(folder)) == 1
+
+
 def test_inputs_from_another_study_are_those_of_its_manifest(folder):
     known = digest(b"a")
     edited(folder, lambda values: values["outputs"][0]["inputs"].update({"results/other/a.txt": known}))
     assert findings(folder) == (
-        "results/other/a.txt: was read, but no manifest lists it and it is no file of this checkout",
+        "results/other/a.txt: was read, but the results of other do not lie beside these; copy or link them there",
     )
     other = {"path": "results/other/a.txt", "sha256": known, "size": 1, "rule": None, "command": [], "code": None}
     write_manifest(manifest(study="other", outputs=[{**other, "inputs": {}}]), folder.parent / "other/manifest.json")
@@ -128,7 +196,12 @@ def test_no_file_outside_the_repository_is_looked_at(folder, name):
 
 def test_results_of_another_study_do_not_pass_for_these(folder):
     other = folder.rename(folder.with_name("digits"))
-    assert f"{other}: holds the study 'toy'" in findings(other)
+    assert f"{other}: holds the study 'toy'; give the folder that name" in findings(other)
+    other = other.rename(folder)
+    folder.with_name("run").symlink_to(folder)
+    assert f"{folder.with_name('run')}: holds the study 'toy'; give the folder that name" in findings(
+        folder.with_name("run")
+    )
 
 
 def test_files_of_record_are_enough_where_the_manifest_says_so(folder):

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from planted import committed
 
 from flatminima.errors import UserError
-from flatminima.provenance.environment import graphics, packages
+from flatminima.provenance.environment import graphics, instructions, packages
 from flatminima.provenance.git import checkout
 from flatminima.provenance.manifest import Manifest, inside, make_manifest, of_record, read_manifest
 from flatminima.provenance.records import METADATA, code_stamp, read_jobs
@@ -101,11 +101,47 @@ def test_graphics_processors_are_those_that_their_driver_lists(tmp_path):
     assert graphics(tmp_path) == {"Graphics processors": "Accelerator X, Accelerator X"}
 
 
+def test_vector_instructions_are_those_that_linux_lists(tmp_path):
+    assert instructions(tmp_path / "absent") == {}
+    cpuinfo = tmp_path / "cpuinfo"
+    cpuinfo.write_text("model name\t: Q\nflags\t\t: fpu sse4_2 smep avx2 sse avx512f fma\n\nflags\t: other\n")
+    assert instructions(cpuinfo) == {"Vector instructions": "avx2 avx512f fma sse sse4_2"}
+    cpuinfo.write_text("BogoMIPS\t: 50\nFeatures\t: fp asimd crc32 sve i8mm sme2\n")
+    assert instructions(cpuinfo) == {"Vector instructions": "asimd sme2 sve"}
+
+
 def test_what_is_not_on_record_is_null(tmp_path):
     (tmp_path / "results/toy").mkdir(parents=True)
     (tmp_path / "results/toy/a.txt").write_text("a")
     entry = make_manifest("toy", {}, ["results/toy/a.txt"], tmp_path).outputs[0]
     assert (entry.rule, entry.command, entry.code, entry.inputs) == (None, [], None, {})
+
+
+def test_where_records_are_gone_files_that_are_there_are_listed_with_null(run):
+    """Snakemake's folder is often deleted to get rid of a lock; the next run makes a manifest from what is left."""
+    for path in (run / METADATA).iterdir():
+        path.unlink()
+    record(run, "results/toy/data.txt", b"data", rule="data", input=[], log=["logs/data.log"])
+    (run / "results/toy/bound.txt~").touch()
+    (run / "results/toy/manifest.json").touch()
+    outputs = {output.path: output for output in make_manifest("toy", {}, ["results/toy/bound.json"], run).outputs}
+    assert list(outputs) == [f"{PREFIX}{name}" for name in ("bound.json", "bound.txt", "data.txt", "stray.txt")]
+    assert [output.rule for output in outputs.values()] == [None, None, "data", None]
+    assert [output.code is None for output in outputs.values()] == [True, True, False, True]
+    assert outputs[f"{PREFIX}bound.txt"].sha256 == hashlib.sha256(b"the same in words").hexdigest()
+
+
+@pytest.mark.parametrize("name", [".DS_Store", "not base 64!", "w6k"])
+def test_files_of_others_among_the_records_are_left_alone(run, name):
+    before = read_jobs(run, PREFIX)
+    (run / METADATA / name).write_bytes(b"\xff")
+    assert read_jobs(run, PREFIX) == before
+
+
+def test_a_record_that_was_cut_short_is_none(run):
+    name = base64.urlsafe_b64encode(b"results/toy/bound.txt").decode()
+    (run / METADATA / name).write_text('{"rule": ')
+    assert list(read_jobs(run, PREFIX)) == [f"{PREFIX}bound.json", f"{PREFIX}data.txt"]
 
 
 def test_a_missing_target_is_named(tmp_path):

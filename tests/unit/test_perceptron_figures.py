@@ -282,8 +282,7 @@ def test_overview_says_the_opposite_where_it_is_found(study):
 
 @pytest.mark.parametrize("name", PERCEPTRON)
 def test_text_is_large_enough_and_on_the_page(drawn, name):
-    with style.mpl.rc_context(style.RC):
-        assert_legible(drawn[name][0])
+    style.styled(assert_legible)(drawn[name][0])
 
 
 @pytest.mark.parametrize("name", PERCEPTRON)

@@ -101,3 +101,17 @@ def test_tables_that_differ_by_rounding_pass_and_pictures_are_not_compared(study
     table.to_csv(study / "tables/sharpness.csv", index=False)
     (finding,) = derivation(study)
     assert finding.startswith("tables/sharpness.csv: sharpness_median in row 1 is ")
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [("ATEN_CPU_CAPABILITY", "default"), ("OPENBLAS_CORETYPE", "Haswell"), ("NPY_DISABLE_CPU_FEATURES", "AVX2")],
+)
+def test_a_processor_of_the_same_name_may_round_otherwise(copied, monkeypatch, variable, value):
+    folder = copied.folder / "results" / "patches"
+    table = pd.read_csv(folder / "tables/sharpness.csv")
+    table["sharpness_median"] *= 1 + 1e-12
+    table.to_csv(folder / "tables/sharpness.csv", index=False)
+    assert len(derivation(folder)) == 1
+    monkeypatch.setenv(variable, value)
+    assert derivation(folder) == ()

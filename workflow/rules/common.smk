@@ -81,7 +81,11 @@ for _folder in (Path("results"), Path("logs")):
 
 # A prefix replaces Snakemake's own, whose pipefail lets a command fail although tee, which keeps its log, succeeds.
 # Large tensors come and go: without the thresholds, glibc gives their memory back each time, at a tenth of the cost.
-shell.prefix("set -euo pipefail; export MALLOC_MMAP_THRESHOLD_=1000000000 MALLOC_TRIM_THRESHOLD_=2000000000; ")
+# PYTHONOPTIMIZE drops assertions that torch computes with.
+shell.prefix(
+    "set -euo pipefail; unset PYTHONOPTIMIZE; "
+    "export MALLOC_MMAP_THRESHOLD_=1000000000 MALLOC_TRIM_THRESHOLD_=2000000000; "
+)
 
 
 def studies(kind):

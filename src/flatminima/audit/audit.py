@@ -10,16 +10,17 @@ from pathlib import Path
 from typing import Any
 
 from flatminima.audit.code import check_code
+from flatminima.audit.configuration import configured
 from flatminima.audit.derivation import check_derivation
 from flatminima.audit.integrity import check_integrity
 from flatminima.audit.level import Level, Outcome
 from flatminima.audit.names import LevelName
 from flatminima.audit.recomputation import check_recomputation
-from flatminima.config import load
+from flatminima.errors import UserError
 from flatminima.provenance.manifest import read_manifest
 
 SHOWN = 10
-"""Findings of one level that are printed; all of them stand in the JSON file."""
+"""Findings and notes of one level that are printed; all of them stand in the JSON file."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,9 @@ class Audit:
         return all(level.passed for level in self.levels)
 
 
-def audit(folder: Path, levels: Sequence[LevelName], root: Path, sample: int, seed: int) -> Audit:
+def audit(
+    folder: Path, levels: Sequence[LevelName], root: Path, sample: int, seed: int, configfiles: Sequence[Path] = ()
+) -> Audit:
     """Audit the results of one study.
 
     Args:
@@ -45,12 +48,23 @@ def audit(folder: Path, levels: Sequence[LevelName], root: Path, sample: int, se
         root: the repository: config.yaml, workflow/claims.yaml, and the commit.
         sample: how many jobs the level of recomputation draws.
         seed: of that draw.
+        configfiles: what the run was given with --configfile.
 
     Raises:
-        UserError: if the manifest, config.yaml or workflow/claims.yaml cannot be read.
+        UserError: if the manifest, config.yaml, workflow/claims.yaml or any file of the study cannot be read.
     """
+    try:
+        return _audit(folder, levels, root, sample, seed, configfiles)
+    except PermissionError as error:
+        cure = f"who owns it can let others read: chmod -R a+rX {folder}"
+        raise UserError(f"{error.filename}: you may not read it; {cure}") from error
+
+
+def _audit(
+    folder: Path, levels: Sequence[LevelName], root: Path, sample: int, seed: int, configfiles: Sequence[Path]
+) -> Audit:
     manifest = read_manifest(folder)
-    config = load(root / "config.yaml")
+    config = configured(root / "config.yaml", configfiles)
     checks = {
         LevelName.INTEGRITY: lambda: check_integrity(folder, manifest, root),
         LevelName.DERIVATION: lambda: check_derivation(folder, manifest, root),
@@ -71,7 +85,9 @@ def for_people(result: Audit) -> str:
     for level, seconds in zip(result.levels, result.seconds, strict=True):
         lines.append(f"  {level.name:<14} {level.outcome:<7} {level.checked:>12}  {seconds:6.1f} s  {level.question}")
     for level in result.levels:
-        lines += _indented(f"{level.name}: note: ", level.notes)
+        lines += _indented(f"{level.name}: note: ", level.notes[:SHOWN])
+        if (more := len(level.notes) - SHOWN) > 0:
+            lines += _indented(f"{level.name}: ", [f"{more} more notes; --json FILE has them all"])
         lines += _indented(f"{level.name}: OLDER: ", level.older)
         lines += _indented(f"{level.name}: FAILED: ", level.findings[:SHOWN])
         if (more := len(level.findings) - SHOWN) > 0:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from flatminima.audit.level import Level
-from flatminima.audit.names import LevelName
+from flatminima.audit.names import UNRECORDED, LevelName
 from flatminima.audit.older import (
     abridged,
     changed_code,
@@ -50,7 +50,9 @@ def check_code(manifest: Manifest, config: Config, root: Path) -> Level:
     findings = list(_unrecorded(groups))
     settings = changed_settings(manifest, config)
     if manifest.study not in config.studies:
-        findings.append(f"config.yaml: has no study {manifest.study!r}")
+        findings.append(
+            f"config.yaml: has no study {manifest.study!r}; give the file that has it with --configfile FILE"
+        )
     inputs = {name for output in manifest.outputs for name in changed_inputs(output, root)}
     older: tuple[str, ...] = ()
     if (commit := commit_of_record(manifest)) is None:
@@ -79,7 +81,8 @@ def _files(group: Sequence[Output]) -> str:
 def _unrecorded(groups: Sequence[Sequence[Output]]) -> Iterator[str]:
     for group in groups:
         if group[0].code is None:
-            yield f"{_files(group)}: no record of the code that made it (rule {group[0].rule or 'unknown'})"
+            reason = f"rule {group[0].rule}" if group[0].rule else UNRECORDED
+            yield f"{_files(group)}: no record of the code that made it ({reason})"
 
 
 def _other(group: Sequence[Output]) -> _Other | None:
@@ -98,7 +101,10 @@ def _differences(manifest: Manifest, others: Sequence[_Other], settings: Sequenc
     """What is wrong where all must be of this checkout."""
     yield from (f"{other.files}: {other.reason}" for other in others)
     if settings:
-        yield f"config.yaml: studies.{manifest.study}: not the settings of the manifest: {', '.join(settings)}"
+        yield (
+            f"config.yaml: studies.{manifest.study}: not the settings of the manifest: {', '.join(settings)}; where "
+            "the run was given --configfile or --config, give the audit the same settings with --configfile FILE"
+        )
     if manifest.kept == "of record" and (others or settings):
         place = _place(manifest.circumstances.commit, manifest.circumstances.dirty)
         yield f"made at {place}: results of record may be older only where a commit without changes made them"
@@ -126,9 +132,9 @@ def _notes(manifest: Manifest, root: Path) -> Iterator[str]:
     yield f"manifest written at {_place(manifest.circumstances.commit, manifest.circumstances.dirty)}"
     yield f"this checkout is at {_place(*checkout(root))}"
     here = packages()
-    for name in sorted(here.keys() | manifest.packages.keys()):
-        if here.get(name) != manifest.packages.get(name):
-            yield f"{name}: made with {manifest.packages.get(name, 'none')}, here is {here.get(name, 'none')}"
+    for name, made in manifest.packages.items():
+        if here.get(name) != made:
+            yield f"{name}: made with {made}, here is {here.get(name, 'none')}"
 
 
 def _place(commit: str | None, dirty: bool | None) -> str:

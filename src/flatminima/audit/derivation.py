@@ -74,13 +74,17 @@ def check_derivation(folder: Path, manifest: Manifest, root: Path) -> Level:
                 findings += found
     if not compared:
         findings.append("nothing is there to be made anew")
+    unrecorded = [str(manifest.relative(output)) for output in manifest.present() if not output.command]
+    notes = [] if exact else [ROUNDED]
+    if unrecorded:
+        notes.append(f"no command is on record for {abridged(unrecorded)}; what needs one is not made anew")
     older = (f"made otherwise by code later than commit {short(commit)}: {abridged(otherwise)}",) if commit else ()
     return Level(
         LevelName.DERIVATION,
         QUESTION,
         f"{compared} files",
         tuple(findings),
-        () if exact else (ROUNDED,),
+        tuple(notes),
         older=older if otherwise else (),
     )
 
@@ -122,16 +126,13 @@ class _Anew:
             elif stem.parts[0] == "tables":
                 yield names, partial(self.table, stem.name)
             elif stem.parts[0] == "figures":
-                without, pictures = (
-                    _values(commands[names[0]], "--without="),
-                    any(name.suffix not in DATA for name in names),
-                )
-                yield names, partial(self.figure, stem.name, without, pictures)
+                pictures = any(name.suffix not in DATA for name in names)
+                yield names, partial(self.figure, stem.name, self.left_out(stem.name, commands[names[0]]), pictures)
             elif names == [PurePosixPath(CLAIMS)]:
                 yield names, self.claims
             elif (parts := _parts(stem, manifest, commands[names[0]])) and parts.keys() <= commands.keys():
                 yield names, partial(self.collected, stem.name, list(parts))
-        if exact and PAGE in commands:
+        if exact and commands.get(PAGE):
             yield [PAGE], partial(self.page, commands[PAGE])
 
     @property
@@ -149,6 +150,12 @@ class _Anew:
         """The study's variations; only trained networks have any."""
         settings = self.settings
         return settings.variations() if isinstance(settings, TrainingStudy) else []
+
+    def left_out(self, figure: str, command: Sequence[str]) -> list[str]:
+        """Experiments that a figure does not show: by its command, or where none is on record by the settings."""
+        if command or not isinstance(self.settings, TrainingStudy):
+            return _values(command, "--without=")
+        return self.settings.left_out(figure)
 
     def claims(self) -> None:
         (self.scratch / CLAIMS).write_text(verdicts_of(self.folder, self.manifest.study, self.ledger), encoding="utf-8")

@@ -2,13 +2,14 @@
 
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+OTHER_BYTES = "other bytes than those made anew"
 ROUNDING = 1e-9
 """Largest relative difference between numbers that were computed from the same measures on different machines."""
 
@@ -19,20 +20,19 @@ def difference(kept: Path, made: Path, exact: bool) -> str | None:
     Args:
         kept: the file that is audited.
         made: the same file, made anew.
-        exact: whether bytes must be equal; else numbers in csv and json files may differ by rounding.
+        exact: whether bytes must be equal; else numbers in csv and json files may differ by rounding, and parquet
+            files, which name the library that wrote them, need to hold the same tables.
     """
     if kept.read_bytes() == made.read_bytes():
         return None
-    if exact or kept.suffix not in (".csv", ".json"):
-        place = next(_differences(kept, made), None) if kept.suffix in (".csv", ".json") else None
-        return place or "other bytes than those made anew"
-    return next(_differences(kept, made), None)
+    place = next(_differences(kept, made), None) if kept.suffix in READERS else OTHER_BYTES
+    return place or (OTHER_BYTES if exact else None)
 
 
 def _differences(kept: Path, made: Path) -> Iterator[str]:
     try:
-        yield from (_json if kept.suffix == ".json" else _csv)(kept, made)
-    except (ValueError, UnicodeDecodeError):
+        yield from READERS[kept.suffix](kept, made)
+    except (OSError, ValueError):
         yield "not readable"
 
 
@@ -76,3 +76,11 @@ def _equal_columns(a: pd.Series, b: pd.Series) -> np.ndarray[Any, np.dtype[np.bo
     if pd.api.types.is_float_dtype(a) and pd.api.types.is_float_dtype(b):
         return np.isclose(a, b, rtol=ROUNDING, atol=0, equal_nan=True)
     return np.asarray((a == b) | (a.isna() & b.isna()))
+
+
+def _parquet(kept: Path, made: Path) -> Iterator[str]:
+    if not pd.read_parquet(kept).equals(pd.read_parquet(made)):
+        yield "other rows than those made anew"
+
+
+READERS: dict[str, Callable[[Path, Path], Iterator[str]]] = {".json": _json, ".csv": _csv, ".parquet": _parquet}

@@ -4,13 +4,17 @@ from collections.abc import Iterator
 from contextlib import nullcontext
 from pathlib import Path
 
-from flatminima.audit.level import Level, neighbours, study_of
+from flatminima.audit.level import Level, neighbours, place_of, study_of
 from flatminima.audit.names import LevelName
-from flatminima.audit.older import CLAIMS, LEDGERS, changed_inputs, commit_of_record
+from flatminima.audit.older import CLAIMS, LEDGERS, abridged, changed_inputs, commit_of_record, is_recorded
+from flatminima.provenance.folder import left_beside, names_below
 from flatminima.provenance.git import is_complete, tree_at
 from flatminima.provenance.manifest import NAME, Manifest, Output, inside, sha256
 
+RUNS = ("results", "reference")
+"""Names of the folders in which every folder has the name of its study."""
 OTHER = "was read with another SHA-256 than the file that is there or listed now"
+EXTRA = "not in the manifest: an earlier run made it, or somebody put it there; move it out of the folder"
 UNKNOWN = "was read, but no manifest lists it and it is no file of this checkout"
 
 
@@ -24,35 +28,43 @@ def check_integrity(folder: Path, manifest: Manifest, root: Path) -> Level:
             were at their commit, if git has it.
     """
     present = manifest.present()
+    listed = {NAME, *(str(manifest.relative(output)) for output in present)}
+    extra = [name for name in names_below(folder) if name not in listed]
     findings = [
-        *([f"{folder}: holds the study {manifest.study!r}"] if folder.resolve().name != manifest.study else []),
+        *_misplaced(folder, manifest.study),
         *(finding for output in present for finding in _changed(folder / manifest.relative(output), output)),
-        *_extra(folder, {str(manifest.relative(output)) for output in present}),
+        *(f"{name}: {EXTRA}" for name in extra if not left_beside(name)),
         *_broken_links(folder, manifest),
         *_changed_checkout(manifest, root),
         *_unlisted_inputs(manifest),
     ]
     absent = len(manifest.outputs) - len(present)
-    notes = (f"{absent} files of the run are listed but not kept here",) if absent else ()
-    return Level(
-        LevelName.INTEGRITY, "Are these the files of the manifest?", f"{len(present)} files", tuple(findings), notes
-    )
+    beside = [name for name in extra if left_beside(name)]
+    notes = [f"{absent} files of the run are listed but not kept here"] if absent else []
+    notes += [f"not looked at, since no study makes such files: {abridged(beside)}"] if beside else []
+    checked = f"{len(present)} files"
+    return Level(LevelName.INTEGRITY, "Are these the files of the manifest?", checked, tuple(findings), tuple(notes))
+
+
+def _misplaced(folder: Path, study: str) -> Iterator[str]:
+    """Results of one study where those of another belong; a copy elsewhere may have any name."""
+    place = place_of(folder)
+    if place.parent.name in RUNS and place.name != study:
+        yield f"{folder}: holds the study {study!r}; give the folder that name"
 
 
 def _changed(path: Path, output: Output) -> Iterator[str]:
-    if path.is_symlink() or not path.is_file():
+    if path.is_symlink():
+        yield (
+            f"{output.path}: is a symbolic link to {path.readlink()}, whose content may change unseen; put the file "
+            "itself there: `cp --remove-destination $(readlink -f LINK) LINK`"
+        )
+    elif not path.is_file():
         yield f"{output.path}: missing"
     elif (size := path.stat().st_size) != output.size:
         yield f"{output.path}: has {size} bytes, not {output.size}"
     elif sha256(path) != output.sha256:
         yield f"{output.path}: changed: its SHA-256 is not the one in the manifest"
-
-
-def _extra(folder: Path, listed: set[str]) -> Iterator[str]:
-    for path in sorted(folder.rglob("*")):
-        name = path.relative_to(folder).as_posix()
-        if not path.is_dir() and name not in listed and name != NAME:
-            yield f"{name}: not in the manifest; delete it, or find out who put it there"
 
 
 def _broken_links(folder: Path, manifest: Manifest) -> Iterator[str]:
@@ -64,7 +76,10 @@ def _broken_links(folder: Path, manifest: Manifest) -> Iterator[str]:
     for name, recorded in sorted({item for output in manifest.outputs for item in output.inputs.items()}):
         if inside(name, LEDGERS):
             continue
-        if not (study_of(name) and name in known):
+        study = study_of(name) if inside(name, "results/") else ""
+        if study and name not in known and not (place_of(folder).parent / study / NAME).is_file():
+            yield f"{name}: was read, but the results of {study} do not lie beside these; copy or link them there"
+        elif not (study and name in known):
             yield f"{name}: {UNKNOWN}"
         elif recorded not in known[name]:
             yield f"{name}: {OTHER}"
@@ -80,9 +95,9 @@ def _changed_checkout(manifest: Manifest, root: Path) -> Iterator[str]:
         if commit and tree is None and not is_complete(root):
             return
         for name in sorted(names):
-            kept = {sha256(place / name) for place in (root, tree) if place and (place / name).is_file()}
+            kept = [place / name for place in (root, tree) if place]
             read = {output.inputs[name] for output in manifest.outputs if name in output.inputs}
-            if not read <= kept:
+            if not all(any(is_recorded(path, known) for path in kept) for known in read):
                 yield f"{name}: {OTHER if (root / name).is_file() else UNKNOWN}"
 
 

@@ -1,11 +1,12 @@
 """One level of an audit: what was looked at, and what was found to be wrong."""
 
+import os
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
 from flatminima.errors import UserError
-from flatminima.provenance.environment import environment
+from flatminima.provenance.environment import INSTRUCTIONS, environment, packages
 from flatminima.provenance.manifest import Manifest, Rejudged, read_manifest
 
 
@@ -57,13 +58,24 @@ class Level:
 
 
 def same_machine(made: Manifest | Rejudged) -> bool:
-    """Whether this is the software and hardware of the manifest, so that bytes must be equal."""
-    return made.environment == environment()
+    """Whether this is the software and hardware of the manifest, so that bytes must be equal.
+
+    Manifests of earlier code say nothing of some packages, and of the processor's instructions: these count as equal.
+    """
+    recorded = made.packages if isinstance(made, Manifest) else {}
+    unsaid = {INSTRUCTIONS} - made.environment.keys()
+    here = {name: text for name, text in environment().items() if name not in unsaid}
+    return made.environment == here and recorded.items() <= packages().items()
 
 
 def study_of(path: str) -> str:
     """`digits` for `results/digits/measures.parquet`, nothing for files that are no results."""
     return path.split("/")[1] if path.startswith("results/") else ""
+
+
+def place_of(folder: Path) -> Path:
+    """Where a folder lies, by the name that it was given: a link to another disk lies where the link does."""
+    return Path(os.path.abspath(folder))  # noqa: PTH100 (which pathlib has not: it keeps `..`)
 
 
 def neighbours(folder: Path, manifest: Manifest) -> list[Manifest]:
@@ -72,7 +84,7 @@ def neighbours(folder: Path, manifest: Manifest) -> list[Manifest]:
     found = []
     for name in sorted(names):
         try:
-            found.append(read_manifest(folder.parent / name))
+            found.append(read_manifest(place_of(folder).parent / name))
         except UserError:
             continue
     return found

@@ -14,8 +14,8 @@ import numpy as np
 import flatminima
 from flatminima.audit.compare import COUNTS, compare_tables, of_interest
 from flatminima.audit.jobs import Job, behind, is_evidence, measuring, recorded_jobs
-from flatminima.audit.level import Level, neighbours, same_machine
-from flatminima.audit.names import TOLERANCE, LevelName
+from flatminima.audit.level import Level, neighbours, place_of, same_machine
+from flatminima.audit.names import THREADS, TOLERANCE, UNRECORDED, LevelName
 from flatminima.audit.older import commit_of_record, outdated, short
 from flatminima.data import published
 from flatminima.data.seeding import sequence
@@ -85,7 +85,7 @@ def check_recomputation(folder: Path, manifest: Manifest, root: Path, sample: in
         notes += workshop.notes
         checked = len(workshop.made)
     if not drawn:
-        findings.append("no job is on record that trains, constructs or measures")
+        findings.append(f"no job is on record that trains, constructs or measures: {UNRECORDED}")
     return Level(LevelName.RECOMPUTATION, QUESTION, f"{checked} files", tuple(findings), tuple(notes), ran=checked > 0)
 
 
@@ -156,7 +156,10 @@ class _Workshop:
     def _kept(self, path: str) -> Path | None:
         """Where an input lies: in this study, in one beside it, or in the repository."""
         parts = PurePosixPath(path).parts
-        source = self.folder.parent.joinpath(*parts[1:]) if parts[0] == "results" else self.root / path
+        if inside(path, self.manifest.prefix):
+            source = self.folder / path.removeprefix(self.manifest.prefix)
+        else:
+            source = place_of(self.folder).parent.joinpath(*parts[1:]) if parts[0] == "results" else self.root / path
         return source if source.is_file() else None
 
     def _maker(self, path: str) -> Job:
@@ -175,7 +178,8 @@ class _Workshop:
     def _execute(self, job: Job, words: Sequence[str]) -> None:
         program = [sys.executable, "-c", "from flatminima.cli import main; main()", *words]
         package = str(Path(flatminima.__file__).parents[1])
-        environment = os.environ | {"OMP_NUM_THREADS": str(job.threads), "PYTHONPATH": package}
+        environment = os.environ | dict.fromkeys(THREADS, str(job.threads)) | {"PYTHONPATH": package}
+        environment.pop("PYTHONOPTIMIZE", None)
         run = subprocess.run(  # noqa: S603 (no shell, and only commands of this package)
             program,
             cwd=self.scratch,

@@ -1,5 +1,6 @@
 """Commands for auditors."""
 
+import os
 import secrets
 import sys
 from pathlib import Path
@@ -7,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from flatminima.audit.names import TOLERANCE, LevelName
+from flatminima.audit.names import THREADS, TOLERANCE, LevelName
 from flatminima.provenance.files import atomic_path
 
 
@@ -16,16 +17,23 @@ def audit(
     level: Annotated[list[LevelName] | None, typer.Option(help="Level to run; all if none is given.")] = None,
     sample: Annotated[int, typer.Option(min=1, help="Jobs that are run again, for each study.")] = 1,
     seed: Annotated[int | None, typer.Option(min=0, help="Seed of the draw of these jobs; drawn if not given.")] = None,
+    configfile: Annotated[
+        list[Path] | None, typer.Option(help="Configuration file that the run was given besides config.yaml.")
+    ] = None,
     json_file: Annotated[Path | None, typer.Option("--json", help="File to write the outcome to.")] = None,
 ) -> None:
     """Check results against their manifest, their measures, this code, and a run of some jobs."""
+    os.environ.update(dict.fromkeys(THREADS, "1"))  # as in the rules whose files are made anew
     from flatminima.audit.audit import audit as audit_study
     from flatminima.audit.audit import for_machines, for_people, tally
+    from flatminima.audit.checkout import find_checkout
 
     seed = secrets.randbelow(10**6) if seed is None else seed
     results = []
     for folder in folders:
-        results.append(audit_study(folder, level or list(LevelName), Path(), sample, seed))
+        results.append(
+            audit_study(folder, level or list(LevelName), find_checkout(folder), sample, seed, configfile or [])
+        )
         print(for_people(results[-1]))
     print(tally(results))
     if json_file:
@@ -53,6 +61,7 @@ def export(
     output: Annotated[Path, typer.Argument(help="Archive to write (.zip).")],
 ) -> None:
     """Pack a study and its workflow as a Workflow Run RO-Crate."""
+    from flatminima.audit.checkout import find_checkout
     from flatminima.audit.export import export as export_study
 
-    export_study(folder, Path(), output)
+    export_study(folder, find_checkout(folder), output)

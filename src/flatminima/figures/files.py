@@ -3,7 +3,6 @@
 from pathlib import Path
 from typing import Any
 
-import matplotlib as mpl
 import pandas as pd
 from matplotlib.figure import Figure
 
@@ -17,6 +16,7 @@ FORMATS: dict[str, dict[str, Any]] = {
 }
 
 
+@style.styled
 def save(figure: Figure, plotted: pd.DataFrame, output: Path) -> None:
     """Write a figure as SVG, PDF and PNG, and what it shows as CSV, the same bytes each time.
 
@@ -28,11 +28,10 @@ def save(figure: Figure, plotted: pd.DataFrame, output: Path) -> None:
     Raises:
         UserError: if a file cannot be written.
     """
-    with mpl.rc_context(style.RC):
-        style.settle(figure)
-        for suffix, options in FORMATS.items():
-            with atomic_path(output.with_name(f"{output.name}.{suffix}")) as temporary:
-                figure.savefig(temporary, format=suffix, **options)
+    style.settle(figure)
+    for suffix, options in FORMATS.items():
+        with atomic_path(output.with_name(f"{output.name}.{suffix}")) as temporary:
+            figure.savefig(temporary, format=suffix, **options)
     save_data(plotted, output)
 
 

@@ -4,7 +4,6 @@ import textwrap
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-import matplotlib as mpl
 import numpy as np
 import pandas as pd
 import seaborn as sns
@@ -12,8 +11,8 @@ from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.style import context
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
-from matplotlib.typing import RcKeyType
 
 WIDTH = 7.1
 """Width of a figure in inches."""
@@ -24,7 +23,7 @@ LETTER = 0.088
 INK = 0.65
 """Brightness of text relative to the colour of what it names."""
 
-RC: dict[RcKeyType, Any] = {
+RC: dict[str, Any] = {
     **sns.axes_style("ticks"),
     "font.family": "sans-serif",
     "font.sans-serif": ["DejaVu Sans"],
@@ -50,8 +49,8 @@ RC: dict[RcKeyType, Any] = {
     "pdf.fonttype": 42,
 }
 
-styled = mpl.rc_context(RC)
-"""Decorator: draw with RC."""
+styled = context(RC, after_reset=True)
+"""Decorator: draw with RC, and with matplotlib's defaults in all else, whatever a user's matplotlibrc says."""
 
 BLUE, ORANGE, GREEN, VERMILION, PINK, BROWN, _, GREY, *_ = sns.color_palette("colorblind")
 FAMILY_COLOUR = {"linear": BLUE, "residual_linear": GREEN, "relu": VERMILION, "convolutional": PINK}

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from flatminima.errors import UserError
 from flatminima.provenance.environment import environment, packages
 from flatminima.provenance.files import atomic_path
+from flatminima.provenance.folder import left_beside, names_below
 from flatminima.provenance.git import checkout
 from flatminima.provenance.records import CODE, Cost, Job, read_cost, read_jobs
 
@@ -96,7 +97,9 @@ class Manifest(_Record):
     )
     settings: dict[str, Any] = Field(description="The study's section of config.yaml.")
     environment: dict[str, str] = Field(description="Software and hardware, when the manifest was written.")
-    packages: dict[str, str] = Field(description="Versions of all packages that flatminima requires.")
+    packages: dict[str, str] = Field(
+        description="Versions of all packages that flatminima requires, and of those that they require."
+    )
     outputs: list[Output] = Field(min_length=1)
     circumstances: Circumstances
     rejudged: Rejudged | None = Field(
@@ -153,6 +156,8 @@ def sha256(path: Path) -> str:
 def make_manifest(study: str, settings: Mapping[str, Any], targets: Sequence[str], root: Path) -> Manifest:
     """List the files that the workflow made of a study: targets, what they were made from, and what came with them.
 
+    Where the records of jobs are not whole, all other files in the study's folder are listed too.
+
     Args:
         study: the study's name.
         settings: its section of config.yaml.
@@ -206,7 +211,7 @@ def read_manifest(folder: Path) -> Manifest:
 
 
 def _made(targets: Sequence[str], jobs: Mapping[str, Job], prefix: str, root: Path) -> list[str]:
-    """All files of a study behind some of its files, as far as jobs are on record."""
+    """All files of a study behind some of its files; where records lack, all that are there."""
     together = defaultdict(list)
     for path, job in jobs.items():
         together[job.rule, job.log].append(path)
@@ -220,7 +225,14 @@ def _made(targets: Sequence[str], jobs: Mapping[str, Job], prefix: str, root: Pa
         if found_job := jobs.get(path):
             beside = together[found_job.rule, found_job.log]
             waiting += [*found_job.inputs, *(other for other in beside if (root / other).is_file())]
+    if not found <= jobs.keys():
+        found.update(_lying(root / prefix, prefix))
     return sorted(found)
+
+
+def _lying(folder: Path, prefix: str) -> list[str]:
+    """The files of a study that are there, whoever made them."""
+    return [prefix + name for name in names_below(folder) if name != NAME and not left_beside(name)]
 
 
 def _output(path: str, job: Job | None, root: Path, hashes: Callable[[str], str | None]) -> Output:

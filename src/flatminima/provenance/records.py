@@ -77,7 +77,8 @@ def read_jobs(root: Path, prefix: str) -> dict[str, Job]:
     """
     folder = root / METADATA
     records = {_output(path.relative_to(folder)): path for path in sorted(folder.rglob("*")) if path.is_file()}
-    return {name: _job(path) for name, path in records.items() if name.startswith(prefix)}
+    jobs = {name: _job(path) for name, path in records.items() if name.startswith(prefix)}
+    return {name: job for name, job in jobs.items() if job}
 
 
 def read_cost(root: Path, job: Job) -> Cost:
@@ -95,12 +96,19 @@ def read_cost(root: Path, job: Job) -> Cost:
 
 
 def _output(path: Path) -> str:
+    """The output that a record is named after; nothing for files of others."""
     encoded = "".join(part.removeprefix("@") for part in path.parts)
-    return urlsafe_b64decode(encoded).decode()
+    try:
+        return urlsafe_b64decode(encoded).decode()
+    except ValueError:
+        return ""
 
 
-def _job(path: Path) -> Job:
-    record = json.loads(path.read_text(encoding="utf-8"))
+def _job(path: Path) -> Job | None:
+    try:
+        record = json.loads(path.read_bytes())
+    except ValueError:
+        return None
     checksums = record.get("input_checksums") or {}
     return Job(
         rule=record.get("rule"),
