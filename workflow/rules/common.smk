@@ -1,9 +1,7 @@
 """Names of files, and the narrow settings and code digests that decide what runs again."""
 
 import json
-import os
 import sys
-from pathlib import Path
 
 from flatminima import config as schema
 from flatminima.errors import UserError
@@ -74,14 +72,6 @@ try:
     CONFIG = schema.parse(schema.Config, config, "config.yaml")
 except UserError as error:
     sys.exit(str(error))
-
-for _folder in (Path("results"), Path("logs")):
-    if _folder.exists() and not (_folder.is_dir() and os.access(_folder, os.W_OK)):
-        sys.exit(f"{_folder}: not a folder that can be written; make it one, or move it away")
-
-# A prefix replaces Snakemake's own, whose pipefail lets a command fail although tee, which keeps its log, succeeds.
-# Large tensors come and go: without the thresholds, glibc gives their memory back each time, at a tenth of the cost.
-shell.prefix("set -euo pipefail; export MALLOC_MMAP_THRESHOLD_=1000000000 MALLOC_TRIM_THRESHOLD_=2000000000; ")
 
 
 def studies(kind):
