@@ -2,6 +2,7 @@
 
 import json
 import sys
+from pathlib import Path
 
 from flatminima import config as schema
 from flatminima.errors import UserError
@@ -72,6 +73,10 @@ try:
     CONFIG = schema.parse(schema.Config, config, "config.yaml")
 except UserError as error:
     sys.exit(str(error))
+
+for _study in CONFIG.studies:
+    check_writable(Path("results", _study))
+    check_writable(Path("logs", _study))
 
 
 def studies(kind):

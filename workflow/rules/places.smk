@@ -30,11 +30,18 @@ if workflow.modifier.path_modifier.replace_prefix("results/") != "results/":
         "this module in a folder of their own by `snakemake --directory FOLDER`"
     )
 
-for _folder in (Path("results"), Path("logs"), Path(".snakemake")):
-    if _folder.exists() and not (_folder.is_dir() and os.access(_folder, os.W_OK)):
-        sys.exit(f"{_folder}: not a folder that can be written; make it one, or move it away")
-    if not _folder.exists() and not os.access(Path(), os.W_OK):
+
+def check_writable(folder):
+    """Stop, in one line, unless a folder can be written, or made in the one that it would lie in."""
+    if os.path.lexists(folder) and not (folder.is_dir() and os.access(folder, os.W_OK | os.X_OK)):
+        target = f" (a link to {folder.readlink()})" if folder.is_symlink() else ""
+        sys.exit(f"{folder}{target}: not a folder that can be written; make it one, or move it away")
+    if not os.path.lexists(folder) and folder.parent.exists() and not os.access(folder.parent, os.W_OK | os.X_OK):
         sys.exit(f"{Path.cwd()}: not a folder that can be written; add `--directory FOLDER` to run in another")
+
+
+for _folder in ("results", "logs", ".snakemake"):
+    check_writable(Path(_folder))
 
 
 def placed(path):

@@ -15,7 +15,9 @@ OTHER_LIBRARIES = "crosscheck"
 
 @dataclass(frozen=True)
 class Job:
-    """A recorded job: its command, and the files that it read and made; its rule may have any name in a workflow that imports this one.
+    """A recorded job: its command, and the files that it read and made.
+
+    Not its rule, whose name another workflow that imports this one as a module may change.
 
     Attributes:
         dataset: the published data set that it reads, in the folder that its command names last; None if it reads none.
