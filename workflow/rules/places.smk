@@ -17,7 +17,7 @@ except ModuleNotFoundError as missing:
 # Jobs run the command of the Python that takes the digests of their code, be its environment activated or not.
 _commands = Path(sysconfig.get_path("scripts"))
 if (_commands / "flatminima").exists():
-    os.environ["PATH"] = f"{_commands}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
+    os.environ |= {"PATH": f"{_commands}{os.pathsep}{os.environ.get('PATH', os.defpath)}"}
 elif not shutil.which("flatminima"):
     sys.exit(f"flatminima: no such command in {_commands}; {ACTIVATE}")
 
