@@ -118,7 +118,8 @@ def test_a_workflow_that_imports_this_one_makes_a_study(read_only, elsewhere, tm
     """By its own first rule, beside a rule with the name of one of ours."""
     folder = without_code(elsewhere[0], tmp_path / "user").folder
     importing(folder, read_only)
-    (folder / STUDY / "claims.json").unlink()
+    for name in ("claims.json", "manifest.json"):
+        (folder / STUDY / name).unlink()
     run = obedient(read_only, folder, "--cores", "2")
     assert run.returncode == 0, run.stderr
     made = {rule for rule, _ in jobs(run.stderr)}

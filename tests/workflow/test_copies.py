@@ -2,10 +2,9 @@
 
 import os
 import shutil
-from pathlib import Path
 
 import pytest
-from project import Project
+from project import Project, different
 
 STUDY = "results/patches"
 BY_TIMES = "--max-checksum-file-size=0"
@@ -25,21 +24,20 @@ def copy(finished, tmp_path) -> Project:
     return Project(folder)
 
 
-def records(folder: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in (folder / ".snakemake/metadata").rglob("*") if path.is_file()}
-
-
 def test_a_copy_is_up_to_date_by_its_contents(copy):
     assert copy.planned("patches") == set()
 
 
-def test_a_copy_of_large_files_is_audited_and_touched(copy):
-    """Where contents are not compared, all would run again; touched, nothing does, and the evidence is the same."""
-    before = records(copy.folder)
+def test_a_copy_of_large_files_is_audited_and_touched(copy, finished):
+    """Where contents are not compared, all would run again; touched, nothing does, and a new manifest says the same."""
     assert {"train", "measure", "figure"} <= {rule for rule, _ in copy.planned("patches", BY_TIMES)}
     audited = copy.run("flatminima", "audit", STUDY, "--level", "integrity", "--level", "code")
     assert audited.returncode == 0, audited.stdout
     touched = copy.snakemake("patches", "--touch", BY_TIMES)
     assert touched.returncode == 0, touched.stdout
     assert copy.planned("patches", BY_TIMES) == set()
-    assert records(copy.folder) == before
+    (copy.folder / STUDY / "manifest.json").unlink()
+    assert copy.planned("patches", BY_TIMES) == {("manifest", "study=patches")}
+    listed = copy.snakemake("patches", BY_TIMES)
+    assert listed.returncode == 0, listed.stdout
+    assert different(copy.files(STUDY), finished.files(STUDY)) == []
