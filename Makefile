@@ -23,15 +23,15 @@ help: ## Print this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' Makefile | while IFS='|' read -r target text; do printf 'make %-20s %s\n' "$$target" "$$text"; done
 
 reproduce: environment ## Run every study that needs no download, judge every claim, write the report
-	@$(SNAKEMAKE) --profile workflow/profiles/default --cores $(CORES) || $(LOCKED)
+	@$(SNAKEMAKE) --cores $(CORES) || $(LOCKED)
 	@flatminima verdicts results
 
 paper: environment ## The same at the paper's scale, on MNIST and CIFAR-10: downloads them, or finds them in data_root (config.yaml)
-	@$(SNAKEMAKE) paper --profile workflow/profiles/default --cores $(CORES) --resources mem_mb=$(MEM_MB) || $(LOCKED)
+	@$(SNAKEMAKE) paper --cores $(CORES) --resources mem_mb=$(MEM_MB) || $(LOCKED)
 	@flatminima verdicts results
 
 unlock: environment ## After a run was killed: let the next one go on where it stopped
-	snakemake --profile workflow/profiles/default --unlock
+	snakemake --unlock
 
 test: lint ## Lint, then run all tests and print the branch coverage
 	OMP_NUM_THREADS=1 pytest --numprocesses $(CORES:all=auto) --cov --cov-report term-missing:skip-covered

@@ -19,13 +19,15 @@ for _file in [*workflow.configfiles, "config.yaml"]:
             sys.exit(str(error))
 
 
-configfile: "config.yaml"
+# That of the working folder; where it has none, as a folder named by --directory may, the one beside this file.
+configfile: "config.yaml" if Path("config.yaml").exists() else f"{workflow.current_basedir}/config.yaml"
 
 
 # The base system for `--software-deployment-method apptainer`; requirements.lock must be installed in it first.
 container: "docker://python:3.11-slim"
 
 
+include: "workflow/rules/places.smk"
 include: "workflow/rules/common.smk"
 include: "workflow/rules/data.smk"
 include: "workflow/rules/training.smk"
@@ -42,24 +44,8 @@ include: "workflow/rules/audit.smk"
 report: "workflow/report/workflow.rst"
 
 
-# On a cluster these run beside Snakemake. In the bundled studies their longest job took 13 s (logs/**/*.tsv), less than a
-# job in a queue costs; the shortest rule that is not here took 20 s, or else trains or measures networks, as many as are
-# asked for. Data may have to be downloaded, which nodes of a cluster often cannot.
-localrules:
-    data,
-    volume,
-    collect,
-    figure,
-    table,
-    sensitivity,
-    claims,
-    report,
-    manifest,
-
-
 rule embedded:
     """The default: every study that needs no download, to its report and manifest."""
-    default_target: True
     input:
         stage("manifest", CONFIG.embedded),
 

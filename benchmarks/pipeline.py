@@ -17,7 +17,7 @@ from benchmarks.timing import Row, Section
 from flatminima.config import load
 from flatminima.settings.theory import TheoryStudy
 
-COPIED = ["Snakefile", "config.yaml", "src", "workflow"]
+COPIED = ["Snakefile", "config.yaml", "profiles", "src", "workflow"]
 MANY, FEW = 4, 2
 REPETITIONS = 3
 IDLE = 0.1
@@ -85,7 +85,7 @@ def _time(
     repetitions: int = 1,
     targets: Sequence[str] = (),
 ) -> Row:
-    workflow = [sys.executable, "-c", MAIN, *targets, "--profile", "workflow/profiles/default", "--cores", str(cores)]
+    workflow = [sys.executable, "-c", MAIN, *targets, "--cores", str(cores)]
     verdicts = [] if targets else [["flatminima", "verdicts", "results"]]
     commands = [[*workflow, "--dry-run"]] if dry else [workflow, *verdicts]
     load, busy, work = os.getloadavg()[0], _busy_seconds(), _processor_seconds()

@@ -72,7 +72,7 @@ def run_with_faults(cluster: Cluster, project: Project, target: str) -> None:
     """Run a study on the cluster, kill one of its jobs, and pull the plug of a node while jobs run on it."""
     options = [
         "--profile",
-        "workflow/profiles/slurm",
+        "profiles/slurm",
         *WITHOUT_ACCOUNTING,
         "--slurm-init-seconds-before-status-checks",
         "5",
@@ -132,7 +132,7 @@ def main() -> None:
         projects = [prepare(Path(scratch) / name, arguments.config) for name in ("local", "on-slurm")]
         start = time.monotonic()
         say(f"local run of {arguments.target}")
-        with running(projects[0], arguments.target, "--profile", "workflow/profiles/default") as process:
+        with running(projects[0], arguments.target, "--cores", "all") as process:
             finish(projects[0], process)
         say(f"done in {time.monotonic() - start:.0f} s")
         cluster = Cluster(Path(scratch) / "cluster")

@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import json
+import os
 from pathlib import Path, PurePosixPath
 
 import pytest
@@ -58,7 +59,7 @@ def run(tmp_path):
 
 @pytest.fixture
 def made(run):
-    return make_manifest("toy", {"title": "Toy"}, ["results/toy/bound.json"], run)
+    return make_manifest("toy", {"title": "Toy"}, ["results/toy/bound.json"], run, run)
 
 
 def test_it_lists_targets_what_they_are_made_from_and_what_came_with_them(made):
@@ -113,7 +114,7 @@ def test_vector_instructions_are_those_that_linux_lists(tmp_path):
 def test_what_is_not_on_record_is_null(tmp_path):
     (tmp_path / "results/toy").mkdir(parents=True)
     (tmp_path / "results/toy/a.txt").write_text("a")
-    entry = make_manifest("toy", {}, ["results/toy/a.txt"], tmp_path).outputs[0]
+    entry = make_manifest("toy", {}, ["results/toy/a.txt"], tmp_path, tmp_path).outputs[0]
     assert (entry.rule, entry.command, entry.code, entry.inputs) == (None, [], None, {})
 
 
@@ -146,20 +147,20 @@ def test_a_record_that_was_cut_short_is_none(run):
 
 def test_a_missing_target_is_named(tmp_path):
     with pytest.raises(UserError, match=r"results/toy/a\.txt: no such file"):
-        make_manifest("toy", {}, ["results/toy/a.txt"], tmp_path)
+        make_manifest("toy", {}, ["results/toy/a.txt"], tmp_path, tmp_path)
 
 
 def test_long_names_are_read_from_the_folders_that_snakemake_splits_them_into(tmp_path):
     path = f"results/toy/{'long/' * 80}a.txt"
     record(tmp_path, path, b"a")
-    assert list(read_jobs(tmp_path, "results/toy/")) == [path]
+    assert list(read_jobs(tmp_path, "results/toy/", tmp_path)) == [path]
 
 
 def test_records_of_other_studies_are_not_opened(run):
     """Snakemake may be writing them."""
     (path,) = (run / METADATA).glob(base64.urlsafe_b64encode(b"results/other/a.txt").decode())
     path.write_text("{")
-    assert len(read_jobs(run, "results/toy/")) == 3
+    assert len(read_jobs(run, "results/toy/", run)) == 3
 
 
 def test_a_stamp_holds_the_digest_of_its_modules():
@@ -175,6 +176,38 @@ def test_the_commit_is_that_of_git(tmp_path):
     assert checkout(tmp_path) == (commit, False)
     (tmp_path / "a").write_text("b")
     assert checkout(tmp_path) == (commit, True)
+
+
+def test_a_folder_that_only_lies_in_a_checkout_is_at_no_commit(tmp_path):
+    """As an unpacked archive of this repository in somebody's own, or the folder .venv."""
+    (tmp_path / "a").write_text("a")
+    committed(tmp_path)
+    (tmp_path / "unpacked").mkdir()
+    (tmp_path / "unpacked" / "b").write_text("b")
+    assert checkout(tmp_path / "unpacked") == (None, None)
+
+
+@pytest.mark.parametrize("below", [False, True], ids=["beside the run", "in its folder"])
+def test_a_run_elsewhere_lists_what_a_run_in_the_repository_lists(tmp_path, below):
+    """Files of the workflow by their names in it, wherever the run was; the commit is the workflow's."""
+    ledger = b"claims: []\n"
+    here, elsewhere = tmp_path / "repository", tmp_path / "elsewhere"
+    if below:
+        here = elsewhere / "repository"
+    (here / "workflow").mkdir(parents=True)
+    (here / "workflow/claims.yaml").write_bytes(ledger)
+    commit = committed(here)
+    made = []
+    for folder in (here, elsewhere):
+        name = os.path.relpath(here, folder) if below else str(here)
+        name = "workflow/claims.yaml" if folder == here else f"{name}/workflow/claims.yaml"
+        command = f"\n flatminima claims --ledger {name} --output results/toy/claims.json 2>&1 | tee a.log >&2\n"
+        record(folder, "results/toy/claims.json", b"{}", shellcmd=command, input=[name], input_checksums={})
+        made.append(make_manifest("toy", {}, ["results/toy/claims.json"], folder, here))
+    assert made[0].outputs == made[1].outputs
+    assert made[0].outputs[0].inputs == {"workflow/claims.yaml": hashlib.sha256(ledger).hexdigest()}
+    assert made[1].outputs[0].command[2:4] == ["--ledger", "workflow/claims.yaml"]
+    assert [manifest.circumstances.commit for manifest in made] == [commit, commit]
 
 
 def test_packages_are_those_that_the_project_requires():

@@ -15,8 +15,8 @@ import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 TINY = Path(__file__).with_name("tiny.yaml")
-COPIED = ["Makefile", "README.md", "Snakefile", "docs", "pyproject.toml", "requirements.lock", "src", "workflow"]
-PROFILE = "workflow/profiles/default"
+COPIED = ["Makefile", "README.md", "Snakefile", "docs", "profiles", "pyproject.toml", "requirements.lock"]
+COPIED += ["src", "workflow"]
 TABLES_SHOWN = "<!-- digits/sensitivity:begin -->\n<!-- digits/sensitivity:end -->\n"
 """docs/results.md with a table of the tiny configuration; the shipped page shows studies that it has not."""
 TIMEOUT = 1200.0
@@ -75,7 +75,7 @@ class Project:
         """Options come after the targets, since some take any number of values."""
         targets = [text for text in arguments if not text.startswith("-")]
         options = [text for text in arguments if text.startswith("-")]
-        return ["snakemake", *targets, "--profile", PROFILE, "--cores", str(cores), *options]
+        return ["snakemake", *targets, "--cores", str(cores), *options]
 
     def make(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run make, with the environment that runs the tests in place of its own."""

@@ -1,5 +1,6 @@
 rule manifest:
     """Every file of one study, and where it came from."""
+    localrule: True
     input:
         lambda w: [file for kind in STAGES[study(w).kind] for file in stage(kind, [w.study])],
     output:
@@ -8,6 +9,7 @@ rule manifest:
         settings=lambda w: settings(study(w)),
         # Networks are found from what was made of them; there may be too many for one command.
         targets=lambda w: [file for kind in STAGES[study(w).kind] if kind != "train" for file in stage(kind, [w.study])],
+        repository=placed(REPOSITORY),
         code=code_digest("flatminima.provenance.manifest"),
     log:
         "logs/{study}/manifest.log",
@@ -22,6 +24,7 @@ rule manifest:
         flatminima manifest \
             --study {wildcards.study:q} \
             --settings {params.settings:q} \
+            --repository {params.repository:q} \
             --output {output:q} \
             {params.targets:q} 2>&1 | tee {log:q} >&2
         """

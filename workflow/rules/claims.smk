@@ -1,7 +1,8 @@
 rule claims:
     """The verdict of every claim in the ledger."""
+    localrule: True
     input:
-        ledger=local("workflow/claims.yaml"),
+        ledger=shipped("workflow/claims.yaml"),
         measures="results/{study}/measures.parquet",
     output:
         "results/{study}/claims.json",

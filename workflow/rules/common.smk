@@ -1,7 +1,6 @@
 """Names of files, and the narrow settings and code digests that decide what runs again."""
 
 import json
-import os
 import sys
 from pathlib import Path
 
@@ -75,17 +74,9 @@ try:
 except UserError as error:
     sys.exit(str(error))
 
-for _folder in (Path("results"), Path("logs")):
-    if _folder.exists() and not (_folder.is_dir() and os.access(_folder, os.W_OK)):
-        sys.exit(f"{_folder}: not a folder that can be written; make it one, or move it away")
-
-# A prefix replaces Snakemake's own, whose pipefail lets a command fail although tee, which keeps its log, succeeds.
-# Large tensors come and go: without the thresholds, glibc gives their memory back each time, at a tenth of the cost.
-# PYTHONOPTIMIZE drops assertions that torch computes with.
-shell.prefix(
-    "set -euo pipefail; unset PYTHONOPTIMIZE; "
-    "export MALLOC_MMAP_THRESHOLD_=1000000000 MALLOC_TRIM_THRESHOLD_=2000000000; "
-)
+for _study in CONFIG.studies:
+    check_writable(Path("results", _study))
+    check_writable(Path("logs", _study))
 
 
 def studies(kind):

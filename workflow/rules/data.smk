@@ -1,5 +1,6 @@
 rule data:
     """Samples and second moments of one task."""
+    localrule: True
     output:
         samples="results/{study}/data/{task}.safetensors",
         moments="results/{study}/data/{task}-moments.safetensors",

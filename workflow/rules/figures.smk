@@ -1,7 +1,8 @@
 rule figure:
     """One figure, and the data it shows."""
+    localrule: True
     input:
-        ledger=local("workflow/claims.yaml"),
+        ledger=shipped("workflow/claims.yaml"),
         measures="results/{study}/measures.parquet",
         details=lambda w: [f"results/{w.study}/{table}.parquet" for table in DETAILS[study(w).kind]],
     output:
@@ -38,6 +39,7 @@ rule figure:
 
 rule table:
     """One table."""
+    localrule: True
     input:
         measures="results/{study}/measures.parquet",
         details=lambda w: ["results/{study}/curves.parquet"] if study(w).kind == "perceptron" else [],
@@ -73,8 +75,9 @@ rule table:
 
 rule sensitivity:
     """The table of verdicts on experiments that change one choice of another."""
+    localrule: True
     input:
-        ledger=local("workflow/claims.yaml"),
+        ledger=shipped("workflow/claims.yaml"),
         measures="results/{study}/measures.parquet",
     output:
         multiext("results/{study}/tables/{name}", ".csv", ".tex"),

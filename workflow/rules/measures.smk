@@ -69,6 +69,7 @@ rule crosscheck:
 
 rule collect:
     """One tidy table of all parts of a study."""
+    localrule: True
     input:
         files_of(table_parts),
     output:

@@ -1,8 +1,9 @@
 rule report:
     """The page of one study: verdicts, evidence, protocol and environment."""
+    localrule: True
     input:
         claims="results/{study}/claims.json",
-        changes=local("workflow/predicates.yaml"),
+        changes=shipped("workflow/predicates.yaml"),
         measures="results/{study}/measures.parquet",
         figures=lambda w: stage("figures", [w.study]),
         tables=lambda w: stage("tables", [w.study]),

@@ -130,6 +130,7 @@ rule rescale:
 
 rule volume:
     """The volume of a minimum of two weights, sampled in a growing range."""
+    localrule: True
     output:
         measures="results/{study}/measures/volume.parquet",
         curves="results/{study}/curves/volume.parquet",

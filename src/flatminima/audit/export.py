@@ -17,7 +17,7 @@ PROFILES = {
 TERMS = "https://w3id.org/ro/terms/workflow-run/context"
 WORKFLOW = "Snakefile"
 SETTINGS = ("config.yaml", "workflow/claims.yaml")
-SOFTWARE = (WORKFLOW, "pyproject.toml", "requirements.lock", "workflow/**/*", "src/**/*")
+SOFTWARE = (WORKFLOW, "pyproject.toml", "requirements.lock", "profiles/**/*", "workflow/**/*", "src/**/*")
 LICENCE = "No licence has been stated by the authors."
 TYPES = {
     ".parquet": "application/vnd.apache.parquet",

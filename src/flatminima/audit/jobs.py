@@ -7,28 +7,35 @@ from flatminima.provenance.manifest import Manifest, Output
 
 BUNDLED = ("digits", "patches")
 """Data sets that need no download."""
+DATA = "data"
+"""The command that may read a published data set."""
 NO_FOLDER = "data"
 """Stands for the folder of downloaded data sets where none is read."""
 OTHER_LIBRARIES = "crosscheck"
-"""The rule that measures by optional libraries; it is no evidence of a claim."""
+"""The command that measures by optional libraries; it is no evidence of a claim."""
 
 
 @dataclass(frozen=True)
 class Job:
     """A recorded job: its command, and the files that it read and made.
 
+    Not its rule, whose name another workflow that imports this one as a module may change.
+
     Attributes:
         dataset: the published data set that it reads, in the folder that its command names last; None if it reads none.
         device: where it computed, if its log says so: cpu, or the name of a GPU.
     """
 
-    rule: str
     command: tuple[str, ...]
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
     threads: int
     dataset: str | None
     device: str | None = None
+
+    def runs(self, command: str) -> bool:
+        """Whether it is a job of one command of `flatminima`."""
+        return self.command[1:2] == (command,)
 
 
 def recorded_jobs(manifest: Manifest) -> list[Job]:
@@ -40,11 +47,10 @@ def recorded_jobs(manifest: Manifest) -> list[Job]:
     expenses = manifest.circumstances.outputs
     return [
         Job(
-            rule=str(first.rule),
             command=_command(manifest, first),
             inputs=tuple(sorted({path for output in outputs for path in output.inputs})),
             outputs=tuple(output.path for output in outputs),
-            dataset=_published(manifest) if first.rule == "data" else None,
+            dataset=_published(manifest) if first.command[1:2] == [DATA] else None,
             threads=(first.path in expenses and expenses[first.path].threads) or 1,
             device=expenses[first.path].device if first.path in expenses else None,
         )
@@ -60,7 +66,7 @@ def _published(manifest: Manifest) -> str | None:
 
 def _command(manifest: Manifest, output: Output) -> tuple[str, ...]:
     """The command of a job; what folder it names for data sets does not matter where the data set is bundled."""
-    if output.rule == "data" and _published(manifest) is None:
+    if output.command[1:2] == [DATA] and _published(manifest) is None:
         return (*output.command[:-1], NO_FOLDER)
     return tuple(output.command)
 
@@ -71,7 +77,7 @@ def _writes(job: Job, prefix: str, folder: str) -> bool:
 
 def is_evidence(job: Job, prefix: str) -> bool:
     """Whether a job trains networks, or measures something that is no network of the study."""
-    measures = _writes(job, prefix, "measures") and job.rule != OTHER_LIBRARIES
+    measures = _writes(job, prefix, "measures") and not job.runs(OTHER_LIBRARIES)
     trained = any(path.startswith(f"{prefix}networks/") for path in job.inputs)
     return _writes(job, prefix, "networks") or (measures and not trained)
 
@@ -99,5 +105,7 @@ def measuring(job: Job, jobs: Sequence[Job], prefix: str) -> list[Job]:
     return [
         other
         for other in jobs
-        if _writes(other, prefix, "measures") and other.rule != OTHER_LIBRARIES and set(other.inputs) & set(job.outputs)
+        if _writes(other, prefix, "measures")
+        and not other.runs(OTHER_LIBRARIES)
+        and set(other.inputs) & set(job.outputs)
     ]

@@ -87,9 +87,15 @@ def report(
     write_report(study, values, claims, changes, figures, tables, output)
 
 
-def manifest(study: StudyName, targets: Inputs, settings: Settings, output: Output) -> None:
-    """List every file of a study, and where it came from; runs in the repository's root."""
+def manifest(
+    study: StudyName,
+    targets: Inputs,
+    settings: Settings,
+    repository: Annotated[Path, typer.Option(help="Folder of the workflow that made them.")],
+    output: Output,
+) -> None:
+    """List every file of a study, and where it came from; runs in the folder that the workflow ran in."""
     from flatminima.provenance.manifest import make_manifest, write_manifest
 
     values = parse(StudySettings, {"study": parse_json(settings)}, "--settings").study.model_dump(mode="json")
-    write_manifest(make_manifest(study, values, [str(path) for path in targets], Path()), output)
+    write_manifest(make_manifest(study, values, [str(path) for path in targets], Path(), repository), output)

@@ -16,7 +16,12 @@ KEPT = ("src", "workflow")
 
 
 def checkout(folder: Path) -> tuple[str | None, bool | None]:
-    """The commit of a git checkout, and whether tracked files differ from it; (None, None) where git knows neither."""
+    """The commit of a git checkout, and whether tracked files differ from it; (None, None) where git knows neither.
+
+    A folder without tracked files is no checkout: it only lies in one, of something else.
+    """
+    if not _text(folder, "ls-files", "--", "."):
+        return None, None
     commit = _text(folder, "rev-parse", "HEAD")
     status = _text(folder, "status", "--porcelain", "--untracked-files=no")
     return commit, None if status is None else bool(status)

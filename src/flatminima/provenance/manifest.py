@@ -15,7 +15,7 @@ from flatminima.provenance.environment import environment, packages
 from flatminima.provenance.files import atomic_path
 from flatminima.provenance.folder import left_beside, names_below
 from flatminima.provenance.git import checkout
-from flatminima.provenance.records import CODE, Cost, Job, read_cost, read_jobs
+from flatminima.provenance.records import CODE, SHIPPED, Cost, Job, read_cost, read_jobs
 
 NAME = "manifest.json"
 OF_RECORD = (
@@ -47,13 +47,15 @@ class Code(_Record):
 class Output(_Record):
     """One file, and the job that made it; null or empty where the workflow kept no record of the job."""
 
-    path: str = Field(description="Relative to the repository's root.")
+    path: str = Field(description="Relative to the folder that the workflow ran in, by default the repository's root.")
     sha256: Sha256
     size: int = Field(ge=0, description="In bytes.")
     rule: str | None
     command: list[str] = Field(description="Program and arguments; all parameters of the rule stand here.")
     code: Code | None
-    inputs: dict[str, Sha256 | None] = Field(description="SHA-256 of every file that the job read, by its path.")
+    inputs: dict[str, Sha256 | None] = Field(
+        description="SHA-256 of every file that the job read, by its path; workflow/... lies in the repository."
+    )
 
 
 class Expense(_Record):
@@ -70,7 +72,7 @@ class Circumstances(_Record):
     """What two runs of the same code on the same machine need not share."""
 
     commit: Annotated[str, Field(pattern="^[0-9a-f]{40,64}$")] | None = Field(
-        description="Git commit that was checked out when the manifest was written."
+        description="Git commit of the repository that was checked out when the manifest was written."
     )
     dirty: bool | None = Field(description="Whether tracked files differed from that commit.")
     outputs: dict[str, Expense]
@@ -153,7 +155,9 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def make_manifest(study: str, settings: Mapping[str, Any], targets: Sequence[str], root: Path) -> Manifest:
+def make_manifest(
+    study: str, settings: Mapping[str, Any], targets: Sequence[str], root: Path, repository: Path
+) -> Manifest:
     """List the files that the workflow made of a study: targets, what they were made from, and what came with them.
 
     Where the records of jobs are not whole, all other files in the study's folder are listed too.
@@ -163,15 +167,20 @@ def make_manifest(study: str, settings: Mapping[str, Any], targets: Sequence[str
         settings: its section of config.yaml.
         targets: its last files, relative to the root.
         root: the folder that the workflow ran in.
+        repository: the folder that the workflow lies in, mostly the same.
 
     Raises:
         UserError: if a target is missing.
     """
     prefix = f"results/{study}/"
-    jobs = read_jobs(root, prefix)
+    jobs = read_jobs(root, prefix, repository)
     made = _made(targets, jobs, prefix, root)
-    commit, dirty = checkout(root)
-    hashes = cache(lambda path: _sha256_or_none(root / path))  # many jobs read the same samples
+    commit, dirty = checkout(repository)
+
+    @cache  # many jobs read the same samples
+    def hashes(path: str) -> str | None:
+        return _sha256_or_none((repository if inside(path, SHIPPED) else root) / path)
+
     return Manifest(
         study=study,
         kept="all",

@@ -18,6 +18,8 @@ METADATA = Path(".snakemake/metadata")
 CODE = re.compile(r"code ([0-9a-f]{64}) of (.+)")
 REDIRECTION = "2>&1"
 ELSEWHERE = "(absolute path)"
+SHIPPED = "workflow/"
+"""The folder of the repository whose files rules read, wherever they run."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +66,7 @@ def code_stamp(*modules: str, data: Sequence[str] = ()) -> str:
     return f"code {code_digest(*modules, data=data)} of {' '.join([*modules, *data])}"
 
 
-def read_jobs(root: Path, prefix: str) -> dict[str, Job]:
+def read_jobs(root: Path, prefix: str, repository: Path) -> dict[str, Job]:
     """The jobs of outputs that Snakemake has on record, by the output's path.
 
     Snakemake keeps one JSON file for each output below .snakemake/metadata, named by the path in base 64. The form is
@@ -74,10 +76,11 @@ def read_jobs(root: Path, prefix: str) -> dict[str, Job]:
     Args:
         root: the folder that the workflow ran in.
         prefix: how the outputs' paths begin: `results/digits/`.
+        repository: the folder that the workflow lies in; files of its SHIPPED are named relative to it.
     """
     folder = root / METADATA
     records = {_output(path.relative_to(folder)): path for path in sorted(folder.rglob("*")) if path.is_file()}
-    jobs = {name: _job(path) for name, path in records.items() if name.startswith(prefix)}
+    jobs = {name: _job(path, root, repository) for name, path in records.items() if name.startswith(prefix)}
     return {name: job for name, job in jobs.items() if job}
 
 
@@ -104,27 +107,34 @@ def _output(path: Path) -> str:
         return ""
 
 
-def _job(path: Path) -> Job | None:
+def _job(path: Path, root: Path, repository: Path) -> Job | None:
     try:
         record = json.loads(path.read_bytes())
     except ValueError:
         return None
     checksums = record.get("input_checksums") or {}
+    names = {name: _portable(name, root, repository) for name in record.get("input") or []}
     return Job(
         rule=record.get("rule"),
-        command=_command(record.get("shellcmd") or ""),
+        command=_command(record.get("shellcmd") or "", names),
         code=next(_stamps(record.get("params") or []), None),
-        inputs={name: _sha256(checksums.get(name)) for name in record.get("input") or []},
+        inputs={portable: _sha256(checksums.get(name)) for name, portable in names.items()},
         log=next(iter(record.get("log") or []), None),
         finished=record.get("endtime"),
     )
 
 
-def _command(shell: str) -> tuple[str, ...]:
+def _portable(name: str, root: Path, repository: Path) -> str:
+    """The path of an input; of a file that the workflow brings, the same wherever the workflow ran."""
+    path, folder = (place.absolute() for place in (root / name, repository / SHIPPED))
+    return f"{SHIPPED}{path.relative_to(folder).as_posix()}" if path.is_relative_to(folder) else name
+
+
+def _command(shell: str, names: Mapping[str, str]) -> tuple[str, ...]:
     """Words of the first command of a shell line, without its redirections; no absolute path, which names a machine."""
     words = shlex.split(shell.replace("\\\n", " "))
     program = words[: words.index(REDIRECTION)] if REDIRECTION in words else words
-    return tuple(ELSEWHERE if word.startswith("/") else word for word in program)
+    return tuple(ELSEWHERE if word.startswith("/") else word for word in (names.get(word, word) for word in program))
 
 
 def _stamps(parameters: Sequence[str]) -> Iterator[str]:
