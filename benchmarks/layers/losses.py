@@ -43,7 +43,7 @@ CLASSIFICATION: list[Case] = [
     ending(nn.NLLLoss(WEIGHTS), LABELS, CLASSES, nn.LogSoftmax(1), special="weights of classes"),
     ending(deprecated(nn.NLLLoss2d), whole(2, 1, 2), 4, nn.Unflatten(1, (2, 1, 2)), nn.LogSoftmax(1)),
     ending(nn.KLDivLoss(), SHARES, CLASSES, nn.LogSoftmax(1)),
-    ending(nn.KLDivLoss("batchmean", log_target=True), SHARES.log(), CLASSES, nn.LogSoftmax(1), special="batchmean"),
+    ending(nn.KLDivLoss(reduction="batchmean", log_target=True), SHARES.log(), CLASSES, nn.LogSoftmax(1), special="batchmean"),
     ending(nn.BCELoss(), ONE, 2, nn.Sigmoid()),
     ending(nn.BCEWithLogitsLoss(), ONE, 2),
     ending(nn.BCEWithLogitsLoss(pos_weight=WEIGHTS), MANY, CLASSES, special="pos_weight"),

@@ -73,7 +73,7 @@ RECURRENT: list[Case] = [
     between(nn.GRUCell(3, 2), 3),
 ]
 
-SIZES = {"dim_feedforward": 3, "batch_first": True}
+SIZES = {"dim_feedforward": 2, "batch_first": True}
 
 
 def _to_itself(layer: Module, hidden: Tensor) -> Any:
@@ -89,20 +89,20 @@ def _to_reversed(layer: Module, hidden: Tensor) -> Any:
 
 
 def _encoder() -> nn.TransformerEncoderLayer:
-    return nn.TransformerEncoderLayer(2, 2, **SIZES)
+    return nn.TransformerEncoderLayer(3, 1, **SIZES)
 
 
 def _decoder() -> nn.TransformerDecoderLayer:
-    return nn.TransformerDecoderLayer(2, 2, **SIZES)
+    return nn.TransformerDecoderLayer(3, 1, **SIZES)
 
 
 ATTENTION: list[Case] = [
     between(nn.MultiheadAttention(2, 2, batch_first=True), 3, 2, apply=_to_itself),
     between(nn.MultiheadAttention(4, 2, batch_first=True), 2, 4, special="need_weights=False", apply=_silent),
-    between(_encoder(), 3, 2),
-    between(nn.TransformerEncoderLayer(2, 2, activation="gelu", norm_first=True, **SIZES), 3, 2, special="norm_first"),
-    between(nn.TransformerEncoder(_encoder(), 1), 3, 2),
-    between(_decoder(), 3, 2, apply=_to_reversed),
-    between(nn.TransformerDecoder(_decoder(), 1), 3, 2, apply=_to_reversed),
-    between(nn.Transformer(2, 2, 1, 1, **SIZES), 3, 2, apply=_to_reversed),
+    between(_encoder(), 2, 3),
+    between(nn.TransformerEncoderLayer(3, 1, activation="gelu", norm_first=True, **SIZES), 2, 3, special="norm_first"),
+    between(nn.TransformerEncoder(_encoder(), 1), 2, 3),
+    between(_decoder(), 2, 3, apply=_to_reversed),
+    between(nn.TransformerDecoder(_decoder(), 1), 2, 3, apply=_to_reversed),
+    between(nn.Transformer(3, 1, 1, 1, **SIZES), 2, 3, apply=_to_reversed),
 ]
