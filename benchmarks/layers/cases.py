@@ -27,6 +27,8 @@ class Case:
         inputs: a tensor; a tuple of positional arguments; or a dict of keyword arguments.
         targets: what the loss takes.
         truth: the same network written out, where differences of the model itself are not what is wanted.
+        parameters: names of those that are differentiated, or of their layers; all where absent.
+        step: of differences; shorter where kinks are many and near.
     """
 
     name: str

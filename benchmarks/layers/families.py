@@ -4,6 +4,7 @@ import inspect
 
 from torch import nn
 from torch.nn import Module
+from torch.nn.utils import parametrizations
 
 from benchmarks.layers import elementwise, functions, losses, nests, normalisation, sequences, spatial
 from benchmarks.layers.cases import Case
@@ -40,8 +41,9 @@ WITHOUT: dict[str, str] = {
 
 
 def public() -> set[str]:
-    """Names of all modules of torch.nn."""
-    return {name for name, kind in vars(nn).items() if inspect.isclass(kind) and issubclass(kind, Module)}
+    """Names of all modules of torch.nn, and of the parametrisations that come with it."""
+    modules = {name for name, kind in vars(nn).items() if inspect.isclass(kind) and issubclass(kind, Module)}
+    return modules | {f"parametrizations.{name}" for name in parametrizations.__all__}
 
 
 def missing() -> set[str]:

@@ -21,6 +21,10 @@ def _ignoring() -> Tensor:
     return torch.cat([torch.full((2,), -100), LABELS[2:]])
 
 
+def _divergence() -> Module:
+    return nn.KLDivLoss(reduction="batchmean", log_target=True)
+
+
 REGRESSION: list[Case] = [
     ending(nn.L1Loss(), real(2, seed=1), 2),
     ending(nn.MSELoss(), real(2, seed=1), 2),
@@ -43,7 +47,13 @@ CLASSIFICATION: list[Case] = [
     ending(nn.NLLLoss(WEIGHTS), LABELS, CLASSES, nn.LogSoftmax(1), special="weights of classes"),
     ending(deprecated(nn.NLLLoss2d), whole(2, 1, 2), 4, nn.Unflatten(1, (2, 1, 2)), nn.LogSoftmax(1)),
     ending(nn.KLDivLoss(), SHARES, CLASSES, nn.LogSoftmax(1)),
-    ending(nn.KLDivLoss(reduction="batchmean", log_target=True), SHARES.log(), CLASSES, nn.LogSoftmax(1), special="batchmean"),
+    ending(
+        nn.KLDivLoss(reduction="batchmean", log_target=True),
+        SHARES.log(),
+        CLASSES,
+        nn.LogSoftmax(1),
+        special="log_target",
+    ),
     ending(nn.BCELoss(), ONE, 2, nn.Sigmoid()),
     ending(nn.BCEWithLogitsLoss(), ONE, 2),
     ending(nn.BCEWithLogitsLoss(pos_weight=WEIGHTS), MANY, CLASSES, special="pos_weight"),

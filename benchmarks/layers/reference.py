@@ -54,18 +54,17 @@ class Flat:
         """
         self._model, self._loss, self._targets = model, loss, targets
         self._args, self._kwargs = _arguments(inputs)
-        self._frozen = {name: p.detach() for name, p in model.named_parameters()}
-        chosen = {name: p for name, p in self._frozen.items() if names is None or f"{name}.".startswith(_tops(names))}
+        self._all = {name: parameter.detach() for name, parameter in model.named_parameters()}
+        self._chosen = [name for name in self._all if names is None or _among(name, names)]
+        self.point = torch.cat([self._all[name].flatten() for name in self._chosen])
+        self.first = self._all[self._chosen[0]].numel()
         self.step = step
-        self._like = chosen
-        self.first = next(iter(chosen.values())).numel()
-        self.point = torch.cat([parameter.flatten() for parameter in chosen.values()])
 
     def nest(self, flat: Tensor) -> Nest:
         """The network's outputs as they are."""
-        parts = flat.split([parameter.numel() for parameter in self._like.values()])
-        own = {name: part.reshape(p.shape) for (name, p), part in zip(self._like.items(), parts, strict=True)}
-        return functional_call(self._model, self._frozen | own, self._args, self._kwargs)
+        parts = flat.split([self._all[name].numel() for name in self._chosen])
+        own = {name: part.reshape(self._all[name].shape) for name, part in zip(self._chosen, parts, strict=True)}
+        return functional_call(self._model, self._all | own, self._args, self._kwargs)
 
     def outputs(self, flat: Tensor) -> Tensor:
         """All numbers of the outputs in one vector."""
@@ -114,8 +113,8 @@ def _arguments(inputs: Nest) -> tuple[tuple[Nest, ...], dict[str, Nest]]:
     return (tuple(inputs), {}) if isinstance(inputs, tuple | list) else ((inputs,), {})
 
 
-def _tops(names: Sequence[str]) -> tuple[str, ...]:
-    return tuple(f"{name}." for name in names)
+def _among(name: str, layers: Sequence[str]) -> bool:
+    return f"{name}.".startswith(tuple(f"{layer}." for layer in layers))
 
 
 def _gradient(function: Function) -> Function:

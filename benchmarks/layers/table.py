@@ -32,7 +32,7 @@ def table(found: Found) -> str:
 
 def read(text: str) -> dict[str, Outcome]:
     """Outcomes of all labels of a table."""
-    outcomes = {}
+    outcomes: dict[str, Outcome] = {}
     for line in text.removeprefix(HEADER).splitlines():
         if match := ROW.fullmatch(line):
             outcomes |= dict.fromkeys(match["names"].split(", "), RIGHT)
