@@ -96,13 +96,19 @@ def _decoder() -> nn.TransformerDecoderLayer:
     return nn.TransformerDecoderLayer(3, 1, **SIZES)
 
 
+def _transformer() -> Case:
+    case = between(deprecated(nn.Transformer, 3, 1, 1, 1, 2, batch_first=True), 2, 3, apply=_to_reversed)
+    attention = "layer.encoder.layers.0.self_attn", "layer.decoder.layers.0.multihead_attn"
+    return replace(case, parameters=["enter", *attention, "leave"])
+
+
 ATTENTION: list[Case] = [
     between(nn.MultiheadAttention(2, 2, batch_first=True), 3, 2, apply=_to_itself),
     between(nn.MultiheadAttention(4, 2, batch_first=True), 2, 4, special="need_weights=False", apply=_silent),
     between(_encoder(), 2, 3),
     between(nn.TransformerEncoderLayer(3, 1, activation="gelu", norm_first=True, **SIZES), 2, 3, special="norm_first"),
-    between(nn.TransformerEncoder(_encoder(), 1), 2, 3),
+    between(nn.TransformerEncoder(_encoder(), 1, enable_nested_tensor=False), 2, 3),
     between(_decoder(), 2, 3, apply=_to_reversed),
     between(nn.TransformerDecoder(_decoder(), 1), 2, 3, apply=_to_reversed),
-    between(nn.Transformer(3, 1, 1, 1, **SIZES), 2, 3, apply=_to_reversed),
+    _transformer(),
 ]
