@@ -69,11 +69,11 @@ def named(layer: Module, special: str) -> str:
     return f"{type(layer).__name__} ({special})" if special else type(layer).__name__
 
 
-def deprecated(build: Callable[..., Module], *arguments: Any) -> Module:
-    """A layer or loss that is still there, without the warning."""
+def quietly(build: Callable[..., Module], *arguments: Any, **options: Any) -> Module:
+    """A layer or loss without the warnings that it comes with."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return build(*arguments)
+        return build(*arguments, **options)
 
 
 def _plain(layer: Module, hidden: Tensor) -> Nest:

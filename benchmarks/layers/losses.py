@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import Module, functional
 
-from benchmarks.layers.cases import SAMPLES, Case, comparing, deprecated, ending, named, ready, real, whole
+from benchmarks.layers.cases import SAMPLES, Case, comparing, ending, named, quietly, ready, real, whole
 from benchmarks.layers.reference import Nest
 
 CLASSES = 3
@@ -45,7 +45,7 @@ CLASSIFICATION: list[Case] = [
     ending(nn.CrossEntropyLoss(), whole(CLASSES, 2), 2 * CLASSES, nn.Unflatten(1, (CLASSES, 2)), special="sequences"),
     ending(nn.NLLLoss(), LABELS, CLASSES, nn.LogSoftmax(1)),
     ending(nn.NLLLoss(WEIGHTS), LABELS, CLASSES, nn.LogSoftmax(1), special="weights of classes"),
-    ending(deprecated(nn.NLLLoss2d), whole(2, 1, 2), 4, nn.Unflatten(1, (2, 1, 2)), nn.LogSoftmax(1)),
+    ending(quietly(nn.NLLLoss2d), whole(2, 1, 2), 4, nn.Unflatten(1, (2, 1, 2)), nn.LogSoftmax(1)),
     ending(nn.KLDivLoss(), SHARES, CLASSES, nn.LogSoftmax(1)),
     ending(
         nn.KLDivLoss(reduction="batchmean", log_target=True),

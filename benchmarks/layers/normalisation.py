@@ -4,7 +4,7 @@ from torch import Tensor, nn
 from torch.nn import Module
 from torch.nn.utils import parametrizations, parametrize, prune
 
-from benchmarks.layers.cases import Case, between, deprecated
+from benchmarks.layers.cases import Case, between, quietly
 
 NORMALISATION: list[Case] = [
     between(nn.BatchNorm1d(4), 4),
@@ -49,7 +49,7 @@ PARAMETRISATIONS: list[Case] = [
     between(parametrizations.weight_norm(_linear()), 4, name="parametrizations.weight_norm"),
     between(parametrizations.weight_norm(_linear(), dim=None), 4, name="parametrizations.weight_norm (whole)"),
     between(parametrizations.weight_norm(nn.Conv1d(2, 2, 2)), 2, 3, name="parametrizations.weight_norm (Conv1d)"),
-    between(deprecated(nn.utils.weight_norm, _linear()), 4, name="utils.weight_norm"),
+    between(quietly(nn.utils.weight_norm, _linear()), 4, name="utils.weight_norm"),
     between(parametrizations.spectral_norm(_linear()), 4, name="parametrizations.spectral_norm"),
     between(nn.utils.spectral_norm(_linear()), 4, name="utils.spectral_norm"),
     *(_orthogonal(kind) for kind in ("matrix_exp", "cayley", "householder")),

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import Module
 
-from benchmarks.layers.cases import Case, between, named, ready, real, whole
+from benchmarks.layers.cases import Case, between, named, quietly, ready, real, whole
 
 TOKENS = 6
 
@@ -97,7 +97,8 @@ def _decoder() -> nn.TransformerDecoderLayer:
 
 
 def _transformer() -> Case:
-    case = between(deprecated(nn.Transformer, 3, 1, 1, 1, 2, batch_first=True), 2, 3, apply=_to_reversed)
+    layer = quietly(nn.Transformer, 3, 1, 1, 1, batch_first=True, dim_feedforward=2)
+    case = between(layer, 2, 3, apply=_to_reversed)
     attention = "layer.encoder.layers.0.self_attn", "layer.decoder.layers.0.multihead_attn"
     return replace(case, parameters=["enter", *attention, "leave"])
 
