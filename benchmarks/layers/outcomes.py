@@ -15,7 +15,7 @@ from flatminima.errors import UserError
 KINDS = {"Hessian": (Hessian, hessian), "Gauss-Newton": (GaussNewton, gauss_newton)}
 TOLERANCE = 1e-6
 """Of the largest difference between entries, relative to the largest entry."""
-NUMBER = re.compile(r"-?\d+(\.\d+)?e[-+]\d+|-?\d+\.\d\d+")
+NUMBER = re.compile(r"-?\d+(\.\d+)?e[-+]\d+|-?\d+\.\d\d+|-?\d\d+\.\d")
 """What is measured, and may differ in its last digit on another machine."""
 
 

@@ -65,7 +65,7 @@ RECURRENT: list[Case] = [
     _recurrent(nn.RNN(2, 2, batch_first=True)),
     _recurrent(nn.RNN(2, 2, nonlinearity="relu", batch_first=True), "relu"),
     _recurrent(nn.LSTM(2, 2, batch_first=True)),
-    _recurrent(nn.LSTM(2, 2, bidirectional=True, batch_first=True), "bidirectional"),
+    _recurrent(nn.LSTM(2, 1, bidirectional=True, batch_first=True), "bidirectional"),
     _recurrent(nn.LSTM(2, 2, num_layers=2, proj_size=1, batch_first=True), "two layers with projections"),
     _recurrent(nn.GRU(2, 2, batch_first=True)),
     between(nn.RNNCell(3, 2), 3),
@@ -96,20 +96,23 @@ def _decoder() -> nn.TransformerDecoderLayer:
     return nn.TransformerDecoderLayer(3, 1, **SIZES)
 
 
-def _transformer() -> Case:
-    layer = quietly(nn.Transformer, 3, 1, 1, 1, batch_first=True, dim_feedforward=2)
-    case = between(layer, 2, 3, apply=_to_reversed)
-    attention = "layer.encoder.layers.0.self_attn", "layer.decoder.layers.0.multihead_attn"
-    return replace(case, parameters=["enter", *attention, "leave"])
+def _part(case: Case, *parameters: str) -> Case:
+    """Some of its parameters, of which a transformer has many."""
+    return replace(case, parameters=["enter", *parameters])
 
 
+def _attending(layer: Module, *shape: int, special: str = "") -> Case:
+    return between(layer, *shape, special=special, apply=_to_reversed)
+
+
+TRANSFORMER = quietly(nn.Transformer, 3, 1, 1, 1, batch_first=True, dim_feedforward=2)
 ATTENTION: list[Case] = [
     between(nn.MultiheadAttention(2, 2, batch_first=True), 3, 2, apply=_to_itself),
     between(nn.MultiheadAttention(4, 2, batch_first=True), 2, 4, special="need_weights=False", apply=_silent),
     between(_encoder(), 2, 3),
     between(nn.TransformerEncoderLayer(3, 1, activation="gelu", norm_first=True, **SIZES), 2, 3, special="norm_first"),
-    between(nn.TransformerEncoder(_encoder(), 1, enable_nested_tensor=False), 2, 3),
-    between(_decoder(), 2, 3, apply=_to_reversed),
-    between(nn.TransformerDecoder(_decoder(), 1), 2, 3, apply=_to_reversed),
-    _transformer(),
+    _part(between(nn.TransformerEncoder(_encoder(), 1, enable_nested_tensor=False), 2, 3), "layer.layers.0.linear1"),
+    _part(_attending(_decoder(), 2, 3), "layer.self_attn", "layer.multihead_attn.out_proj", "leave"),
+    _part(_attending(nn.TransformerDecoder(_decoder(), 1), 2, 3), "layer.layers.0.linear1"),
+    _part(_attending(TRANSFORMER, 2, 3), "layer.encoder.norm", "layer.decoder.layers.0.multihead_attn.in_proj_weight"),
 ]
