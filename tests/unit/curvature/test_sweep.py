@@ -29,7 +29,7 @@ def test_right_or_refused_as_the_page_says(case):
     assert found == recorded(TABLE, case.name)
 
 
-def test_the_table_is_the_generated_one():
+def test_the_table_of_the_page_is_that_of_the_sweep():
     assert table({f: {case.name: recorded(TABLE, case.name) for case in FAMILIES[f]} for f in FAMILIES}) == TABLE
     assert len({case.name for case in CASES}) == len(CASES) >= 150
 
