@@ -1,14 +1,20 @@
 """Small networks of today's kinds: both matrices against dense ones from differences of first derivatives."""
 
+from copy import deepcopy
+
 import pytest
 import torch
 from benchmarks.layers.cases import Case, ready, real, whole
 from benchmarks.layers.outcomes import Outcome, outcomes
+from benchmarks.layers.reference import Flat, difference, hessian
+from modules import columns
 from torch import nn
 from torch.nn import functional
 from torchvision.models.convnext import CNBlockConfig, ConvNeXt
 from torchvision.models.resnet import BasicBlock, ResNet
 from torchvision.models.vision_transformer import VisionTransformer
+
+from flatminima.curvature.operators import Hessian
 
 TOKENS, LENGTH, WIDTH = 5, 4, 4
 CLASSES = 3
@@ -63,6 +69,26 @@ BEFORE, AFTER = SEQUENCES[:, :-1], SEQUENCES[:, 1:]
 
 def language_model(block):
     return Case("language model", ready(LanguageModel(block)), nn.CrossEntropyLoss(), BEFORE, AFTER)
+
+
+class InSingle(nn.RMSNorm):
+    """The norm as Llama computes it: in single precision, whatever that of the network."""
+
+    def forward(self, hidden):
+        single = hidden.to(torch.float32)
+        single = single * torch.rsqrt(single.square().mean(-1, keepdim=True) + torch.finfo(torch.float64).eps)
+        return self.weight * single.to(hidden.dtype)
+
+
+class SoftlyInSingle(Attention):
+    """Attention whose softmax is computed in single precision."""
+
+    def forward(self, hidden, padding=None):
+        heads = self.mixed(self.norm(hidden)).unflatten(2, (3, 2, WIDTH // 2)).permute(2, 0, 3, 1, 4)
+        mask = torch.full((LENGTH, LENGTH), -torch.inf).triu(1)
+        scores = heads[0] @ heads[1].mT / (WIDTH // 2) ** 0.5 + mask
+        attended = functional.softmax(scores, -1, dtype=torch.float32).to(hidden.dtype) @ heads[2]
+        return hidden + self.leave(attended.transpose(1, 2).flatten(2))
 
 
 def padded(lengths, loss):
@@ -143,3 +169,18 @@ def test_means_over_tokens_are_no_means_over_sequences(lengths):
     """
     found = outcomes(padded(lengths, nn.CrossEntropyLoss(ignore_index=-100)))
     assert found == RIGHT or {(o.verdict, "mean" in o.detail) for o in found.values()} == {("refused", True)}, found
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("part", ["norm", "softmax"])
+def test_parts_in_single_precision(part, dtype):
+    """A network that computes its norms or its softmax in single precision is right to that precision."""
+    case = language_model(Attention())
+    model = deepcopy(case.model)
+    if part == "norm":
+        model.block.norm = InSingle(WIDTH)
+    else:
+        model.block = SoftlyInSingle()
+    model.load_state_dict(case.model.state_dict())
+    operator = Hessian(model.to(dtype), case.loss, (BEFORE, AFTER))
+    assert difference(columns(operator), hessian(Flat(case.model, case.loss, BEFORE, AFTER))) < 1e-5
