@@ -7,7 +7,7 @@ MEM_MB ?= 8000
 
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
-.PHONY: help reproduce paper unlock audit test slurm-test lint benchmark benchmark-curvature readme schema lock clean environment
+.PHONY: help reproduce paper unlock audit test slurm-test lint benchmark benchmark-curvature sweep readme schema lock clean environment
 OUTSIDE := $(PATH)
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 unexport PYTHONPATH PYTHONHOME
@@ -48,6 +48,9 @@ benchmark: environment ## Time the numerical kernels and the workflow, and write
 
 benchmark-curvature: environment ## Compare the curvature engine with other libraries, and write docs/benchmarks-curvature.md
 	@MALLOC_MMAP_THRESHOLD_=1000000000 MALLOC_TRIM_THRESHOLD_=2000000000 python -W ignore -m benchmarks.curvature
+
+sweep: environment ## Hold all layers and losses of torch.nn against dense Hessians, and write the table of docs/curvature.md
+	@python -m benchmarks.layers
 
 audit: environment ## Check results and their reference against manifests, measures, this code, and a run of some jobs
 	@flatminima audit $(or $(RESULTS),$(patsubst %/manifest.json,%,$(wildcard results/*/manifest.json results/reference/*/manifest.json)))
