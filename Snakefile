@@ -1,33 +1,20 @@
 """Flat minima: from config.yaml to networks, measures, figures, tables, verdicts and reports."""
 
-import sys
-from pathlib import Path
-
 from snakemake.utils import min_version
-
-from flatminima.errors import UserError
-from flatminima.settings.yaml_files import read_mapping
 
 min_version("9.20")
 
-# Of a key that is given twice, Snakemake would take the last; and of a file that is not in UTF-8 it says less.
-for _file in [*workflow.configfiles, "config.yaml"]:
-    if Path(_file).exists():
-        try:
-            read_mapping(Path(_file))
-        except UserError as error:
-            sys.exit(str(error))
+
+include: "workflow/rules/places.smk"
 
 
-# That of the working folder; where it has none, as a folder named by --directory may, the one beside this file.
-configfile: "config.yaml" if Path("config.yaml").exists() else f"{workflow.current_basedir}/config.yaml"
+configfile: CONFIG_FILE
 
 
 # The base system for `--software-deployment-method apptainer`; requirements.lock must be installed in it first.
 container: "docker://python:3.11-slim"
 
 
-include: "workflow/rules/places.smk"
 include: "workflow/rules/common.smk"
 include: "workflow/rules/data.smk"
 include: "workflow/rules/training.smk"

@@ -10,9 +10,20 @@ ACTIVATE = "run `make environment` once, and `source .venv/bin/activate` in ever
 REPOSITORY = Path(str(workflow.current_basedir)).parents[1].resolve()
 
 try:
-    import flatminima.config
+    from flatminima.errors import UserError
+    from flatminima.settings.yaml_files import read_mapping
 except ModuleNotFoundError as missing:
     sys.exit(f"{sys.executable}: {missing}; {ACTIVATE}")
+
+# That of the working folder; where it has none, as a folder named by --directory may, that of the repository.
+CONFIG_FILE = "config.yaml" if Path("config.yaml").exists() else str(REPOSITORY / "config.yaml")
+
+# Of a key that is given twice, Snakemake would take the last; and of a file that is not in UTF-8 it says less.
+for _file in [*workflow.configfiles, CONFIG_FILE]:
+    try:
+        read_mapping(Path(_file))
+    except UserError as error:
+        sys.exit(str(error))
 
 # Jobs run the command of the Python that takes the digests of their code, be its environment activated or not.
 _commands = Path(sysconfig.get_path("scripts"))
