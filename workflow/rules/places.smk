@@ -24,6 +24,8 @@ elif not shutil.which("flatminima"):
 # Large tensors come and go: without the thresholds, glibc gives their memory back each time, at a tenth of the cost.
 os.environ |= {"MALLOC_MMAP_THRESHOLD_": "1000000000", "MALLOC_TRIM_THRESHOLD_": "2000000000"}
 
+if not (REPOSITORY / "workflow/claims.yaml").is_file():
+    sys.exit(f"{workflow.current_basedir}: not a folder of this machine; clone the repository, and name its Snakefile")
 if workflow.modifier.path_modifier.replace_prefix("results/") != "results/":
     sys.exit(
         "module: prefix or replace_prefix: manifests name files below results/; leave it out, and have the results of "
