@@ -98,7 +98,7 @@ rule data:
 
 module flatminima:
     snakefile:
-        "{code}/Snakefile"
+        "{snakefile}"
     config:
         config["flatminima"]
     {prefix}
@@ -107,9 +107,11 @@ use rule * from flatminima as fm_*
 """
 
 
-def importing(folder: Path, code: Project, prefix: str = "") -> None:
+def importing(folder: Path, code: Project, prefix: str = "", snakefile: str = "") -> None:
     """A workflow of somebody else that takes our rules, and has a rule and a configuration of its own."""
-    (folder / "Snakefile").write_text(IMPORTING.format(study=STUDY, code=code.folder, prefix=prefix))
+    (folder / "Snakefile").write_text(
+        IMPORTING.format(study=STUDY, snakefile=snakefile or code.folder / "Snakefile", prefix=prefix)
+    )
     settings = {"flatminima": yaml.safe_load((code.folder / "config.yaml").read_text()), "embedded": "something else"}
     (folder / "mine.yaml").write_text(yaml.safe_dump(settings, sort_keys=False))
 
@@ -137,4 +139,24 @@ def test_a_prefix_is_refused_in_one_line(read_only, tmp_path, prefix):
     assert run.returncode != 0
     assert run.stderr.splitlines()[-1].startswith(
         "module: prefix or replace_prefix: manifests name files below results/;"
+    )
+
+
+def test_rules_that_lie_in_no_folder_are_refused_in_one_line(read_only, tmp_path):
+    """As those that Snakemake takes out of a git repository, here or at a hosting service."""
+    repository = tmp_path / "repository"
+    shutil.copytree(read_only.folder / "workflow", repository / "code" / "workflow")
+    shutil.copy(read_only.folder / "Snakefile", repository / "code")
+    permit(repository, "u+w")
+    for arguments in (
+        ["init"],
+        ["add", "--all"],
+        ["-c", "user.name=a", "-c", "user.email=a@b", "commit", "--message=a"],
+    ):
+        subprocess.run(["git", "-C", str(repository), *arguments], check=True, capture_output=True)
+    importing(tmp_path, read_only, snakefile=f"git+file://{repository}/code/Snakefile@HEAD")
+    run = obedient(read_only, tmp_path, "--dry-run")
+    assert run.returncode != 0
+    assert run.stderr.splitlines()[-1].endswith(
+        "workflow/rules@HEAD: not a folder of this machine; clone the repository, and name its Snakefile"
     )

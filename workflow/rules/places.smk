@@ -15,6 +15,9 @@ try:
 except ModuleNotFoundError as missing:
     sys.exit(f"{sys.executable}: {missing}; {ACTIVATE}")
 
+if not (REPOSITORY / "workflow/claims.yaml").is_file():
+    sys.exit(f"{workflow.current_basedir}: not a folder of this machine; clone the repository, and name its Snakefile")
+
 # That of the working folder; where it has none, as a folder named by --directory may, that of the repository.
 CONFIG_FILE = "config.yaml" if Path("config.yaml").exists() else str(REPOSITORY / "config.yaml")
 

@@ -14,12 +14,14 @@ from flatminima.errors import UserError
 
 MOVED = 1e-2
 """How far parameters are moved, relative to their root mean square, lest they lie where slopes change."""
-STEP = 1e-8
-"""Of differences in float64, relative to the same: so small that it rarely crosses a corner of a rectifier."""
-AGREES = 1e-4
+STEPS = ((1e-8, 1e-4), (1e-8, 1e-4), (1e-3, 1e-2), (1e-3, 1e-2))
+"""Of differences in float64, relative to the same, and how well derivatives must agree with them, in one of the tries.
+
+The first are so small that they rarely cross a corner of a rectifier; the last are for networks that compute a part in
+single precision, whose rounding hides smaller ones.
+"""
 NOISE = 1e3
 """Differences are uncertain by so many units in the last place of what they are differences of."""
-ATTEMPTS = 3
 
 
 def refuse_asymmetric(matrix: Tensor, rounding: float) -> None:
@@ -65,10 +67,12 @@ def check_derivatives(network: Network, mean: Mean, batch: Batch, *, second: boo
             return mean.total(network(parameters, inputs), targets)
 
     refusal = ""
-    for attempt in range(ATTEMPTS):
+    for attempt, (step, agrees) in enumerate(STEPS):
         try:
             with gradients():
-                refusal = _difference(value, moved(network.parameters, attempt), attempt, second=second)
+                directions = _random(network.parameters, len(STEPS) + attempt)
+                point = moved(network.parameters, attempt)
+                refusal = _difference(value, point, directions, step, agrees, second=second)
         except UserError:
             return
         if not refusal:
@@ -76,19 +80,27 @@ def check_derivatives(network: Network, mean: Mean, batch: Batch, *, second: boo
     raise UserError(refusal)
 
 
-def _difference(loss: Callable[[Parameters], Tensor], parameters: Parameters, seed: int, *, second: bool) -> str:
+def _difference(
+    loss: Callable[[Parameters], Tensor],
+    parameters: Parameters,
+    directions: Sequence[Tensor],
+    step: float,
+    agrees: float,
+    *,
+    second: bool,
+) -> str:
     """What is wrong with the derivatives of a loss; nothing if they agree with differences."""
     scales = _scales(parameters)
-    direction = tuple(s * r for s, r in zip(scales, _random(parameters, seed + ATTEMPTS), strict=True))
+    direction = tuple(s * d for s, d in zip(scales, directions, strict=True))
 
-    def gradient(step: float) -> tuple[Tensor, Parameters, tuple[Tensor, ...]]:
-        point = tuple((p.detach() + step * d).requires_grad_() for p, d in zip(parameters, direction, strict=True))
+    def gradient(shift: float) -> tuple[Tensor, Parameters, tuple[Tensor, ...]]:
+        point = tuple((p.detach() + shift * d).requires_grad_() for p, d in zip(parameters, direction, strict=True))
         value = loss(point)
-        return value, point, grad(value, point, create_graph=step == 0)
+        return value, point, grad(value, point, create_graph=shift == 0)
 
-    (below, _, slopes_below), (value, point, slopes), (above, _, slopes_above) = map(gradient, (-STEP, 0, STEP))
-    slope, difference = inner(slopes, direction), (above - below) / (2 * STEP)
-    if _apart([slope], [difference], float(value.detach().abs())):
+    (below, _, slopes_below), (value, point, slopes), (above, _, slopes_above) = map(gradient, (-step, 0, step))
+    slope, difference = inner(slopes, direction), (above - below) / (2 * step)
+    if _apart([slope], [difference], agrees, float(value.detach().abs()) / step):
         return (
             f"model or loss: its slope is {slope.item():.6g} by autograd, {difference.item():.6g} by differences; "
             "leave out what hides a part of it from autograd: no_grad(), detach(), .data, a straight-through estimator"
@@ -96,11 +108,11 @@ def _difference(loss: Callable[[Parameters], Tensor], parameters: Parameters, se
     if not second:
         return ""
     curved = hessian_product(value, point)(direction)
-    differences = [(a - b) / (2 * STEP) for a, b in zip(slopes_above, slopes_below, strict=True)]
+    differences = [(a - b) / (2 * step) for a, b in zip(slopes_above, slopes_below, strict=True)]
     found, expected, size = (
         [s * part for s, part in zip(scales, parts, strict=True)] for parts in (curved, differences, slopes)
     )
-    if _apart(found, expected, float(_norm(size))):
+    if _apart(found, expected, agrees, float(_norm(size)) / step):
         return (
             f"model or loss: a product with its Hessian has norm {float(_norm(found)):.6g} by autograd, "
             f"{float(_norm(expected)):.6g} by differences of gradients; torch has wrong second derivatives of some "
@@ -109,11 +121,11 @@ def _difference(loss: Callable[[Parameters], Tensor], parameters: Parameters, se
     return ""
 
 
-def _apart(found: Sequence[Tensor], expected: Sequence[Tensor], magnitude: float) -> bool:
-    """Whether derivatives differ from differences of something of a magnitude by more than these are uncertain."""
+def _apart(found: Sequence[Tensor], expected: Sequence[Tensor], agrees: float, magnitude: float) -> bool:
+    """Whether derivatives differ from differences by more than a share of both and the rounding of a magnitude."""
     error = _norm([a - b for a, b in zip(found, expected, strict=True)])
-    noise = NOISE * torch.finfo(torch.float64).eps * magnitude / STEP
-    return bool(error > AGREES * (_norm(found) + _norm(expected)) + noise)
+    noise = NOISE * torch.finfo(torch.float64).eps * magnitude
+    return bool(error > agrees * (_norm(found) + _norm(expected)) + noise)
 
 
 def _norm(tensors: Sequence[Tensor]) -> Tensor:
