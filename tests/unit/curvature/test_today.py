@@ -223,7 +223,7 @@ def exact_top(kind, seed):
     return eigsh(matrix, 1, which="LA", return_eigenvectors=False, v0=real(len(flat))[0].numpy())[0]
 
 
-@pytest.mark.parametrize("seed", [0, 1])
+@pytest.mark.parametrize("seed", [0, 5])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize("kind", [Hessian, GaussNewton])
 def test_networks_that_fit_their_labels(kind, dtype, seed):
