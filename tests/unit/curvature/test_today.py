@@ -1,20 +1,24 @@
 """Small networks of today's kinds: both matrices against dense ones from differences of first derivatives."""
 
 from copy import deepcopy
+from functools import cache
 
 import pytest
 import torch
 from benchmarks.layers.cases import Case, ready, real, whole
 from benchmarks.layers.outcomes import Outcome, outcomes
 from benchmarks.layers.reference import Flat, difference, hessian
-from modules import columns
+from modules import columns, flat_loss
+from scipy.sparse.linalg import LinearOperator, eigsh
 from torch import nn
+from torch.autograd.functional import hvp, jvp, vjp
 from torch.nn import functional
 from torchvision.models.convnext import CNBlockConfig, ConvNeXt
 from torchvision.models.resnet import BasicBlock, ResNet
 from torchvision.models.vision_transformer import VisionTransformer
 
-from flatminima.curvature.operators import Hessian
+from flatminima.curvature.eigensolvers import eigenpairs
+from flatminima.curvature.operators import GaussNewton, Hessian
 
 TOKENS, LENGTH, WIDTH = 5, 4, 4
 CLASSES = 3
@@ -184,3 +188,48 @@ def test_parts_in_single_precision(part, dtype):
     model.load_state_dict(case.model.state_dict())
     operator = Hessian(model.to(dtype), case.loss, (BEFORE, AFTER))
     assert difference(columns(operator), hessian(Flat(case.model, case.loss, BEFORE, AFTER))) < 1e-5
+
+
+@cache
+def fitted(seed):
+    """A perceptron trained until its cross-entropy is below a millionth, with its samples, in float32."""
+    torch.manual_seed(seed)
+    model = nn.Sequential(nn.Linear(20, 64), nn.ReLU(), nn.Linear(64, 64), nn.GELU(), nn.Linear(64, CLASSES))
+    inputs, labels = torch.randn(60, 20), torch.randint(CLASSES, (60,))
+    optimiser = torch.optim.Adam(model.parameters(), 0.02)
+    for _ in range(150):
+        optimiser.zero_grad()
+        loss = functional.cross_entropy(model(inputs), labels)
+        loss.backward()
+        optimiser.step()
+    assert loss < 1e-6
+    return model, inputs, labels
+
+
+def exact_top(kind, seed):
+    """Largest eigenvalue by scipy, in float64."""
+    model, inputs, labels = fitted(seed)
+    outputs, value, flat = flat_loss(deepcopy(model).double(), functional.cross_entropy, inputs.double(), labels)
+
+    def product(array):
+        vector = torch.from_numpy(array).flatten()
+        if kind is Hessian:
+            return hvp(value, flat, vector)[1].numpy()
+        centre, pushed = jvp(outputs, flat, vector)
+        curved = hvp(lambda logits: functional.cross_entropy(logits, labels), centre, pushed)[1]
+        return vjp(outputs, flat, curved)[1].numpy()
+
+    matrix = LinearOperator((len(flat), len(flat)), product, dtype=float)
+    return eigsh(matrix, 1, which="LA", return_eigenvectors=False, v0=real(len(flat))[0].numpy())[0]
+
+
+@pytest.mark.parametrize("seed", [0, 5])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("kind", [Hessian, GaussNewton])
+def test_networks_that_fit_their_labels(kind, dtype, seed):
+    """Probabilities so near to one that float32 hardly holds the distance: what is certified still holds."""
+    model, inputs, labels = fitted(seed)
+    pairs = eigenpairs(kind(deepcopy(model).to(dtype), nn.CrossEntropyLoss(), (inputs, labels)), max_products=100)
+    expected = exact_top(kind, seed)
+    assert abs(pairs.eigenvalues.item() - expected) <= pairs.residuals.item() + 1e-5 * expected
+    assert pairs.residuals.item() <= 1e-4 * expected
