@@ -30,7 +30,7 @@ def check_mean(network: Network, mean: Mean, batch: Batch) -> None:
     """
     inputs, targets = batch[0], network.cast(batch[1])
     tolerance = _check_reach(network, mean, inputs, targets) ** 0.5
-    for parameters in (network.parameters, moved(network.parameters, 0)):
+    for parameters in (network.parameters, moved(network, 0)):
         whole, again, halves = _losses(network, mean, parameters, inputs, targets)
         if not math.isfinite(whole):
             if parameters is network.parameters:

@@ -1,10 +1,13 @@
 """Derivatives that autograd finds, against differences in float64."""
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_map
 
 from flatminima.curvature.differentiation import grad, gradients, hessian_product, inner
 from flatminima.curvature.mean import Mean
@@ -14,12 +17,10 @@ from flatminima.errors import UserError
 
 MOVED = 1e-2
 """How far parameters are moved, relative to their root mean square, lest they lie where slopes change."""
-STEPS = ((1e-8, 1e-4), (1e-8, 1e-4), (1e-3, 1e-2), (1e-3, 1e-2))
-"""Of differences in float64, relative to the same, and how well derivatives must agree with them, in one of the tries.
-
-The first are so small that they rarely cross a corner of a rectifier; the last are for networks that compute a part in
-single precision, whose rounding hides smaller ones.
-"""
+STEP = 1e-8
+"""Of differences in float64, relative to the same: so small that it rarely crosses a corner of a rectifier."""
+AGREES = 1e-4
+ATTEMPTS = 3
 NOISE = 1e3
 """Differences are uncertain by so many units in the last place of what they are differences of."""
 
@@ -35,14 +36,16 @@ def refuse_asymmetric(matrix: Tensor, rounding: float) -> None:
         UserError: saying what two entries are.
     """
     gap = (matrix - matrix.mT).abs()
-    tolerance = max(rounding, torch.finfo(torch.float32).eps) ** 0.5
-    if not (gap > tolerance * matrix.abs().amax((-2, -1), keepdim=True)).any():
+    single = torch.finfo(torch.float32)
+    tolerance = max(rounding, single.eps) ** 0.5
+    if not (gap > (tolerance * matrix.abs().amax((-2, -1), keepdim=True)).clamp_min(single.tiny)).any():
         return
     worst = gap.flatten().argmax()
     one, two = matrix.flatten()[worst], matrix.mT.flatten()[worst]
+    exact = "" if rounding < single.eps else "pass model.double(), lest the rounding of a nearly zero loss be all; "
     raise UserError(
-        f"operator: is not symmetric: u'Hv is {float(one):.6g} and v'Hu {float(two):.6g}; torch has wrong second "
-        "derivatives of some operations, such as weight_norm on a CPU: write them with others"
+        f"operator: is not symmetric: u'Hv is {float(one):.6g} and v'Hu {float(two):.6g}; {exact}write operations with "
+        "others if their derivatives are wrong, such as those of weight_norm on a CPU, or scaled, such as by hooks"
     )
 
 
@@ -67,12 +70,12 @@ def check_derivatives(network: Network, mean: Mean, batch: Batch, *, second: boo
             return mean.total(network(parameters, inputs), targets)
 
     refusal = ""
-    for attempt, (step, agrees) in enumerate(STEPS):
+    for attempt in range(ATTEMPTS):
         try:
-            with gradients():
-                directions = _random(network.parameters, len(STEPS) + attempt)
-                point = moved(network.parameters, attempt)
-                refusal = _difference(value, point, directions, step, agrees, second=second)
+            with gradients(), _InDouble():  # type: ignore[no-untyped-call]
+                scales = _scales(network.parameters)
+                direction = _products(scales, network.directions(ATTEMPTS + attempt))
+                refusal = _difference(value, moved(network, attempt), direction, scales, second=second)
         except UserError:
             return
         if not refusal:
@@ -83,24 +86,21 @@ def check_derivatives(network: Network, mean: Mean, batch: Batch, *, second: boo
 def _difference(
     loss: Callable[[Parameters], Tensor],
     parameters: Parameters,
-    directions: Sequence[Tensor],
-    step: float,
-    agrees: float,
+    direction: Parameters,
+    scales: Parameters,
     *,
     second: bool,
 ) -> str:
-    """What is wrong with the derivatives of a loss; nothing if they agree with differences."""
-    scales = _scales(parameters)
-    direction = tuple(s * d for s, d in zip(scales, directions, strict=True))
+    """What is wrong with the derivatives of a loss along a direction; nothing if they agree with differences."""
 
-    def gradient(shift: float) -> tuple[Tensor, Parameters, tuple[Tensor, ...]]:
+    def gradient(shift: float) -> tuple[Tensor, Parameters, Parameters]:
         point = tuple((p.detach() + shift * d).requires_grad_() for p, d in zip(parameters, direction, strict=True))
         value = loss(point)
         return value, point, grad(value, point, create_graph=shift == 0)
 
-    (below, _, slopes_below), (value, point, slopes), (above, _, slopes_above) = map(gradient, (-step, 0, step))
-    slope, difference = inner(slopes, direction), (above - below) / (2 * step)
-    if _apart([slope], [difference], agrees, float(value.detach().abs()) / step):
+    (below, _, slopes_below), (value, point, slopes), (above, _, slopes_above) = map(gradient, (-STEP, 0, STEP))
+    slope, difference = inner(slopes, direction), (above - below) / (2 * STEP)
+    if _apart([slope], [difference], value):
         return (
             f"model or loss: its slope is {slope.item():.6g} by autograd, {difference.item():.6g} by differences; "
             "leave out what hides a part of it from autograd: no_grad(), detach(), .data, a straight-through estimator"
@@ -108,11 +108,9 @@ def _difference(
     if not second:
         return ""
     curved = hessian_product(value, point)(direction)
-    differences = [(a - b) / (2 * step) for a, b in zip(slopes_above, slopes_below, strict=True)]
-    found, expected, size = (
-        [s * part for s, part in zip(scales, parts, strict=True)] for parts in (curved, differences, slopes)
-    )
-    if _apart(found, expected, agrees, float(_norm(size)) / step):
+    differences = [(a - b) / (2 * STEP) for a, b in zip(slopes_above, slopes_below, strict=True)]
+    found, expected, size = (_products(scales, parts) for parts in (curved, differences, slopes))
+    if _apart(found, expected, _norm(size)):
         return (
             f"model or loss: a product with its Hessian has norm {float(_norm(found)):.6g} by autograd, "
             f"{float(_norm(expected)):.6g} by differences of gradients; torch has wrong second derivatives of some "
@@ -121,11 +119,11 @@ def _difference(
     return ""
 
 
-def _apart(found: Sequence[Tensor], expected: Sequence[Tensor], agrees: float, magnitude: float) -> bool:
-    """Whether derivatives differ from differences by more than a share of both and the rounding of a magnitude."""
+def _apart(found: Sequence[Tensor], expected: Sequence[Tensor], value: Tensor) -> bool:
+    """Whether derivatives differ from differences of a value by more than a share, and the rounding of the value."""
     error = _norm([a - b for a, b in zip(found, expected, strict=True)])
-    noise = NOISE * torch.finfo(torch.float64).eps * magnitude
-    return bool(error > agrees * (_norm(found) + _norm(expected)) + noise)
+    noise = NOISE * torch.finfo(torch.float64).eps * value.detach().abs() / STEP
+    return bool(error > AGREES * (_norm(found) + _norm(expected)) + noise)
 
 
 def _norm(tensors: Sequence[Tensor]) -> Tensor:
@@ -133,18 +131,33 @@ def _norm(tensors: Sequence[Tensor]) -> Tensor:
     return length
 
 
-def _scales(parameters: Parameters) -> list[Tensor]:
+def _products(left: Sequence[Tensor], right: Sequence[Tensor]) -> Parameters:
+    return tuple(a * b for a, b in zip(left, right, strict=True))
+
+
+def _scales(parameters: Parameters) -> Parameters:
     """Root mean squares, or one where all are zero."""
     squares = [p.detach().square().mean().sqrt() for p in parameters]
-    return [torch.where(size > 0, size, torch.ones_like(size)) for size in squares]
+    return tuple(torch.where(size > 0, size, torch.ones_like(size)) for size in squares)
 
 
-def _random(parameters: Parameters, seed: int) -> list[Tensor]:
-    generator = torch.Generator().manual_seed(seed)
-    return [(2 * torch.rand(p.shape, generator=generator) - 1).to(p) for p in parameters]
-
-
-def moved(parameters: Parameters, seed: int) -> Parameters:
+def moved(network: Network, seed: int) -> Parameters:
     """Parameters a little away, at random."""
-    moves = zip(parameters, _scales(parameters), _random(parameters, seed), strict=True)
-    return tuple((p.detach() + MOVED * scale * random).requires_grad_() for p, scale, random in moves)
+    moves = _products(_scales(network.parameters), network.directions(seed))
+    return tuple(
+        (p.detach() + MOVED * move).requires_grad_() for p, move in zip(network.parameters, moves, strict=True)
+    )
+
+
+class _InDouble(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Computes in float64 what a model computes in less, such as its norms: rounding would hide small differences."""
+
+    def __torch_dispatch__(
+        self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        args, kwargs = tree_map(_double, (args, kwargs or {}))
+        return func(*args, **kwargs)
+
+
+def _double(argument: object) -> object:
+    return torch.float64 if argument in (torch.float32, torch.float16, torch.bfloat16) else argument

@@ -20,6 +20,8 @@ CURES = {
 }
 REASONS = {
     "use_reentrant=True": "a reentrant checkpoint cannot be differentiated twice; pass use_reentrant=False",
+    "arguments don't support automatic differentiation": "an operation writes to an out= argument, which cannot be "
+    "differentiated; write it with others, such as LocalResponseNorm in place of CrossMapLRN2d",
     "aot_autograd": "a compiled function cannot be differentiated twice; pass the model as it was before torch.compile",
     "CuDNN RNN": "cuDNN's recurrent layers have no second derivative; use torch.backends.cudnn.flags(enabled=False)",
     "saved tensor hooks": "torch.func inside a model cannot be measured; use torch.autograd.grad(create_graph=True)",

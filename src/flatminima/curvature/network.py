@@ -64,6 +64,20 @@ class Network:
         like = self.parameters[0]
         return mapped(lambda part: part.to(like) if part.is_floating_point() else part.to(like.device), nest)
 
+    def directions(self, seed: int) -> Parameters:
+        """Random numbers from -1 to 1 in the form of the parameters; zero where a layer holds them constant.
+
+        torch takes the vector at an embedding's padding_idx for a constant.
+        """
+        generator = torch.Generator().manual_seed(seed)
+        drawn = [(2 * torch.rand(p.shape, generator=generator) - 1).to(p) for p in self.parameters]
+        for prefix, layer in self._module.named_modules():
+            if isinstance(layer, nn.Embedding | nn.EmbeddingBag) and layer.padding_idx is not None:
+                name = self._places[f"{prefix}.weight".lstrip(".")]
+                if name in self._names:
+                    drawn[self._names.index(name)][layer.padding_idx] = 0
+        return tuple(drawn)
+
     def double(self) -> "Network":
         """The same network in float64."""
         twin = copy.copy(self)

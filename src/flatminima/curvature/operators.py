@@ -137,7 +137,8 @@ class _Mean(Operator):
             check_mean(self._network, self._mean, samples.spread)
             self._check_chunk = MeanCheck.of(self._network, self._mean, samples.spread)
             self._take(samples)
-            few = mapped(lambda tensor: tensor[: min(FEW, self._chunk)], samples.spread)
+            known = self._check_chunk.inputs, self._check_chunk.targets
+            few = mapped(lambda tensor: tensor[: min(FEW, self._chunk)], known)
             refuse_asymmetric(self._projected(few), self.rounding)
             twin = self._network.double()
             check_derivatives(twin, mean_of(loss, twin.parameters[0]), few, second=self.second)
