@@ -47,10 +47,10 @@ def test_a_merged_key_may_be_given_again():
 @pytest.mark.parametrize(
     ("written", "told"),
     [
-        ("010", "YAML reads 010 as 8, to the base eight: write 10 or 8"),
-        ("-0100", "YAML reads -0100 as -64, to the base eight: write -100 or -64"),
-        ("12:30", "YAML reads 12:30 as 750, to the base sixty: write 750, or '12:30' as text"),
-        ("1:30.5", "YAML reads 1:30.5 as 90.5, to the base sixty"),
+        ("010", "YAML reads 010 as 8, to the base 8: write 10, 8 or '010'"),
+        ("-0100", "YAML reads -0100 as -64, to the base 8: write -100, -64 or '-0100'"),
+        ("12:30", "YAML reads 12:30 as 750, to the base 60: write 750, or '12:30' as text"),
+        ("1:30.5", "YAML reads 1:30.5 as 90.5, to the base 60"),
     ],
 )
 def test_a_number_that_yaml_takes_for_another_is_refused(tmp_path, written, told):

@@ -42,9 +42,9 @@ class _Loader(yaml.SafeLoader):
         text = str(node.value)
         value: int | float = (self.construct_yaml_int if node.tag == INTEGER else self.construct_yaml_float)(node)
         if SEXAGESIMAL.fullmatch(text):
-            raise _refused(node, f"YAML reads {text} as {value}, to the base sixty: write {value}, or '{text}' as text")
+            raise _refused(node, f"YAML reads {text} as {value}, to the base 60: write {value}, or '{text}' as text")
         if OCTAL.fullmatch(text) and value != (decimal := int(text.replace("_", ""), 10)):
-            raise _refused(node, f"YAML reads {text} as {value}, to the base eight: write {decimal} or {value}")
+            raise _refused(node, f"YAML reads {text} as {value}, to the base 8: write {decimal}, {value} or '{text}'")
         return value
 
 
