@@ -50,12 +50,14 @@ def test_other_code_is_found(code, found):
 def test_other_settings_are_found():
     changed = {**SETTINGS, "title": "Other", "more": 1}
     assert check_code(of_theory(settings=changed), CONFIG, ROOT).findings == (
-        "config.yaml: studies.theory: not the settings of the manifest: title, more",
+        "config.yaml: studies.theory: not the settings of the manifest: title, more; where the run was given "
+        "--configfile or --config, give the audit the same settings with --configfile FILE",
     )
 
 
 def test_a_study_that_is_not_configured_is_found():
-    assert "config.yaml: has no study 'toy'" in check_code(manifest(), CONFIG, ROOT).findings
+    found = "config.yaml: has no study 'toy'; give the file that has it with --configfile FILE"
+    assert found in check_code(manifest(), CONFIG, ROOT).findings
 
 
 def test_other_versions_are_noted():

@@ -126,6 +126,15 @@ def test_order_and_repetition_of_the_names_do_not_count(toy):
     assert code_digest(*names, package=toy) != code_digest("toy.physics", package=toy)
 
 
+def test_line_endings_that_git_converts_do_not_count(toy):
+    (toy / "templates").mkdir()
+    (toy / "templates" / "page.html").write_text("<p>one</p>\n")
+    before = code_digest("toy.physics", data=["templates/*"], package=toy)
+    for path in [*toy.glob("templates/*"), *toy.rglob("*.py")]:
+        path.write_bytes(path.read_bytes().replace(b"\n", b"\r\n"))
+    assert code_digest("toy.physics", data=["templates/*"], package=toy) == before
+
+
 def test_data_files_count_when_asked_for(toy):
     (toy / "templates").mkdir()
     (toy / "templates" / "page.html").write_text("<p>one</p>")

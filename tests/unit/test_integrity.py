@@ -161,6 +161,19 @@ def test_a_changed_file_of_the_checkout_is_found(folder):
     assert findings(folder) == ("workflow/claims.yaml: was read with another SHA-256 than the file that is there or listed now",)  # fmt: skip  # noqa: E501
 
 
+@pytest.mark.parametrize(("read", "there"), [("a:\n  b\n", "a:\r\n  b\r\n"), ("a:\r\n  b\r\n", "a:\n  b\n")])
+def test_line_endings_of_a_file_of_the_checkout_do_not_count(folder, read, there):
+    """Git may be told to convert them, on Windows."""
+    ledger = folder.parents[1] / "workflow/claims.yaml"
+    ledger.parent.mkdir()
+    ledger.write_bytes(there.encode())
+    known = digest(read.encode())
+    edited(folder, lambda values: entry(values, "claims.json")["inputs"].update({"workflow/claims.yaml": known}))
+    assert findings(folder) == ()
+    ledger.write_bytes(there.replace("b", "c").encode())
+    assert len(findings(folder)) == 1
+
+
 def test_inputs_from_another_study_are_those_of_its_manifest(folder):
     known = digest(b"a")
     edited(folder, lambda values: values["outputs"][0]["inputs"].update({"results/other/a.txt": known}))

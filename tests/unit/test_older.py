@@ -192,7 +192,15 @@ def without_git(root: Path) -> Path:
     return root
 
 
-@pytest.mark.parametrize("forget", [shallow, without_git])
+def unpacked_in_another_checkout(root: Path) -> Path:
+    """As one unpacks a download below a home folder that is a repository itself."""
+    shutil.rmtree(root / ".git")
+    git(root.parent, "init")
+    git(root.parent, "commit", "--allow-empty", "--message", "another")
+    return root
+
+
+@pytest.mark.parametrize("forget", [shallow, without_git, unpacked_in_another_checkout])
 def test_where_git_lacks_the_commit_entry_modules_are_named_and_it_is_said(root, folder, forget):
     commit = commit_of(root)
     there = forget(root) / folder.relative_to(root)
@@ -201,6 +209,14 @@ def test_where_git_lacks_the_commit_entry_modules_are_named_and_it_is_said(root,
     start = f"made at commit {commit}; which is not at hand to be compared; changed since: "
     assert level.older == (f"{start}{TABLES}, {TRAINED}, {LEDGER}",)
     assert integrity(there).outcome == Outcome.PASSED
+
+
+def test_a_hook_of_another_repository_does_not_hide_this_one(root, folder, tmp_path, monkeypatch):
+    before = level_of_code(folder)
+    git(tmp_path, "init", "other")
+    monkeypatch.setenv("GIT_DIR", str(tmp_path / "other/.git"))
+    monkeypatch.setenv("GIT_INDEX_FILE", str(tmp_path / "other/.git/index"))
+    assert level_of_code(folder) == before
 
 
 def test_the_ledger_may_be_that_of_the_commit_and_no_other(folder):

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 
 import pandas as pd
 import pytest
@@ -55,6 +56,41 @@ def test_an_audit_that_cannot_run_ends_with_2(finished, arguments, message):
     assert audited.returncode == 2
     assert message in audited.stdout
     assert "Traceback" not in audited.stdout
+
+
+def test_results_behind_a_link_pass_from_any_folder(copied, tmp_path):
+    """Results are often moved to a larger disk, and a link put in their place."""
+    folder = copied.folder / "results/patches"
+    folder.rename(tmp_path / "run 42")
+    folder.symlink_to(tmp_path / "run 42")
+    audited = copied.run("env", "--chdir=results", "flatminima", "audit", "patches/", str(tmp_path / "run 42"))
+    assert audited.returncode == 0, audited.stdout
+    assert audited.stdout.count(" PASSED ") == 2 * len(LEVELS)
+
+
+def test_where_snakemake_s_folder_was_deleted_no_file_is_called_a_stranger_and_the_cause_is_named(copied):
+    kept = (copied.folder / ".snakemake").rename(copied.folder / "kept")
+    (copied.folder / "results/patches/manifest.json").unlink()
+    run = copied.snakemake("patches")
+    assert run.returncode == 0, run.stdout
+    audited = copied.run("flatminima", "audit", "results/patches")
+    assert verdicts(audited.stdout) == dict(zip(LEVELS, ["PASSED", "PASSED", "FAILED", "FAILED"], strict=True))
+    assert " ".join(audited.stdout.split()).count("(.snakemake/metadata) were not there") == 2, audited.stdout
+    shutil.rmtree(copied.folder / ".snakemake")
+    kept.rename(copied.folder / ".snakemake")
+    assert copied.snakemake("patches", "--forcerun=manifest").returncode == 0
+    audited = copied.run("flatminima", "audit", "results/patches", *FIRST_THREE)
+    assert audited.returncode == 0, audited.stdout
+
+
+def test_a_run_with_another_configuration_is_audited_with_it(copied):
+    (copied.folder / "mine.yaml").write_text("studies: {patches: {title: Mine}}")
+    assert copied.snakemake("patches", "--configfile=mine.yaml").returncode == 0
+    audited = copied.run("flatminima", "audit", "results/patches", *FIRST_THREE)
+    assert verdicts(audited.stdout) == dict(zip(LEVELS[:3], ["PASSED", "PASSED", "FAILED"], strict=True))
+    assert "the same settings with --configfile FILE" in " ".join(audited.stdout.split())
+    audited = copied.run("flatminima", "audit", "results/patches", *FIRST_THREE, "--configfile=mine.yaml")
+    assert audited.returncode == 0, audited.stdout
 
 
 def draw(output: str) -> str:

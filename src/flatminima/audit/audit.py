@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from flatminima.audit.code import check_code
+from flatminima.audit.configuration import configured
 from flatminima.audit.derivation import check_derivation
 from flatminima.audit.integrity import check_integrity
 from flatminima.audit.level import Level, Outcome
 from flatminima.audit.names import LevelName
 from flatminima.audit.recomputation import check_recomputation
-from flatminima.config import load
 from flatminima.provenance.manifest import read_manifest
 
 SHOWN = 10
@@ -36,7 +36,9 @@ class Audit:
         return all(level.passed for level in self.levels)
 
 
-def audit(folder: Path, levels: Sequence[LevelName], root: Path, sample: int, seed: int) -> Audit:
+def audit(
+    folder: Path, levels: Sequence[LevelName], root: Path, sample: int, seed: int, configfiles: Sequence[Path] = ()
+) -> Audit:
     """Audit the results of one study.
 
     Args:
@@ -45,12 +47,13 @@ def audit(folder: Path, levels: Sequence[LevelName], root: Path, sample: int, se
         root: the repository: config.yaml, workflow/claims.yaml, and the commit.
         sample: how many jobs the level of recomputation draws.
         seed: of that draw.
+        configfiles: what the run was given with --configfile.
 
     Raises:
         UserError: if the manifest, config.yaml or workflow/claims.yaml cannot be read.
     """
     manifest = read_manifest(folder)
-    config = load(root / "config.yaml")
+    config = configured(root / "config.yaml", configfiles)
     checks = {
         LevelName.INTEGRITY: lambda: check_integrity(folder, manifest, root),
         LevelName.DERIVATION: lambda: check_derivation(folder, manifest, root),

@@ -50,7 +50,9 @@ def check_code(manifest: Manifest, config: Config, root: Path) -> Level:
     findings = list(_unrecorded(groups))
     settings = changed_settings(manifest, config)
     if manifest.study not in config.studies:
-        findings.append(f"config.yaml: has no study {manifest.study!r}")
+        findings.append(
+            f"config.yaml: has no study {manifest.study!r}; give the file that has it with --configfile FILE"
+        )
     inputs = {name for output in manifest.outputs for name in changed_inputs(output, root)}
     older: tuple[str, ...] = ()
     if (commit := commit_of_record(manifest)) is None:
@@ -99,7 +101,10 @@ def _differences(manifest: Manifest, others: Sequence[_Other], settings: Sequenc
     """What is wrong where all must be of this checkout."""
     yield from (f"{other.files}: {other.reason}" for other in others)
     if settings:
-        yield f"config.yaml: studies.{manifest.study}: not the settings of the manifest: {', '.join(settings)}"
+        yield (
+            f"config.yaml: studies.{manifest.study}: not the settings of the manifest: {', '.join(settings)}; where "
+            "the run was given --configfile or --config, give the audit the same settings with --configfile FILE"
+        )
     if manifest.kept == "of record" and (others or settings):
         place = _place(manifest.circumstances.commit, manifest.circumstances.dirty)
         yield f"made at {place}: results of record may be older only where a commit without changes made them"

@@ -37,7 +37,7 @@ def _differences(kept: Path, made: Path) -> Iterator[str]:
 
 
 def _json(kept: Path, made: Path) -> Iterator[str]:
-    old, new = (dict(_leaves(json.loads(path.read_bytes()))) for path in (kept, made))
+    old, new = (dict(_leaves(json.loads(path.read_text(encoding="utf-8")))) for path in (kept, made))
     for place in [*old, *(place for place in new if place not in old)]:
         a, b = old.get(place), new.get(place)
         if not _equal(a, b):

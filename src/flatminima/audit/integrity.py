@@ -6,7 +6,7 @@ from pathlib import Path
 
 from flatminima.audit.level import Level, neighbours, place_of, study_of
 from flatminima.audit.names import LevelName
-from flatminima.audit.older import CLAIMS, LEDGERS, abridged, changed_inputs, commit_of_record
+from flatminima.audit.older import CLAIMS, LEDGERS, abridged, changed_inputs, commit_of_record, is_recorded
 from flatminima.provenance.folder import left_beside, names_below
 from flatminima.provenance.git import is_complete, tree_at
 from flatminima.provenance.manifest import NAME, Manifest, Output, inside, sha256
@@ -95,9 +95,9 @@ def _changed_checkout(manifest: Manifest, root: Path) -> Iterator[str]:
         if commit and tree is None and not is_complete(root):
             return
         for name in sorted(names):
-            kept = {sha256(place / name) for place in (root, tree) if place and (place / name).is_file()}
+            kept = [place / name for place in (root, tree) if place]
             read = {output.inputs[name] for output in manifest.outputs if name in output.inputs}
-            if not read <= kept:
+            if not all(any(is_recorded(path, known) for path in kept) for known in read):
                 yield f"{name}: {OTHER if (root / name).is_file() else UNKNOWN}"
 
 

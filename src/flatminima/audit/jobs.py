@@ -7,6 +7,8 @@ from flatminima.provenance.manifest import Manifest, Output
 
 BUNDLED = ("digits", "patches")
 """Data sets that need no download."""
+NO_FOLDER = "data"
+"""Stands for the folder of downloaded data sets where none is read."""
 OTHER_LIBRARIES = "crosscheck"
 """The rule that measures by optional libraries; it is no evidence of a claim."""
 
@@ -39,7 +41,7 @@ def recorded_jobs(manifest: Manifest) -> list[Job]:
     return [
         Job(
             rule=str(first.rule),
-            command=tuple(first.command),
+            command=_command(manifest, first),
             inputs=tuple(sorted({path for output in outputs for path in output.inputs})),
             outputs=tuple(output.path for output in outputs),
             dataset=_published(manifest) if first.rule == "data" else None,
@@ -54,6 +56,13 @@ def recorded_jobs(manifest: Manifest) -> list[Job]:
 def _published(manifest: Manifest) -> str | None:
     name = manifest.settings.get("dataset", {}).get("name")
     return None if name in BUNDLED else name
+
+
+def _command(manifest: Manifest, output: Output) -> tuple[str, ...]:
+    """The command of a job; what folder it names for data sets does not matter where the data set is bundled."""
+    if output.rule == "data" and _published(manifest) is None:
+        return (*output.command[:-1], NO_FOLDER)
+    return tuple(output.command)
 
 
 def _writes(job: Job, prefix: str, folder: str) -> bool:

@@ -1,12 +1,13 @@
 """Results of record that an earlier commit made, and what this checkout would make otherwise."""
 
+import hashlib
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
 from flatminima.config import Config
 from flatminima.provenance.digest import PACKAGE, code_digest, digested
-from flatminima.provenance.manifest import Code, Manifest, Output, inside, read_manifest, sha256
+from flatminima.provenance.manifest import Code, Manifest, Output, inside, read_manifest
 
 LEDGERS = "workflow/"
 """Where files of the checkout lie that jobs read, relative to the repository's root."""
@@ -42,7 +43,16 @@ def is_code_of(code: Code, tree: Path | None = None) -> bool:
 def changed_inputs(output: Output, root: Path) -> set[str]:
     """Files of the checkout, such as the ledger of claims, that a job read and that have another SHA-256 here."""
     read = {name: known for name, known in output.inputs.items() if inside(name, LEDGERS)}
-    return {name for name, known in read.items() if not ((root / name).is_file() and sha256(root / name) == known)}
+    return {name for name, known in read.items() if not is_recorded(root / name, known)}
+
+
+def is_recorded(path: Path, known: str | None) -> bool:
+    """Whether a text of the checkout has a SHA-256, with either kind of line endings, which git may have converted."""
+    content = path.read_bytes() if path.is_file() else None
+    if content is None:
+        return False
+    unix = content.replace(b"\r\n", b"\n")
+    return known in {hashlib.sha256(text).hexdigest() for text in (content, unix, unix.replace(b"\n", b"\r\n"))}
 
 
 def outdated(manifest: Manifest, root: Path) -> set[str]:

@@ -17,6 +17,9 @@ def audit(
     level: Annotated[list[LevelName] | None, typer.Option(help="Level to run; all if none is given.")] = None,
     sample: Annotated[int, typer.Option(min=1, help="Jobs that are run again, for each study.")] = 1,
     seed: Annotated[int | None, typer.Option(min=0, help="Seed of the draw of these jobs; drawn if not given.")] = None,
+    configfile: Annotated[
+        list[Path] | None, typer.Option(help="Configuration file that the run was given besides config.yaml.")
+    ] = None,
     json_file: Annotated[Path | None, typer.Option("--json", help="File to write the outcome to.")] = None,
 ) -> None:
     """Check results against their manifest, their measures, this code, and a run of some jobs."""
@@ -28,7 +31,9 @@ def audit(
     seed = secrets.randbelow(10**6) if seed is None else seed
     results = []
     for folder in folders:
-        results.append(audit_study(folder, level or list(LevelName), find_checkout(folder), sample, seed))
+        results.append(
+            audit_study(folder, level or list(LevelName), find_checkout(folder), sample, seed, configfile or [])
+        )
         print(for_people(results[-1]))
     print(tally(results))
     if json_file:

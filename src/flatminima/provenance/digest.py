@@ -64,7 +64,7 @@ def digested(*modules: str, data: Sequence[str] = (), package: Path = PACKAGE) -
         ValueError: as `code_digest`.
     """
     code = {name: source.sha256 for name, source in sorted(_closure(modules, package).items())}
-    files = {path.relative_to(package).as_posix(): _sha256(path.read_bytes()) for path in _files(data, package)}
+    files = {path.relative_to(package).as_posix(): _sha256(_unix(path.read_bytes())) for path in _files(data, package)}
     return code | files
 
 
@@ -114,6 +114,11 @@ def _files(patterns: Sequence[str], package: Path) -> list[Path]:
         if not paths:
             raise ValueError(f"{pattern}: matches no file in {package}; check the pattern")
     return sorted({path for paths in found.values() for path in paths})
+
+
+def _unix(text: bytes) -> bytes:
+    """A text without Windows' line endings, which git may have put there."""
+    return text.replace(b"\r\n", b"\n")
 
 
 def _sha256(content: bytes) -> str:

@@ -1,6 +1,7 @@
 """What git knows of a checkout: its commit, whether it has all of the history, and the files of earlier commits."""
 
 import io
+import os
 import subprocess
 import tempfile
 import zipfile
@@ -8,6 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+HOOKS = ("GIT_DIR", "GIT_INDEX_FILE", "GIT_WORK_TREE")
+"""Variables that name the repository whose hook runs, where that may be another."""
 KEPT = ("src", "workflow")
 """Folders of an earlier commit that are looked at: the package, and what the workflow reads."""
 
@@ -20,8 +23,13 @@ def checkout(folder: Path) -> tuple[str | None, bool | None]:
 
 
 def is_complete(folder: Path) -> bool:
-    """Whether a folder is a git checkout with all of its history, so that a commit that is not there never was."""
-    return _text(folder, "rev-parse", "--is-shallow-repository") == "false"
+    """Whether a folder is a git checkout with all of its history, so that a commit that is not there never was.
+
+    A folder that was unpacked inside another checkout, without tracked files, is none.
+    """
+    return (
+        bool(_text(folder, "ls-files", "--", ".")) and _text(folder, "rev-parse", "--is-shallow-repository") == "false"
+    )
 
 
 @contextmanager
@@ -50,7 +58,12 @@ def _text(folder: Path, *arguments: str) -> str | None:
 
 def _git(folder: Path, *arguments: str) -> bytes | None:
     try:
-        run = subprocess.run(["git", "-C", str(folder), *arguments], capture_output=True, check=False)  # noqa: S603, S607
+        run = subprocess.run(  # noqa: S603
+            ["git", "-C", str(folder), *arguments],  # noqa: S607
+            capture_output=True,
+            check=False,
+            env={name: text for name, text in os.environ.items() if name not in HOOKS},
+        )
     except OSError:
         return None
     return run.stdout if run.returncode == 0 else None
