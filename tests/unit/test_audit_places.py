@@ -1,17 +1,20 @@
 """What results are compared with: a checkout, wherever the audit starts, and the settings that the run had."""
 
+import os
 from pathlib import Path
 
 import pytest
 import yaml
-from audited import manifest
+from audited import manifest, results
 from snakemake.utils import update_config
 
 from flatminima.audit import checkout
+from flatminima.audit.audit import audit
 from flatminima.audit.checkout import PARTS, find_checkout
 from flatminima.audit.code import check_code
 from flatminima.audit.configuration import configured
 from flatminima.audit.jobs import recorded_jobs
+from flatminima.audit.names import LevelName
 from flatminima.errors import UserError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -48,6 +51,25 @@ def test_the_checkout_is_above_the_package_where_neither_is_in_one(tmp_path, mon
     monkeypatch.setattr(checkout, "PACKAGE", tmp_path / "site-packages/flatminima")
     with pytest.raises(UserError, match=r"no checkout to compare with: run in the folder that holds Snakefile, "):
         find_checkout(Path())
+
+
+@pytest.fixture
+def somebody_else():
+    """Root may read everything."""
+    if root := os.geteuid() == 0:
+        os.seteuid(65534)
+    yield
+    if root:
+        os.seteuid(0)
+
+
+@pytest.mark.parametrize("name", ["", "manifest.json", "networks"])
+def test_results_of_another_user_that_one_may_not_read_are_no_failure(tmp_path_factory, name, request):
+    folder = results(tmp_path_factory.mktemp("of_another"))
+    (folder / name).chmod(0)
+    request.getfixturevalue("somebody_else")
+    with pytest.raises(UserError, match=r"you may not read it; .*chmod -R a\+rX "):
+        audit(folder, [LevelName.INTEGRITY], ROOT, sample=1, seed=0)
 
 
 def test_settings_are_merged_as_snakemake_merges_them(tmp_path):

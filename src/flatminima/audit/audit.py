@@ -16,6 +16,7 @@ from flatminima.audit.integrity import check_integrity
 from flatminima.audit.level import Level, Outcome
 from flatminima.audit.names import LevelName
 from flatminima.audit.recomputation import check_recomputation
+from flatminima.errors import UserError
 from flatminima.provenance.manifest import read_manifest
 
 SHOWN = 10
@@ -50,8 +51,18 @@ def audit(
         configfiles: what the run was given with --configfile.
 
     Raises:
-        UserError: if the manifest, config.yaml or workflow/claims.yaml cannot be read.
+        UserError: if the manifest, config.yaml, workflow/claims.yaml or any file of the study cannot be read.
     """
+    try:
+        return _audit(folder, levels, root, sample, seed, configfiles)
+    except PermissionError as error:
+        cure = f"who owns it can let others read: chmod -R a+rX {folder}"
+        raise UserError(f"{error.filename}: you may not read it; {cure}") from error
+
+
+def _audit(
+    folder: Path, levels: Sequence[LevelName], root: Path, sample: int, seed: int, configfiles: Sequence[Path]
+) -> Audit:
     manifest = read_manifest(folder)
     config = configured(root / "config.yaml", configfiles)
     checks = {
