@@ -9,6 +9,7 @@ import pytest
 
 LEVELS = ["integrity", "derivation", "code", "recomputation"]
 FIRST_THREE = [f"--level={level}" for level in LEVELS[:3]]
+QUICK = ["--level=integrity", "--level=code"]
 STUDIES = ("digits", "patches", "perceptron", "rescaling", "theory")
 
 
@@ -63,9 +64,9 @@ def test_results_behind_a_link_pass_from_any_folder(copied, tmp_path):
     folder = copied.folder / "results/patches"
     folder.rename(tmp_path / "run 42")
     folder.symlink_to(tmp_path / "run 42")
-    audited = copied.run("env", "--chdir=results", "flatminima", "audit", "patches/", str(tmp_path / "run 42"))
+    audited = copied.run("env", "--chdir=results", "flatminima", "audit", "patches/", str(tmp_path / "run 42"), *QUICK)
     assert audited.returncode == 0, audited.stdout
-    assert audited.stdout.count(" PASSED ") == 2 * len(LEVELS)
+    assert audited.stdout.count(" PASSED ") == 2 * len(QUICK)
 
 
 def test_where_snakemake_s_folder_was_deleted_no_file_is_called_a_stranger_and_the_cause_is_named(copied):
@@ -79,17 +80,17 @@ def test_where_snakemake_s_folder_was_deleted_no_file_is_called_a_stranger_and_t
     shutil.rmtree(copied.folder / ".snakemake")
     kept.rename(copied.folder / ".snakemake")
     assert copied.snakemake("patches", "--forcerun=manifest").returncode == 0
-    audited = copied.run("flatminima", "audit", "results/patches", *FIRST_THREE)
+    audited = copied.run("flatminima", "audit", "results/patches", *QUICK)
     assert audited.returncode == 0, audited.stdout
 
 
 def test_a_run_with_another_configuration_is_audited_with_it(copied):
     (copied.folder / "mine.yaml").write_text("studies: {patches: {title: Mine}}")
     assert copied.snakemake("patches", "--configfile=mine.yaml").returncode == 0
-    audited = copied.run("flatminima", "audit", "results/patches", *FIRST_THREE)
-    assert verdicts(audited.stdout) == dict(zip(LEVELS[:3], ["PASSED", "PASSED", "FAILED"], strict=True))
+    audited = copied.run("flatminima", "audit", "results/patches", *QUICK)
+    assert verdicts(audited.stdout) == {"integrity": "PASSED", "code": "FAILED"}
     assert "the same settings with --configfile FILE" in " ".join(audited.stdout.split())
-    audited = copied.run("flatminima", "audit", "results/patches", *FIRST_THREE, "--configfile=mine.yaml")
+    audited = copied.run("flatminima", "audit", "results/patches", *QUICK, "--configfile=mine.yaml")
     assert audited.returncode == 0, audited.stdout
 
 

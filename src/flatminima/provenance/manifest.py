@@ -235,13 +235,8 @@ def _made(targets: Sequence[str], jobs: Mapping[str, Job], prefix: str, root: Pa
             beside = together[found_job.rule, found_job.log]
             waiting += [*found_job.inputs, *(other for other in beside if (root / other).is_file())]
     if not found <= jobs.keys():
-        found.update(_lying(root / prefix, prefix))
+        found.update(prefix + name for name in names_below(root / prefix) if name != NAME and not left_beside(name))
     return sorted(found)
-
-
-def _lying(folder: Path, prefix: str) -> list[str]:
-    """The files of a study that are there, whoever made them."""
-    return [prefix + name for name in names_below(folder) if name != NAME and not left_beside(name)]
 
 
 def _output(path: str, job: Job | None, root: Path, hashes: Callable[[str], str | None]) -> Output:
