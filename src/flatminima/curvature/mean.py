@@ -55,26 +55,28 @@ class OfSamples:
 
 
 class OfTargets:
-    """torch's mean over targets that count, such as tokens: each has its class's weight, and some may be ignored."""
+    """torch's mean over targets that count, such as tokens: each has its class's weight, and some may be ignored.
+
+    It is computed in float64: in less, a network that fits its labels has nothing left of p (1 - p).
+    """
 
     known = True
 
     def __init__(self, loss: nn.CrossEntropyLoss | nn.NLLLoss) -> None:
         """Take a loss with reduction='mean'."""
-        self._ignored, self._weights = loss.ignore_index, loss.weight
-        self._summed = copy.copy(loss)
+        self._summed = copy.copy(loss).double()
         self._summed.reduction = "sum"
 
     def weight(self, targets: Tensor) -> float:
         """Sum of the weights of the targets; one each where they are probabilities of all classes."""
         if targets.is_floating_point():
             return targets.numel() / targets.shape[1]
-        counted = targets[targets != self._ignored]
-        return len(counted) if self._weights is None else float(self._weights.double()[counted].sum())
+        counted = targets[targets != self._summed.ignore_index]
+        return len(counted) if self._summed.weight is None else float(self._summed.weight[counted].sum())
 
     def total(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """Weighted sum of the losses of the targets."""
-        value: Tensor = self._summed(outputs, targets)
+        value: Tensor = self._summed(outputs.double(), targets.double() if targets.is_floating_point() else targets)
         return value
 
 

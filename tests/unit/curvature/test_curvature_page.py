@@ -59,6 +59,7 @@ HELD = {
     "The loss of all samples": "test_chunks_are_weighted_by_their_sizes",
     "Of `torch.nn.CrossEntropyLoss`": "test_weights_of_classes_in_data_sorted_by_class "
     "test_padded_sequences_are_a_mean_over_tokens test_batches_padded_to_their_own_lengths",
+    "They are computed in float64": "test_networks_that_fit_their_labels",
     "Any other loss must be": "test_other_means_are_refused_wherever_they_show",
     "The first product looks": "test_other_means_are_refused_wherever_they_show",
     "A penalty on the parameters": "test_losses_that_read_parameters",
