@@ -1,6 +1,7 @@
 """Derivatives that autograd finds, against differences in float64."""
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
@@ -20,7 +21,6 @@ MOVED = 1e-2
 STEP = 1e-8
 """Of differences in float64, relative to the same: so small that it rarely crosses a corner of a rectifier."""
 AGREES = 1e-4
-ATTEMPTS = 3
 NOISE = 1e3
 """Differences are uncertain by so many units in the last place of what they are differences of."""
 
@@ -70,11 +70,11 @@ def check_derivatives(network: Network, mean: Mean, batch: Batch, *, second: boo
             return mean.total(network(parameters, inputs), targets)
 
     refusal = ""
-    for attempt in range(ATTEMPTS):
+    for attempt, mode in enumerate(ATTEMPTS):
         try:
-            with gradients(), _InDouble():  # type: ignore[no-untyped-call]
+            with gradients(), mode():
                 scales = _scales(network.parameters)
-                direction = _products(scales, network.directions(ATTEMPTS + attempt))
+                direction = _products(scales, network.directions(len(ATTEMPTS) + attempt))
                 refusal = _difference(value, moved(network, attempt), direction, scales, second=second)
         except UserError:
             return
@@ -161,3 +161,7 @@ class _InDouble(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
 def _double(argument: object) -> object:
     return torch.float64 if argument in (torch.float32, torch.float16, torch.bfloat16) else argument
+
+
+ATTEMPTS: Sequence[Callable[[], AbstractContextManager[Any]]] = (nullcontext, nullcontext, _InDouble, _InDouble)
+"""One of which must agree: a step may cross a corner, and the last two take a second for what they import."""
