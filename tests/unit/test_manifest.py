@@ -125,7 +125,7 @@ def test_where_records_are_gone_files_that_are_there_are_listed_with_null(run):
     record(run, "results/toy/data.txt", b"data", rule="data", input=[], log=["logs/data.log"])
     (run / "results/toy/bound.txt~").touch()
     (run / "results/toy/manifest.json").touch()
-    outputs = {output.path: output for output in make_manifest("toy", {}, ["results/toy/bound.json"], run).outputs}
+    outputs = {output.path: output for output in make_manifest("toy", {}, ["results/toy/bound.json"], run, run).outputs}
     assert list(outputs) == [f"{PREFIX}{name}" for name in ("bound.json", "bound.txt", "data.txt", "stray.txt")]
     assert [output.rule for output in outputs.values()] == [None, None, "data", None]
     assert [output.code is None for output in outputs.values()] == [True, True, False, True]
@@ -134,15 +134,15 @@ def test_where_records_are_gone_files_that_are_there_are_listed_with_null(run):
 
 @pytest.mark.parametrize("name", [".DS_Store", "not base 64!", "w6k"])
 def test_files_of_others_among_the_records_are_left_alone(run, name):
-    before = read_jobs(run, PREFIX)
+    before = read_jobs(run, PREFIX, run)
     (run / METADATA / name).write_bytes(b"\xff")
-    assert read_jobs(run, PREFIX) == before
+    assert read_jobs(run, PREFIX, run) == before
 
 
 def test_a_record_that_was_cut_short_is_none(run):
     name = base64.urlsafe_b64encode(b"results/toy/bound.txt").decode()
     (run / METADATA / name).write_text('{"rule": ')
-    assert list(read_jobs(run, PREFIX)) == [f"{PREFIX}bound.json", f"{PREFIX}data.txt"]
+    assert list(read_jobs(run, PREFIX, run)) == [f"{PREFIX}bound.json", f"{PREFIX}data.txt"]
 
 
 def test_a_missing_target_is_named(tmp_path):
