@@ -60,7 +60,7 @@ def _check_reach(network: Network, mean: Mean, inputs: Nest, targets: Nest) -> f
     """Refuse losses that depend on parameters in other ways than by outputs, which a snapshot would leave out.
 
     Returns:
-        As `_precision`.
+        Unit in the last place of the least exact numbers that the model computes with.
 
     Raises:
         UserError: if one does, or depends on none, or the model changes its parameters.
@@ -99,16 +99,16 @@ def _precision(network: Network, outputs: Nest) -> float:
 
 @dataclass(frozen=True)
 class MeanCheck:
-    """Whether a loss of any samples together with others, from all over the data, is their mean.
+    """Check that the loss of any samples, together with a few from all over the data, is the mean over both.
 
-    The others let weights that differ between parts of the data, such as those of classes, show in any order of it.
+    The few let weights that differ between parts of the data, such as those of classes, show in any order of it.
 
     Attributes:
         mean: the loss.
-        model: outputs of inputs.
-        inputs: of the others; and so outputs and targets.
-        outputs: see there.
-        targets: see there.
+        model: what the network puts out for inputs.
+        inputs: a few samples from all over the data.
+        outputs: what the network puts out for them.
+        targets: those of their neighbours, or their own.
         rounding: unit in the last place of the least exact numbers that the model computes with.
     """
 
@@ -121,10 +121,10 @@ class MeanCheck:
 
     @classmethod
     def of(cls, network: Network, mean: Mean, batch: Batch) -> "MeanCheck":
-        """The check of a network, with a few samples from all over the data.
+        """Build the check of a network from a few samples from all over the data.
 
-        They are given the targets of their neighbours if a loss can be had so: it differs from that of samples which
-        the network fits.
+        Their targets are those of their neighbours, if the loss is finite so: a network may fit their own, and then all
+        weights give the same loss of zero.
         """
 
         def model(inputs: Nest) -> Nest:
@@ -139,10 +139,15 @@ class MeanCheck:
         return cls(mean, model, inputs, outputs, rolled if known else targets, _precision(network, outputs))
 
     def __call__(self, inputs: Nest, outputs: Nest, targets: Nest) -> None:
-        """Compare.
+        """Check some samples.
+
+        Args:
+            inputs: of the samples.
+            outputs: what the network puts out for them.
+            targets: theirs.
 
         Raises:
-            UserError: if it is not, or if it cannot be known.
+            UserError: if the loss is no mean, is not finite, or if shapes differ so that it cannot be known.
         """
         if self.mean.known:
             return
