@@ -317,12 +317,12 @@ def test_all_starts_have_the_same_problems(tables):
 
 
 def test_runs_of_one_problem_start_at_the_same_weights():
-    """The same step size twice gives the same end twice; other problems start elsewhere."""
-    table = converge("theory", "default", settings_of(step_sizes=[0.1, 0.1], depths=[2], steps=30))
+    """Steps that are nearly nothing end where they start, whatever their size; other problems start elsewhere."""
+    table = converge("theory", "default", settings_of(step_sizes=[1e-9, 2e-9], depths=[2], steps=30))
     ends = table[(table["statistic"] == "path_cosine") & ~table["experiment"].str.endswith("-unbalanced")]
     ends = ends.sort_values(["task", "seed"])["value"].to_numpy()
-    np.testing.assert_allclose(ends[::2], ends[1::2], rtol=1e-12)
-    assert len(set(ends.round(12))) == 16
+    np.testing.assert_allclose(ends[::2], ends[1::2], rtol=1e-5)
+    assert len(set(ends[::2].round(4))) == 16
 
 
 def test_runs_repeat_and_depend_on_the_study():
