@@ -108,8 +108,9 @@ def test_the_audit_makes_networks_again_from_published_images_where_it_has_them(
     run = fashion.snakemake(measures)
     assert run.returncode == 0, run.stdout
     study = json.dumps(yaml.safe_load((fashion.folder / "config.yaml").read_text())["studies"]["fashion"])
-    output = ["--output", "results/fashion/manifest.json"]
-    fashion.run("flatminima", "manifest", "--study", "fashion", "--settings", study, *output, measures)
+    output = ["--repository", ".", "--output", "results/fashion/manifest.json"]
+    made = fashion.run("flatminima", "manifest", "--study", "fashion", "--settings", study, *output, measures)
+    assert made.returncode == 0, made.stdout
     for folder in ("data", "networks"):
         shutil.rmtree(fashion.folder / "results" / "fashion" / folder)
     audit = ["flatminima", "audit", "results/fashion", "--level=recomputation", "--sample=9"]

@@ -91,7 +91,7 @@ def sentences():
             yield from (part for part in re.split(r"(?<=\.)\s+(?=[A-Z`*])", " ".join(item.split())) if part)
 
 
-def tests_here():
+def names_of_tests():
     """Names of all tests of the engine, and of its benchmarks."""
     files = [*Path(__file__).parent.glob("test_*.py"), Path(__file__).parents[1] / "test_benchmarks.py"]
     nodes = [node for file in files for node in ast.parse(file.read_text()).body]
@@ -106,7 +106,7 @@ def test_every_sentence_is_held_by_a_test():
 
 
 def test_the_tests_exist():
-    assert not {name for names in HELD.values() for name in names.split()} - tests_here()
+    assert not {name for names in HELD.values() for name in names.split()} - names_of_tests()
 
 
 def test_the_example(capsys):
