@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 from flatminima.audit.differences import difference
 from flatminima.audit.level import Level, same_machine
 from flatminima.audit.names import LevelName
-from flatminima.audit.older import CLAIMS, LEDGERS, abridged, commit_of_record, outdated, short
+from flatminima.audit.older import CLAIMS, abridged, commit_of_record, outdated, short
 from flatminima.audit.rejudging import LEDGER, MEASURES, verdicts_of
 from flatminima.claims.ledger import Ledger, load_ledger
 from flatminima.config import AnyStudy, StudySettings
@@ -23,6 +23,7 @@ from flatminima.figures.sensitivity import render_sensitivity
 from flatminima.figures.tables import render_table
 from flatminima.provenance.manifest import Manifest
 from flatminima.provenance.parts import numbered
+from flatminima.provenance.records import SHIPPED
 from flatminima.provenance.tables import join_tables
 from flatminima.report.page import write_report
 from flatminima.settings.parsing import parse
@@ -61,8 +62,8 @@ def check_derivation(folder: Path, manifest: Manifest, root: Path) -> Level:
     otherwise: list[str] = []
     compared = 0
     with tempfile.TemporaryDirectory() as scratch:
-        ledger = load_ledger(root / LEDGERS / LEDGER)
-        anew = _Anew(folder, Path(scratch), manifest, ledger, root / LEDGERS / CHANGES)
+        ledger = load_ledger(root / SHIPPED / LEDGER)
+        anew = _Anew(folder, Path(scratch), manifest, ledger, root / SHIPPED / CHANGES)
         for names, make in anew.recipes(exact):
             compared += len(names)
             found = list(_differences(anew, names, make, exact))

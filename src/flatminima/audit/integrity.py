@@ -6,10 +6,11 @@ from pathlib import Path
 
 from flatminima.audit.level import Level, neighbours, place_of, study_of
 from flatminima.audit.names import LevelName
-from flatminima.audit.older import CLAIMS, LEDGERS, abridged, changed_inputs, commit_of_record, is_recorded
+from flatminima.audit.older import CLAIMS, abridged, changed_inputs, commit_of_record, is_recorded
 from flatminima.provenance.folder import left_beside, names_below
 from flatminima.provenance.git import is_complete, tree_at
 from flatminima.provenance.manifest import NAME, Manifest, Output, inside, sha256
+from flatminima.provenance.records import SHIPPED
 
 RUNS = ("results", "reference")
 """Names of the folders in which every folder has the name of its study."""
@@ -74,7 +75,7 @@ def _broken_links(folder: Path, manifest: Manifest) -> Iterator[str]:
     if manifest.rejudged:
         known.setdefault(manifest.prefix + CLAIMS, set()).add(manifest.rejudged.original)
     for name, recorded in sorted({item for output in manifest.outputs for item in output.inputs.items()}):
-        if inside(name, LEDGERS):
+        if inside(name, SHIPPED):
             continue
         study = study_of(name) if inside(name, "results/") else ""
         if study and name not in known and not (place_of(folder).parent / study / NAME).is_file():

@@ -8,8 +8,8 @@ from pathlib import Path
 from flatminima.config import Config
 from flatminima.provenance.digest import PACKAGE, code_digest, digested
 from flatminima.provenance.manifest import Code, Manifest, Output, inside, read_manifest
+from flatminima.provenance.records import SHIPPED
 
-LEDGERS = "workflow/"
 """Where files of the checkout lie that jobs read, relative to the repository's root."""
 CLAIMS = "claims.json"
 SHOWN = 3
@@ -42,7 +42,7 @@ def is_code_of(code: Code, tree: Path | None = None) -> bool:
 
 def changed_inputs(output: Output, root: Path) -> set[str]:
     """Files of the checkout, such as the ledger of claims, that a job read and that have another SHA-256 here."""
-    read = {name: known for name, known in output.inputs.items() if inside(name, LEDGERS)}
+    read = {name: known for name, known in output.inputs.items() if inside(name, SHIPPED)}
     return {name for name, known in read.items() if not is_recorded(root / name, known)}
 
 

@@ -4,7 +4,7 @@ import json
 import time
 from pathlib import Path
 
-from flatminima.audit.older import CLAIMS, LEDGERS, commit_of_record, outdated
+from flatminima.audit.older import CLAIMS, commit_of_record, outdated
 from flatminima.claims.ledger import Ledger, load_ledger
 from flatminima.claims.verdicts import judge
 from flatminima.errors import UserError
@@ -22,6 +22,7 @@ from flatminima.provenance.manifest import (
     sha256,
     write_manifest,
 )
+from flatminima.provenance.records import SHIPPED
 from flatminima.provenance.tables import read_table
 
 LEDGER = "claims.yaml"
@@ -63,7 +64,7 @@ def rejudge(reference: Path, root: Path) -> None:
         return
     if sha256(reference / MEASURES) != measures.sha256:
         raise UserError(f"{reference / MEASURES}: not the file of the manifest; restore it, then `make readme`")
-    text = verdicts_of(reference, manifest.study, load_ledger(root / LEDGERS / LEDGER))
+    text = verdicts_of(reference, manifest.study, load_ledger(root / SHIPPED / LEDGER))
     with atomic_path(reference / CLAIMS) as temporary:
         temporary.write_text(text, encoding="utf-8")
     write_manifest(_rejudged(manifest, claims, reference / CLAIMS, root), reference / NAME)
@@ -71,7 +72,7 @@ def rejudge(reference: Path, root: Path) -> None:
 
 def _rejudged(manifest: Manifest, claims: Output, path: Path, root: Path) -> Manifest:
     modules = [judge.__module__, load_ledger.__module__]
-    inputs = {name: sha256(root / name) if inside(name, LEDGERS) else known for name, known in claims.inputs.items()}
+    inputs = {name: sha256(root / name) if inside(name, SHIPPED) else known for name, known in claims.inputs.items()}
     code = Code(sha256=code_digest(*modules), modules=modules, files=[])
     changes = {"sha256": sha256(path), "size": path.stat().st_size, "code": code, "inputs": inputs}
     outputs = [output.model_copy(update=changes) if output is claims else output for output in manifest.outputs]

@@ -79,7 +79,7 @@ class Network:
         return tuple(drawn)
 
     def double(self) -> "Network":
-        """The same network in float64."""
+        """Copy the network into float64."""
         twin = copy.copy(self)
         twin._state = {name: _double(tensor) for name, tensor in self._state.items()}
         twin.parameters = tuple(parameter.detach().double().requires_grad_() for parameter in self.parameters)

@@ -86,7 +86,7 @@ class Sum(Operator):
 
     @property
     def rounding(self) -> float:
-        """Of the least exact term."""
+        """Unit in the last place of the numbers of the least exact term."""
         return max(operator.rounding for _, operator in self._terms)
 
     def matmat(self, block: Tensor) -> Tensor:
@@ -184,7 +184,7 @@ class _Mean(Operator):
         return total
 
     def thinned(self, stride: int = 10) -> Self:
-        """The same operator on every stride-th sample: a cheap approximation to start from.
+        """Take every stride-th sample: the operator of these is a cheap approximation to start from.
 
         Raises:
             UserError: if the stride is not positive.

@@ -129,7 +129,7 @@ class _Spread:
         self._seen = end
 
     def samples(self) -> Batch:
-        """Those that have the shape of the first; the same again where they are few, as models may need a batch."""
+        """Join the samples that have the first one's shape, repeated where they are few: models may need a batch."""
         alike = [sample for sample in self._kept if shapes(sample) == shapes(self._kept[0])]
         several: Batch = joined(alike * math.ceil(FEW / len(alike)))
         return several
@@ -187,7 +187,7 @@ def _shapes_differ(batches: Sequence[Batch]) -> bool:
 
 
 def _regrouped(batches: Iterable[Batch], size: int) -> Iterator[Batch]:
-    """The same samples, `size` at a time; a change of shape begins a new chunk."""
+    """Regroup samples, `size` at a time; a change of shape begins a new chunk."""
     waiting: list[Batch] = []
     for batch in batches:
         if waiting and _shapes_differ([*waiting, batch]):
