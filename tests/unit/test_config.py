@@ -1,91 +1,14 @@
-"""config.yaml: the shipped one is valid, and every mistake is explained in one line."""
+"""config.yaml: every mistake is explained in one line."""
 
-import copy
 import json
-import re
-import typing
-from pathlib import Path
 
 import pytest
 import yaml
-from pydantic import BaseModel
+from configured import RUN, TASK, changed, example, message, sourced
 
 from flatminima.config import Config, load
 from flatminima.errors import UserError
-from flatminima.settings.base import Sourced
 from flatminima.settings.parsing import nearest, parse
-from flatminima.settings.training import Experiment
-
-ROOT = Path(__file__).resolve().parents[2]
-PLAIN = {
-    "task",
-    "baseline",
-    "family",
-    "kind",
-    "name",
-    "title",
-    "data_root",
-    "device",
-    "embedded",
-    "paper",
-    "study",
-    "rectified",
-    "linear",
-}
-"""Fields that say what is run, not how: no hyperparameters."""
-ANYWHERE = "chosen"
-
-
-def sourced(value):
-    return {"value": value, "source": ANYWHERE}
-
-
-def example():
-    """A valid configuration with one of everything."""
-    task = {"kind": "denoise", "noise": 0.5, "noise_draw": "fixed", "pixels": "unit", "centre": False, "whiten": False}
-    run = {"depths": [2, 3], "bias": False, "initialisation": "pytorch", "optimiser": "gradient_descent", "seeds": 2}
-    run |= {"step_unit": "critical", "step_sizes": [0.1], "steps": 10, "tolerance": 0.0, "snapshots": 0}
-    measure = {"tolerance": 1e-3, "products": 50, "jacobian_samples": 4}
-
-    def section(values, *plain):
-        return {key: value if key in plain else sourced(value) for key, value in values.items()}
-
-    study = {
-        "kind": "training",
-        "title": "Digits",
-        "dataset": {"name": "digits", "holdout": sourced(0.2)},
-        "tasks": {"noisy": section(task | {"loss": "sum"}, "kind")},
-        "measure": section(measure),
-        "experiments": {"linear": {"task": "noisy", "family": "linear"} | section(run)},
-    }
-    return {"data_root": "data", "embedded": ["digits"], "studies": {"digits": study}}
-
-
-def changed(path, value):
-    """The example with one entry set, or deleted where the value is `...`."""
-    values = copy.deepcopy(example())
-    *parents, last = path.split(".")
-    section = values
-    for key in parents:
-        section = section[key]
-    if value is ...:
-        del section[last]
-    else:
-        section[last] = value
-    return values
-
-
-def message(values):
-    with pytest.raises(UserError) as error:
-        parse(Config, values, "config.yaml")
-    text = str(error.value)
-    assert "\n" not in text
-    assert text.startswith("config.yaml: ")
-    return text.removeprefix("config.yaml: ")
-
-
-RUN = "studies.digits.experiments.linear"
-TASK = "studies.digits.tasks.noisy"
 
 
 def test_the_example_is_valid():
@@ -235,36 +158,6 @@ def test_a_value_given_twice_is_refused(path, values, told):
     assert message(changed(path, values)).startswith(told)
 
 
-MAY_REPEAT = {"channels"}
-"""Lists whose entries need not differ: the layers of a network."""
-
-
-def lists(section, path=()):
-    """Path of every list of plain values."""
-    entries = section.items() if isinstance(section, dict) else enumerate(section)
-    for key, entry in entries:
-        if isinstance(entry, list) and not isinstance(entry[0], dict):
-            yield (*path, key)
-        elif isinstance(entry, (dict, list)):
-            yield from lists(entry, (*path, key))
-
-
-def test_every_list_of_the_shipped_configuration_refuses_a_value_given_twice():
-    values = json.loads(json.dumps(yaml.safe_load((ROOT / "config.yaml").read_text())))
-    paths = [path for path in lists(values) if not MAY_REPEAT.intersection(path)]
-    assert len({[key for key in path if key != "value"][-1] for path in paths}) >= 20
-    for path in paths:
-        *parents, last = path
-        section = values
-        for key in parents:
-            section = section[key]
-        section[last].append(section[last][-1])
-        told = message(values)
-        assert told.startswith(".".join(map(str, path))), told
-        assert re.search(r"is given twice; give each value once|comes after .* ascending|at most 2 items", told), told
-        section[last].pop()
-
-
 def test_a_study_may_not_lie_where_the_results_of_record_are():
     values = example()
     values["studies"]["reference"] = values["studies"]["digits"]
@@ -395,105 +288,10 @@ def test_nearest_without_anything_near():
     assert nearest("xyz", ["linear", "relu"]) == "allowed: linear, relu"
 
 
-def test_the_shipped_configuration_is_valid():
-    config = load(ROOT / "config.yaml")
-    assert set(config.embedded) <= set(config.studies)
-    assert {"digits", "patches"} <= set(config.embedded)
-
-
-def test_embedded_studies_need_no_download():
-    config = load(ROOT / "config.yaml")
-    training = [config.studies[name] for name in config.embedded if config.studies[name].kind == "training"]
-    assert {study.dataset.name for study in training} == {"digits", "patches"}
-
-
-def fields(model, seen=()):
-    """(section, field, bare annotation) of every field of a model and of the models inside it."""
-    for name, field in model.model_fields.items():
-        kinds = [kind for kind in unwrapped(field.annotation) if kind is not type(None)]
-        yield model.__name__, name, kinds
-        for kind in kinds:
-            if isinstance(kind, type) and issubclass(kind, BaseModel) and not is_sourced(kind) and kind not in seen:
-                yield from fields(kind, (*seen, model))
-
-
-def unwrapped(annotation):
-    """What an annotation is made of: the arms of a union, the values of a mapping, the models of a list."""
-    origin = typing.get_origin(annotation)
-    if origin is None or origin is typing.Literal:
-        return [annotation]
-    if origin is dict:
-        return unwrapped(typing.get_args(annotation)[1])
-    if origin is list:
-        (inside,) = typing.get_args(annotation)
-        return [inside if isinstance(inside, type) and issubclass(inside, BaseModel) else annotation]
-    return [kind for arm in typing.get_args(annotation) for kind in unwrapped(arm)]
-
-
-def is_sourced(kind):
-    return isinstance(kind, type) and issubclass(kind, Sourced)
-
-
-def test_every_hyperparameter_carries_its_source():
-    found = list(fields(Config))
-    hyperparameters = [(section, name) for section, name, kinds in found if any(map(is_sourced, kinds))]
-    sections = [(s, n) for s, n, kinds in found if any(isinstance(k, type) and issubclass(k, BaseModel) for k in kinds)]
-    others = {name for section, name, _ in found if (section, name) not in {*hyperparameters, *sections}}
-    assert others == PLAIN
-    assert set(Experiment.model_fields) - {"task", "family", "baseline"} == {
-        n for s, n in hyperparameters if s == "Experiment"
-    }
-
-
 @pytest.mark.parametrize("source", ["stated", "derived", "chosen"])
 def test_every_source_is_a_word_of_the_ledger(source):
     values = changed(f"{RUN}.seeds.source", source)
     assert parse(Config, values, "config.yaml").studies["digits"].experiments["linear"].seeds.source == source
-
-
-def test_what_the_paper_states_is_marked_so():
-    """theory.md 1.4: noise of 1.25 on pixels in [0, 1], zero residuals, SGD and Adam. Nothing else is known of it.
-
-    The residual sweep is another paper's, whose grid is public in full (theory.md 4); when to stop is all we chose.
-    """
-    text = yaml.safe_load((ROOT / "config.yaml").read_text())
-    stated = set()
-    sweep = text["studies"]["theory"].pop("scaled_residual")
-    grid = {name: section["value"] for name, section in sweep.items() if section["source"] == "stated"}
-    assert grid == {
-        "samples": 50,
-        "inputs": 5,
-        "noise": 1.0,
-        "depth": 10,
-        "scales": 10,
-        "largest_scale": 1.7,
-        "step_sizes": [0.005, 0.02, 0.07, 0.1, 0.2],
-        "steps": 4000,
-        "repeats": 20,
-    }
-
-    def walk(section, name=""):
-        if isinstance(section, dict):
-            if section.get("source") == "stated":
-                stated.add((name, section["value"]))
-            for key, value in section.items():
-                walk(value, key)
-
-    walk(text)
-    known = {
-        ("noise", 1.25),
-        ("pixels", "unit"),
-        ("initialisation", "identity"),
-        ("optimiser", "sgd"),
-        ("optimiser", "adam"),
-    }
-    assert stated == known
-
-
-def test_the_published_schema_is_the_one_in_use():
-    """Run `make schema` after changes of flatminima.config."""
-    published = json.loads((ROOT / "workflow" / "config.schema.json").read_text())
-    assert published == Config.model_json_schema()
 
 
 def test_configurations_are_frozen():

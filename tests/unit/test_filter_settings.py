@@ -1,7 +1,7 @@
 """Settings of convolutional experiments that do not fit together."""
 
 import pytest
-from test_config import RUN, example, message, sourced
+from configured import RUN, example, message, sourced
 
 SGD = {"family": "convolutional", "optimiser": sourced("sgd"), "batch_size": sourced(8)}
 WIDE = SGD | {"width": sourced(8)}

@@ -2,7 +2,7 @@
 
 import pytest
 import yaml
-from test_config import ROOT, message
+from configured import ROOT, message
 
 from flatminima.config import Config
 from flatminima.settings.parsing import parse

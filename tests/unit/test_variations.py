@@ -3,7 +3,7 @@
 import copy
 
 import pytest
-from test_config import ROOT, example, sourced
+from configured import ROOT, example, sourced
 
 from flatminima.config import Config, load
 from flatminima.errors import UserError
