@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from benchmarks import moment_descent, perceptron_solvers, perceptron_theory, pipeline, rescaling, stacked_training
+from flatminima.files import atomic_path
 from flatminima.provenance.environment import environment
-from flatminima.provenance.files import atomic_path
 
 REPORT = Path("docs/benchmarks.md")
 HEADER = "# Benchmarks\n\nMeasured and written by `make benchmark`, on this machine:\n"

@@ -8,7 +8,7 @@ from numpy.random import Generator
 from scipy.special import log_ndtr
 
 from benchmarks.timing import Row, Section, interleave
-from flatminima.perceptron.exact import decode, solution_counts
+from flatminima.perceptron.exhaustive import decode, solution_counts
 from flatminima.perceptron.instances import Signs, storage
 from flatminima.perceptron.message_passing import Reinforced
 from flatminima.perceptron.solvers import SOLVERS, solve

@@ -14,7 +14,7 @@ from flatminima.networks.initialisations import generators
 from flatminima.networks.modules import as_module
 from flatminima.networks.stack import Stack
 from flatminima.settings.training import Experiment
-from flatminima.training.sampled import Batches, SampleProblem, stochastic_descent
+from flatminima.training.stochastic import Batches, SampleProblem, stochastic_descent
 
 EXPERIMENT = "relu"
 STEPS = 100

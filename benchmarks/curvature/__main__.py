@@ -6,8 +6,8 @@ from pathlib import Path
 import torch
 
 from benchmarks.curvature import linear, memory, product, stacked, top
+from flatminima.files import atomic_path
 from flatminima.provenance.environment import environment
-from flatminima.provenance.files import atomic_path
 
 REPORT = Path("docs/benchmarks-curvature.md")
 PEERS = ("curvlinops-for-pytorch", "pyhessian")

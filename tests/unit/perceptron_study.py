@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from flatminima.perceptron.enumerated import enumerate_perceptrons
+from flatminima.perceptron.enumeration import enumerate_perceptrons
 from flatminima.perceptron.searches import search_instances
 from flatminima.perceptron.survey import planted_solutions, survey
 from flatminima.perceptron.typical import surroundings, typical_solutions

@@ -19,9 +19,9 @@ from flatminima.settings.parsing import parse
 ROOT = Path(__file__).resolve().parents[2]
 CONFIG = parse(Config, yaml.safe_load((ROOT / "config.yaml").read_text()), "config.yaml")
 LEDGER = "workflow/claims.yaml"
-TRAINED, TABLES = "flatminima.training.job", "flatminima.figures.training_tables"
+TRAINED, TABLES = "flatminima.training.experiments", "flatminima.figures.training.tables"
 """Modules that have changed since the commit."""
-JUDGED, COLLECTED = "flatminima.claims.verdicts", "flatminima.provenance.tables"
+JUDGED, COLLECTED = "flatminima.claims.verdicts", "flatminima.record"
 """Modules that have not."""
 VERDICTS = b'{"study": "digits", "claims": []}\n'
 """What the run made of an earlier ledger."""

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from flatminima.minima.construction import construct
 from flatminima.settings.theory import Minima
+from flatminima.theory.construction import construct
 
 INSTANCES, DRAWS, RATIOS, DEPTHS = 3, 2, [1.001, 1.5, 20.0], [1, 2, 4]
 CONDITION = {"inputs": 4, "outputs": 3, "hidden": 4, "rank": 3, "spread": 5.0, "ill": 10.0}

@@ -8,9 +8,9 @@ import torch
 from references import DTYPE, layers, path_by_search, spectrum_at_minimum
 from scipy.linalg import fractional_matrix_power
 
-from flatminima.minima.convergence import converge
-from flatminima.minima.problems import label_tasks, square_maps
 from flatminima.settings.theory import Convergence
+from flatminima.theory.convergence import converge
+from flatminima.theory.problems import label_tasks, square_maps
 from flatminima.training.descent import MomentProblem, gradient_descent, gradient_flow
 
 STARTS = ["residual", "flow", "default", "catapult"]

@@ -11,11 +11,11 @@ from synthetic_coupling import NULLS, SEEDS, STEPS, doses, practice, scales
 from flatminima.claims.effects import network_values, shapes_of
 from flatminima.claims.ledger import Criterion
 from flatminima.errors import UserError
-from flatminima.figures import selection
+from flatminima.figures import frames
 from flatminima.figures.claimed import Claimed
-from flatminima.figures.dose_response import changes
 from flatminima.figures.render import EVIDENCE, NO_DETAILS, TRAINING
-from flatminima.figures.start_scale import slopes
+from flatminima.figures.training.dose_response import changes
+from flatminima.figures.training.start_scale import slopes
 
 T_FOUR = 2.776
 """97.5 % point of Student's t with four degrees of freedom, from published tables; seeds 0 to 4 have a deviation of
@@ -191,9 +191,9 @@ def test_start_scale_of_one_seed_is_told_to_take_more():
 
 def test_nulls_are_no_networks_of_record():
     measures = practice()
-    assert set(selection.networks(measures)["experiment"]) == {"relu"}
-    assert set(selection.trained(measures)["experiment"]) == {"relu"}
-    assert len(selection.networks(measures)) == 2 * len(STEPS) * len(SEEDS)
+    assert set(frames.networks(measures)["experiment"]) == {"relu"}
+    assert set(frames.trained(measures)["experiment"]) == {"relu"}
+    assert len(frames.networks(measures)) == 2 * len(STEPS) * len(SEEDS)
 
 
 @pytest.mark.parametrize("name", TRAINING)

@@ -5,7 +5,7 @@ import sys
 
 import numpy as np
 
-from flatminima.data.seeding import sequence
+from flatminima.seeding import sequence
 
 
 def state(*names):
@@ -23,9 +23,7 @@ def test_distinct_names_give_distinct_streams():
 
 
 def test_the_seed_does_not_depend_on_the_hash_seed_of_the_process():
-    code = (
-        "from flatminima.data.seeding import sequence; print(sequence('digits', 'noise', 7).generate_state(4).tolist())"
-    )
+    code = "from flatminima.seeding import sequence; print(sequence('digits', 'noise', 7).generate_state(4).tolist())"
     for seed in ("1", "2"):
         command = [sys.executable, "-c", code]
         printed = subprocess.run(command, env={"PYTHONHASHSEED": seed}, capture_output=True, text=True, check=True)

@@ -14,7 +14,7 @@ from flatminima.minima import measure as module
 from flatminima.minima.measure import measure
 from flatminima.networks.device import resolve
 from flatminima.training import optimisers
-from flatminima.training.job import train
+from flatminima.training.experiments import train
 
 SGD = {"family": "relu", "optimiser": "sgd", "batch_size": 8, "width": 6}
 TRAINED = {

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.optimize import minimize
 
-from flatminima.figures.envelope import cosine_envelope, gain_envelope
+from flatminima.figures.training.envelope import cosine_envelope, gain_envelope
 
 EXCESS = np.geomspace(1e-8, 10, 40)
 

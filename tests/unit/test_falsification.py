@@ -7,8 +7,10 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from references import DTYPE, covariance, generator, partial_products, path_by_search, spectrum_at_minimum, square_root
 
-from flatminima.minima.falsification import attack, search
-from flatminima.minima.inequalities import (
+from flatminima.minima.linear import LinearProblems
+from flatminima.settings.theory import Attack, Condition
+from flatminima.theory.falsification import attack, search
+from flatminima.theory.inequalities import (
     FALSE,
     STATEMENTS,
     band_inequality,
@@ -20,10 +22,8 @@ from flatminima.minima.inequalities import (
     white_band_inequality,
     white_inequality,
 )
-from flatminima.minima.linear import LinearProblems
-from flatminima.minima.problems import draw_problems
-from flatminima.minima.sampling import Chart, flattest
-from flatminima.settings.theory import Attack, Condition
+from flatminima.theory.problems import draw_problems
+from flatminima.theory.sampling import Chart, flattest
 
 ROUNDING = 1e-9
 TRUE = [bound_inequality, path_inequality, band_inequality]

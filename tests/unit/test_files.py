@@ -15,7 +15,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
 from flatminima.errors import UserError
-from flatminima.provenance.files import atomic_path
+from flatminima.files import atomic_path
 
 
 def names(folder: Path) -> list[str]:
@@ -46,7 +46,7 @@ def test_a_failure_keeps_the_old_file_and_leaves_nothing_else(tmp_path, error):
 
 def test_a_killed_writer_leaves_no_file_of_that_name(tmp_path):
     program = (
-        "import os, signal; from pathlib import Path; from flatminima.provenance.files import atomic_path\n"
+        "import os, signal; from pathlib import Path; from flatminima.files import atomic_path\n"
         "with atomic_path(Path('table.csv')) as temporary:\n"
         "    temporary.write_text('half'); os.kill(os.getpid(), signal.SIGKILL)\n"
     )

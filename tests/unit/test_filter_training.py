@@ -15,7 +15,7 @@ from flatminima.data.tasks import Samples
 from flatminima.errors import UserError
 from flatminima.networks.fully_convolutional import ConvolutionalStack
 from flatminima.networks.initialisations import generators
-from flatminima.training.job import train
+from flatminima.training.experiments import train
 
 SIDE, BATCH, STEPS = 4, 10, 30
 OPTIMISERS = {"sgd": torch.optim.SGD, "adam": torch.optim.Adam}

@@ -9,7 +9,7 @@ from sklearn.linear_model import LogisticRegression
 
 from flatminima.claims.intervals import Interval
 from flatminima.errors import UserError
-from flatminima.figures.half_load import HALVES, SLOPES, extrapolate, half_load
+from flatminima.figures.perceptron.half_load import HALVES, SLOPES, extrapolate, half_load
 
 LOADS = np.array([0.6, 0.62, 0.64, 0.66, 0.68, 0.7, 0.72, 0.74, 0.76, 0.78, 0.8])
 STEP = HALVES[1]

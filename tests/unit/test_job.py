@@ -12,7 +12,7 @@ from flatminima.data.tasks import Samples
 from flatminima.errors import UserError
 from flatminima.networks.initialisations import generators, initialise
 from flatminima.settings.training import Experiment
-from flatminima.training.job import train
+from flatminima.training.experiments import train
 
 FRACTIONS = [0.1, 0.5]
 CRITICAL = 0.2

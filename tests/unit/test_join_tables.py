@@ -8,9 +8,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from flatminima import record
 from flatminima.errors import UserError
-from flatminima.provenance import tables
-from flatminima.provenance.tables import join_tables, read_table
+from flatminima.record import join_tables, read_table
 
 
 def table(count, start=0):
@@ -54,7 +54,7 @@ def test_parts_without_rows_make_a_table_without_rows(tmp_path):
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=30)
 @given(sizes=st.lists(st.integers(0, 9), min_size=1, max_size=6))
 def test_the_bytes_do_not_depend_on_the_division(tmp_path, monkeypatch, sizes):
-    monkeypatch.setattr(tables, "ROWS", 4)
+    monkeypatch.setattr(record, "ROWS", 4)
     total = sum(sizes)
     starts = np.cumsum([0, *sizes[:-1]])
     divided = joined(tmp_path, [table(size, start) for size, start in zip(sizes, starts, strict=True)]).read_bytes()
@@ -67,7 +67,7 @@ def test_the_bytes_do_not_depend_on_the_division(tmp_path, monkeypatch, sizes):
 
 def test_memory_does_not_grow_with_the_number_of_parts(tmp_path, monkeypatch):
     """Fifty times the parts, and Arrow's high-water mark stays where it was."""
-    monkeypatch.setattr(tables, "ROWS", 1000)
+    monkeypatch.setattr(record, "ROWS", 1000)
     (part,) = written(tmp_path, [table(1000)])
 
     def peak(count):

@@ -8,9 +8,9 @@ from references import DTYPE, KINK, layers, path_by_search
 
 from flatminima.minima.coupling import follow
 from flatminima.minima.linear import LinearProblems, path_statistics
-from flatminima.minima.problems import draw_problems
-from flatminima.minima.sampling import flattest
 from flatminima.settings.theory import Condition
+from flatminima.theory.problems import draw_problems
+from flatminima.theory.sampling import flattest
 
 WIDTHS = [4, 6, 5, 3]
 

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from flatminima.provenance.tables import long_table
+from flatminima.record import long_table
 
 LABELS = pd.DataFrame({"study": "digits", "seed": [0, 1]}, index=[7, 3])
 

@@ -13,7 +13,7 @@ from flatminima.networks.storage import unbalanced
 from flatminima.provenance.parts import numbered
 from flatminima.rescaling.subjects import fully_connected, linear
 from flatminima.settings.training import Measure
-from flatminima.training import job
+from flatminima.training import experiments
 
 SEEDS = 5
 SGD = {"optimiser": "sgd", "batch_size": 10, "steps": 60, "step_unit": "absolute", "step_sizes": [0.01, 0.03]}
@@ -38,7 +38,7 @@ def trained(kind, seeds_per_job, snapshots=2):
     settings = experiment(seeds=SEEDS, seeds_per_job=seeds_per_job, snapshots=snapshots, **KINDS[kind])
     parts = range(len(settings.parts()))
     moments = second_moments(data)
-    return [job.train("study", "run", settings, 2, data, moments, CRITICAL, part) for part in parts]
+    return [experiments.train("study", "run", settings, 2, data, moments, CRITICAL, part) for part in parts]
 
 
 def rows(outcomes, final):
@@ -87,8 +87,8 @@ def test_batches_do_not_depend_on_the_division(monkeypatch):
             kept.extend((stream, stream.get_state()) for stream in streams)
         return streams
 
-    named = job.generators
-    monkeypatch.setattr(job, "generators", generators)
+    named = experiments.generators
+    monkeypatch.setattr(experiments, "generators", generators)
     states = []
     for size in (None, 2):
         kept.clear()
@@ -144,7 +144,7 @@ def test_a_part_that_is_not_there_is_named(part):
     data = samples()
     settings = experiment(seeds=SEEDS, seeds_per_job=2)
     with pytest.raises(UserError, match=rf"part is {part}: experiments\.run has 3, from 0"):
-        job.train("study", "run", settings, 2, data, second_moments(data), CRITICAL, part)
+        experiments.train("study", "run", settings, 2, data, second_moments(data), CRITICAL, part)
 
 
 def test_one_word_for_many_files():

@@ -8,7 +8,7 @@ import pytest
 from scipy.stats import binom
 
 from flatminima.errors import UserError
-from flatminima.perceptron import exact
+from flatminima.perceptron import exhaustive
 from flatminima.perceptron.instances import storage
 
 EMPTY = np.zeros((0, 9), np.int8)
@@ -30,35 +30,35 @@ def brute(patterns, margin):
 def test_least_products_of_all_weights(size):
     patterns = storage(1, size, 0.6, np.random.default_rng(size))[0]
     expected = (all_weights(size) @ patterns.T.astype(int)).min(1)
-    np.testing.assert_array_equal(exact.least_products(patterns), expected)
-    np.testing.assert_array_equal(exact.decode(np.arange(1 << size, dtype=np.uint32), size), all_weights(size))
+    np.testing.assert_array_equal(exhaustive.least_products(patterns), expected)
+    np.testing.assert_array_equal(exhaustive.decode(np.arange(1 << size, dtype=np.uint32), size), all_weights(size))
 
 
 @pytest.mark.parametrize("margin", [-0.4, 0.0, 0.3, 1.0])
 def test_solutions_are_those_of_brute_force(margin):
     patterns = storage(3, 11, 0.4, np.random.default_rng(0))
-    counts = exact.solution_counts(patterns, [margin])[:, 0]
+    counts = exhaustive.solution_counts(patterns, [margin])[:, 0]
     for instance, count in zip(patterns, counts, strict=True):
-        np.testing.assert_array_equal(exact.solutions(instance, margin), brute(instance, margin))
+        np.testing.assert_array_equal(exhaustive.solutions(instance, margin), brute(instance, margin))
         assert count == len(brute(instance, margin))
 
 
 def test_without_patterns_all_weights_are_solutions():
-    assert exact.solution_counts(EMPTY[None], [0.0, 1.0]).tolist() == [[2**9, 2**9]]
+    assert exhaustive.solution_counts(EMPTY[None], [0.0, 1.0]).tolist() == [[2**9, 2**9]]
 
 
 def test_one_pattern_leaves_a_binomial_tail():
     patterns = storage(5, 21, 1 / 21, np.random.default_rng(1))
     margins = [0.0, 0.5, 1.0]
     tails = [2**21 * binom.cdf(np.floor((21 - margin * 21**0.5) / 2), 21, 0.5) for margin in margins]
-    np.testing.assert_allclose(exact.solution_counts(patterns, margins), np.tile(tails, (5, 1)), rtol=1e-12)
+    np.testing.assert_allclose(exhaustive.solution_counts(patterns, margins), np.tile(tails, (5, 1)), rtol=1e-12)
 
 
 def test_annealed_average_is_a_power_of_the_binomial_tail():
     """E[number of solutions] = 2^N P(s >= kappa)^P, whatever the correlations between solutions."""
     size, margins = 17, [0.0, 0.4, 0.8]
     patterns = storage(300, size, 7 / size, np.random.default_rng(2))
-    averages = exact.log_averages(exact.solution_counts(patterns, margins), size)
+    averages = exhaustive.log_averages(exhaustive.solution_counts(patterns, margins), size)
     for i, margin in enumerate(margins):
         tail = binom.cdf(np.floor((size - margin * size**0.5) / 2), size, 0.5)
         assert abs(averages.annealed[i] - (log(2) + 7 * log(tail) / size)) < 4 * averages.annealed_error[i]
@@ -69,18 +69,18 @@ def test_distances_between_all_pairs():
     codes = np.random.default_rng(3).permutation(512)[:60].astype(np.uint32)
     weights = all_weights(9)[codes]
     expected = [np.bincount((weights != w).sum(1), minlength=10) for w in weights[:7]]
-    np.testing.assert_array_equal(exact.distance_counts(codes[:7], codes, 9), expected)
+    np.testing.assert_array_equal(exhaustive.distance_counts(codes[:7], codes, 9), expected)
 
 
 def test_distances_in_several_blocks(monkeypatch):
     codes = np.arange(512, dtype=np.uint32)
-    monkeypatch.setattr(exact, "PAIRS", 3 * 512)
+    monkeypatch.setattr(exhaustive, "PAIRS", 3 * 512)
     shells = [comb(9, k) for k in range(10)]
-    np.testing.assert_array_equal(exact.distance_counts(codes[:10], codes, 9), [shells] * 10)
+    np.testing.assert_array_equal(exhaustive.distance_counts(codes[:10], codes, 9), [shells] * 10)
 
 
 def test_local_entropies_without_patterns_count_the_shells():
-    averages = exact.local_entropies(np.stack([EMPTY] * 3), 0.0, 0.0, 20, np.random.default_rng(4))
+    averages = exhaustive.local_entropies(np.stack([EMPTY] * 3), 0.0, 0.0, 20, np.random.default_rng(4))
     shells = [log(comb(9, k)) / 9 for k in range(10)]
     np.testing.assert_allclose(averages.quenched, shells, atol=1e-14)
     np.testing.assert_allclose(averages.annealed, shells, atol=1e-14)
@@ -94,7 +94,7 @@ def test_local_entropies_of_a_small_instance():
     weights = all_weights(11)
     centres, around = weights[brute(patterns[0], 0.9)], weights[brute(patterns[0], 0.0)]
     counts = np.array([np.bincount((around != w).sum(1), minlength=12) for w in centres])
-    averages = exact.local_entropies(patterns, 0.0, 0.9, 10**6, np.random.default_rng(6))
+    averages = exhaustive.local_entropies(patterns, 0.0, 0.9, 10**6, np.random.default_rng(6))
     for k in range(12):
         nonzero = counts[:, k][counts[:, k] > 0]
         assert averages.empty[k] == pytest.approx(1 - len(nonzero) / len(counts))
@@ -108,13 +108,13 @@ def test_local_entropies_of_a_small_instance():
 
 def test_references_beyond_the_most_are_drawn_by_the_seed():
     patterns = storage(4, 15, 0.3, np.random.default_rng(7))
-    one, two, other = (exact.local_entropies(patterns, 0.0, 0.0, 10, np.random.default_rng(s)) for s in (8, 8, 9))
+    one, two, other = (exhaustive.local_entropies(patterns, 0.0, 0.0, 10, np.random.default_rng(s)) for s in (8, 8, 9))
     assert one.quenched.tobytes() == two.quenched.tobytes()
     assert one.quenched.tobytes() != other.quenched.tobytes()
 
 
 def test_averages_by_hand():
-    averages = exact.log_averages(np.array([[1, 0], [3, 0], [0, 0]]), 2)
+    averages = exhaustive.log_averages(np.array([[1, 0], [3, 0], [0, 0]]), 2)
     assert averages.annealed[0] == pytest.approx(log(4 / 3) / 2)
     assert averages.annealed_error[0] == pytest.approx(np.std([1, 3, 0], ddof=1) / 3**0.5 / (4 / 3) / 2)
     assert averages.quenched[0] == pytest.approx(log(3) / 4)
@@ -126,8 +126,10 @@ def test_averages_by_hand():
 
 def test_bad_input_is_named():
     with pytest.raises(UserError, match="N is 10"):
-        exact.least_products(EMPTY[:, :-1].repeat(2, 1)[:, :10])
+        exhaustive.least_products(EMPTY[:, :-1].repeat(2, 1)[:, :10])
     with pytest.raises(UserError, match="N is 29"):
-        exact.least_products(np.ones((1, 29), np.int8))
+        exhaustive.least_products(np.ones((1, 29), np.int8))
     with pytest.raises(UserError, match=r"reference margin is 2\.5"):
-        exact.local_entropies(storage(2, 11, 1.0, np.random.default_rng(0)), 0.0, 2.5, 10, np.random.default_rng(0))
+        exhaustive.local_entropies(
+            storage(2, 11, 1.0, np.random.default_rng(0)), 0.0, 2.5, 10, np.random.default_rng(0)
+        )

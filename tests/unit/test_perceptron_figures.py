@@ -26,7 +26,8 @@ from synthetic_perceptron import (
 )
 
 from flatminima.errors import EmptyFigureError
-from flatminima.figures import local_entropy, perceptron_attempts, style
+from flatminima.figures import style
+from flatminima.figures.perceptron import attempts, local_entropy
 from flatminima.figures.render import NO_DETAILS, PERCEPTRON, render
 
 
@@ -209,7 +210,7 @@ def test_counts_of_zero_are_drawn_as_none(drawn):
 
 
 def test_every_solver_has_its_own_look_without_colour():
-    looks = [solver.look for solver in perceptron_attempts.SOLVERS.values()]
+    looks = [solver.look for solver in attempts.SOLVERS.values()]
     assert len({look["marker"] for look in looks}) == len(looks) == 8
 
 

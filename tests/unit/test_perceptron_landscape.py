@@ -8,7 +8,7 @@ import pytest
 from scipy.special import entr
 
 from flatminima.errors import UserError
-from flatminima.perceptron.exact import decode, distance_counts, solutions
+from flatminima.perceptron.exhaustive import decode, distance_counts, solutions
 from flatminima.perceptron.instances import planted, stabilities, storage
 from flatminima.perceptron.landscape import flip_errors, local_entropies, minimal_margins
 from flatminima.perceptron.solvers import solve

@@ -5,7 +5,7 @@ from itertools import combinations
 import numpy as np
 import pytest
 
-from flatminima.perceptron import exact
+from flatminima.perceptron import exhaustive
 from flatminima.perceptron.instances import pattern_count, planted, storage
 from flatminima.perceptron.landscape import flip_errors
 from flatminima.perceptron.neighbours import FLIPS, count_neighbours, expected_neighbours
@@ -25,10 +25,10 @@ def test_counts_are_those_of_trying_every_flip(size, load):
 
 def test_counts_are_those_of_enumeration():
     size, patterns = 19, storage(1, 19, 0.3, np.random.default_rng(3))[0]
-    solutions = np.flatnonzero(exact.least_products(patterns) >= 1).astype(np.uint32)
+    solutions = np.flatnonzero(exhaustive.least_products(patterns) >= 1).astype(np.uint32)
     some = solutions[:: max(1, len(solutions) // 20)]
-    counts = exact.distance_counts(some, solutions, size)
-    found = [count_neighbours(patterns, weights) for weights in exact.decode(some, size)]
+    counts = exhaustive.distance_counts(some, solutions, size)
+    found = [count_neighbours(patterns, weights) for weights in exhaustive.decode(some, size)]
     assert np.array_equal(found, counts[:, 1:4])
 
 
@@ -41,10 +41,10 @@ def test_without_critical_patterns_all_sets_are_neighbours():
 def test_expected_numbers_are_those_around_random_solutions_of_small_instances(load):
     size, rng, means = 21, np.random.default_rng(7), []
     for instance in storage(150, size, load, rng):
-        solutions = np.flatnonzero(exact.least_products(instance) >= 1).astype(np.uint32)
+        solutions = np.flatnonzero(exhaustive.least_products(instance) >= 1).astype(np.uint32)
         if len(solutions):
             some = rng.choice(solutions, min(100, len(solutions)), replace=False)
-            means.append(exact.distance_counts(some, solutions, size)[:, 1:4].mean(0))
+            means.append(exhaustive.distance_counts(some, solutions, size)[:, 1:4].mean(0))
     expected = expected_neighbours(size, pattern_count(size, load) / size, FLIPS)
     error = np.std(means, axis=0) / len(means) ** 0.5
     assert np.all(np.abs(np.mean(means, axis=0) - expected) < 3 * error + 0.3 * expected)
@@ -67,9 +67,9 @@ def test_errors_on_the_lattice_are_those_of_random_solutions():
     """Rounded flips of few weights are far from the limit of large N, and near theory on the lattice."""
     size, load, rng, found = 21, 0.52, np.random.default_rng(5), []
     for instance in storage(200, size, load, rng):
-        solutions = np.flatnonzero(exact.least_products(instance) >= 1).astype(np.uint32)
+        solutions = np.flatnonzero(exhaustive.least_products(instance) >= 1).astype(np.uint32)
         if len(solutions):
-            some = exact.decode(rng.choice(solutions, min(50, len(solutions)), replace=False), size)
+            some = exhaustive.decode(rng.choice(solutions, min(50, len(solutions)), replace=False), size)
             repeated = np.broadcast_to(instance, (len(some), *instance.shape))
             found.append(flip_errors(repeated, some, [1 / size, 2 / size]).mean(0))
     theory = lattice_error(pattern_count(size, load) / size, size, [1, 2])

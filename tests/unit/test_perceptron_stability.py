@@ -5,10 +5,10 @@ import pytest
 from scipy.integrate import quad
 from scipy.stats import norm
 
-from flatminima.data.seeding import sequence
 from flatminima.errors import UserError
 from flatminima.perceptron.replica import maximal_margin, saddle_point
 from flatminima.perceptron.stability import error_after_flips, stability_density
+from flatminima.seeding import sequence
 
 CASES = [(0.5, 0.0), (0.5, 0.418), (0.3, -0.5), (0.8, 0.0), (0.1, 2.2), (0.0, 0.3)]
 

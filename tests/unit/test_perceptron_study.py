@@ -8,8 +8,7 @@ import pytest
 from perceptron_study import SIZE, attempts, enumeration, surveyed, theory
 from scipy.stats import binom
 
-from flatminima.data.seeding import sequence
-from flatminima.perceptron.enumerated import enumerate_perceptrons
+from flatminima.perceptron.enumeration import enumerate_perceptrons
 from flatminima.perceptron.franz_parisi import local_entropy
 from flatminima.perceptron.instances import storage
 from flatminima.perceptron.neighbours import FLIPS, count_neighbours, expected_neighbours
@@ -19,6 +18,7 @@ from flatminima.perceptron.stability import first_moment_distance
 from flatminima.perceptron.survey import planted_solutions
 from flatminima.perceptron.transitions import transitions
 from flatminima.perceptron.typical import surroundings, typical_solutions
+from flatminima.seeding import sequence
 
 KEY = ["experiment", "depth", "step_fraction", "seed", "statistic", "layer"]
 

@@ -18,7 +18,7 @@ from synthetic_perceptron import (
 )
 
 from flatminima.errors import UserError
-from flatminima.figures.perceptron_tables import TABLES
+from flatminima.figures.perceptron.tables import TABLES
 from flatminima.figures.render import NO_DETAILS
 from flatminima.figures.table_files import readable
 from flatminima.figures.tables import render_table

@@ -11,12 +11,12 @@ from numpy.random import default_rng
 from flatminima.claims.ledger import load_ledger
 from flatminima.claims.verdicts import judge
 from flatminima.minima.linear import path_statistics, sharpness_statistics
-from flatminima.minima.problems import draw_problems
-from flatminima.minima.sampling import Chart, flattest, of_ratio, sharpness
-from flatminima.minima.tidy import Statistic, tidy
+from flatminima.minima.statistics import Statistic, tidy
 from flatminima.networks.initialisations import named_generator
-from flatminima.provenance.tables import read_table
+from flatminima.record import read_table
 from flatminima.settings.theory import Condition
+from flatminima.theory.problems import draw_problems
+from flatminima.theory.sampling import Chart, flattest, of_ratio, sharpness
 
 ROOT = Path(__file__).parents[2]
 LEDGER = load_ledger(ROOT / "workflow/claims.yaml")

@@ -6,8 +6,8 @@ from references import path_by_search, spectrum_at_minimum
 from theory_study import sourced
 
 from flatminima.minima.linear import LinearProblems
-from flatminima.minima.price import balance_price, example, price_ceiling, prices, search
 from flatminima.settings.theory import Price
+from flatminima.theory.price import balance_price, example, price_ceiling, prices, search
 
 CONDITIONS = [2.5, 10.0, 1e3, 1e6]
 

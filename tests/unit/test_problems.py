@@ -7,9 +7,9 @@ from sklearn.datasets import load_digits
 from sklearn.decomposition import PCA
 from sklearn.linear_model import LinearRegression
 
-from flatminima.minima.problems import draw_problems, evenly, label_tasks, log_uniform, positive, rotations, square_maps
-from flatminima.minima.runs import MAPS
 from flatminima.settings.theory import Condition
+from flatminima.theory.problems import draw_problems, evenly, label_tasks, log_uniform, positive, rotations, square_maps
+from flatminima.theory.runs import MAPS
 
 
 def rng(seed=0):

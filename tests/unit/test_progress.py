@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from flatminima.training.progress import INTERVAL, Progress, state
+from flatminima.progress import INTERVAL, Progress, state
 
 
 @pytest.fixture

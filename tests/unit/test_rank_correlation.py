@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from scipy.stats import pearsonr, spearmanr
 
-from flatminima.figures.rank_correlation import Correlation, rank_correlation
+from flatminima.figures.rescaling.rank_correlation import Correlation, rank_correlation
 
 GROUP = ["group"]
 SEEDS, GROUPS = 3, 12

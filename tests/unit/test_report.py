@@ -36,7 +36,8 @@ from report_pages import (
 from flatminima.claims.ledger import Class
 from flatminima.claims.verdicts import Verdict
 from flatminima.errors import UserError
-from flatminima.figures import render, sensitivity, tables
+from flatminima.figures import render, tables
+from flatminima.figures.training import sensitivity
 from flatminima.provenance.environment import environment
 from flatminima.report import formats, page
 from flatminima.report.captions import FIGURES, TABLES, figure_caption, table_caption

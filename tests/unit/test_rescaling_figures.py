@@ -26,9 +26,9 @@ from synthetic_rescaling import (
 from torch import nn
 
 from flatminima.errors import EmptyFigureError
-from flatminima.figures import orbits as orbits_figure
 from flatminima.figures import style
 from flatminima.figures.render import NO_DETAILS, RESCALING, render
+from flatminima.figures.rescaling import orbits as orbits_figure
 from flatminima.rescaling.coordinates import volumes
 from flatminima.rescaling.invariants import measure_linear_orbits, measure_orbits
 from flatminima.rescaling.theorems import show_theorems

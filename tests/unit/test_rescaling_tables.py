@@ -8,7 +8,7 @@ from synthetic import synthetic_study
 from synthetic_rescaling import ALPHAS, CONSTANT, DEPTHS, ORBIT_RATIO, RADII, RANGES, SEEDS, error, synthetic_rescaling
 
 from flatminima.errors import UserError
-from flatminima.figures.rescaling_tables import STATEMENTS, TABLES
+from flatminima.figures.rescaling.tables import STATEMENTS, TABLES
 from flatminima.figures.tables import render_table
 
 MEASURED = ["measured", "family", "depth"]

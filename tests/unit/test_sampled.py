@@ -7,7 +7,7 @@ from references import DTYPE, forward, generator, layers, normal, replica
 from flatminima.networks.stack import Stack
 from flatminima.training.optimisers import PerReplicaOptimiser
 from flatminima.training.run import CHECK_EVERY, Stages, snapshot_steps
-from flatminima.training.sampled import Batches, Plateau, SampleProblem, stochastic_descent
+from flatminima.training.stochastic import Batches, Plateau, SampleProblem, stochastic_descent
 
 WIDTHS = [4, 6, 3]
 SAMPLES, BATCH = 24, 8

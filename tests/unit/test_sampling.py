@@ -22,7 +22,7 @@ from references import (
 from scipy.linalg import polar
 
 from flatminima.minima.linear import LinearProblems
-from flatminima.minima.sampling import Chart, balanced, flattest, of_ratio, sharpness
+from flatminima.theory.sampling import Chart, balanced, flattest, of_ratio, sharpness
 
 
 def map_of(rng, outputs, inputs, rank):

@@ -5,9 +5,9 @@ import pytest
 import torch
 from theory_study import sourced
 
-from flatminima.data.seeding import sequence
-from flatminima.minima.scaled_residual import ARRIVED, sweep
+from flatminima.seeding import sequence
 from flatminima.settings.theory import ScaledResidual
+from flatminima.theory.scaled_residual import ARRIVED, sweep
 
 SETTINGS = {"samples": 12, "inputs": 3, "noise": 1.0, "depth": 4, "scales": 3, "largest_scale": 1.0}
 SETTINGS |= {"step_sizes": [0.01, 0.05, 5.0], "repeats": 3, "tolerance": 1e-9}

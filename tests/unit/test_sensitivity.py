@@ -12,8 +12,8 @@ from flatminima.claims.sensitivity import judge_alone, on_grid
 from flatminima.claims.verdicts import judge
 from flatminima.errors import UserError
 from flatminima.figures.render import drawn
-from flatminima.figures.sensitivity import render_sensitivity, sensitivity
 from flatminima.figures.table_files import readable
+from flatminima.figures.training.sensitivity import render_sensitivity, sensitivity
 from flatminima.settings.variations import Variation
 
 LABELS = {"task": "noisy", "initialisation": "pytorch", "optimiser": "sgd", "family": "relu"}

@@ -10,9 +10,9 @@ import pytest
 from synthetic import synthetic_study
 
 from flatminima.errors import UserError
-from flatminima.figures import training_tables
 from flatminima.figures.tables import render_table
-from flatminima.figures.training_tables import crosscheck
+from flatminima.figures.training import tables as training_tables
+from flatminima.figures.training.tables import crosscheck
 
 TABLES = [name for name in training_tables.TABLES if name != "crosscheck"]
 KEY = ["experiment", "depth", "step_fraction"]

@@ -6,9 +6,9 @@ import torch
 from references import DTYPE, dense_hessian, layers, path_by_search, sample_loss, spectrum_at_minimum
 
 from flatminima.minima.linear import LinearProblems
-from flatminima.minima.sampling import Chart, flattest
-from flatminima.minima.theory import at_minima, labels, near_minima, stream, undiverged
 from flatminima.networks.initialisations import named_generator
+from flatminima.theory.sampling import Chart, flattest
+from flatminima.theory.shared import at_minima, labels, near_minima, stream, undiverged
 
 
 def problems_of(depth, count=3):

@@ -11,7 +11,7 @@ from theory_study import small_theory
 from flatminima.errors import UserError
 from flatminima.figures.table_files import readable
 from flatminima.figures.tables import render_table
-from flatminima.figures.theory_tables import TABLES
+from flatminima.figures.theory.tables import TABLES
 
 
 @pytest.fixture(scope="module")

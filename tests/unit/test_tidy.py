@@ -6,7 +6,7 @@ import pytest
 import torch
 from references import DTYPE
 
-from flatminima.minima.tidy import QUANTILES, Statistic, inner, join, scatter, tidy
+from flatminima.minima.statistics import QUANTILES, Statistic, inner, join, scatter, tidy
 
 LABELS = pd.DataFrame({"study": "tiny", "seed": [4, 7]}, index=[10, 20])
 WHOLE = torch.tensor([1.5, 2.5], dtype=DTYPE)

@@ -2,12 +2,12 @@
 
 import pandas as pd
 
-from flatminima.minima.construction import construct
-from flatminima.minima.convergence import converge
-from flatminima.minima.falsification import STATEMENTS, attack
-from flatminima.minima.price import prices
-from flatminima.minima.scaled_residual import sweep
 from flatminima.settings.theory import Attack, Convergence, Minima, Price, ScaledResidual
+from flatminima.theory.construction import construct
+from flatminima.theory.convergence import converge
+from flatminima.theory.falsification import STATEMENTS, attack
+from flatminima.theory.price import prices
+from flatminima.theory.scaled_residual import sweep
 
 STARTS = ["residual", "flow", "default", "catapult"]
 

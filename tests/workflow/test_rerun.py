@@ -46,7 +46,7 @@ def test_figures_can_be_drawn_again_on_demand(copied):
 
 def test_a_changed_figure_is_drawn_again_with_the_page_alone(copied, finished):
     before = copied.times()
-    copied.edit("src/flatminima/figures/path_cosine.py", "rank correlation with sharpness", "rank correlation")
+    copied.edit("src/flatminima/figures/training/path_cosine.py", "rank correlation with sharpness", "rank correlation")
     assert copied.planned() == {("figure", f"{study}, name=path-cosine") for study in ALL} | LAST
     run = copied.snakemake("digits")
     assert run.returncode == 0, run.stdout
@@ -58,7 +58,7 @@ def test_a_changed_figure_is_drawn_again_with_the_page_alone(copied, finished):
 
 
 def test_a_changed_table_of_theory_leaves_tables_of_training(copied):
-    copied.edit("src/flatminima/figures/theory_tables.py", 'how="left"', 'how="inner"', count=2)
+    copied.edit("src/flatminima/figures/theory/tables.py", 'how="left"', 'how="inner"', count=2)
     tables = {("table", f"study=theory, name={name}") for name in ("falsification", "constructed", "convergence")}
     assert copied.planned() == tables | {("report", "study=theory"), ("manifest", "study=theory")}
 

@@ -284,10 +284,10 @@ def source_samples(wildcards):
     return source(wildcards, f"data/{rectified(wildcards).task}.safetensors")
 
 
-def figure_module(name):
+def figure_module(wildcards):
     """The module that draws a figure, `<figure>` or `<figure>-<task>`."""
-    figure = max((figure for figure in FIGURES if f"{name}-".startswith(f"{figure}-")), key=len)
-    return f"flatminima.figures.{figure.replace('-', '_')}"
+    figure = max((figure for figure in FIGURES if f"{wildcards.name}-".startswith(f"{figure}-")), key=len)
+    return f"flatminima.figures.{study(wildcards).kind}.{figure.replace('-', '_')}"
 
 
 def stage(kind, names):

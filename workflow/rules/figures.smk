@@ -16,7 +16,7 @@ rule figure:
     params:
         details=lambda w, input: [f"--details={path}" for path in input.details],
         without=lambda w: [f"--without={experiment}" for experiment in left_out(w)],
-        code=lambda w: code_digest(figure_module(w.name), "flatminima.figures.files"),
+        code=lambda w: code_digest(figure_module(w), "flatminima.figures.figure_files"),
     log:
         "logs/{study}/figures/{name}.log",
     benchmark:
@@ -53,7 +53,7 @@ rule table:
         ),
     params:
         details=lambda w, input: [f"--details={path}" for path in input.details],
-        code=lambda w: code_digest(f"flatminima.figures.{study(w).kind}_tables", "flatminima.figures.table_files"),
+        code=lambda w: code_digest(f"flatminima.figures.{study(w).kind}.tables", "flatminima.figures.table_files"),
     log:
         "logs/{study}/tables/{name}.log",
     benchmark:
@@ -89,7 +89,7 @@ rule sensitivity:
         ),
     params:
         settings=lambda w: json.dumps([variation.model_dump() for variation in variations(w.study)]),
-        code=code_digest("flatminima.figures.sensitivity"),
+        code=code_digest("flatminima.figures.training.sensitivity"),
     log:
         "logs/{study}/tables/{name}.log",
     benchmark:

@@ -76,7 +76,7 @@ rule collect:
         "results/{study}/{table}.parquet",
     params:
         tables=table_parts,
-        code=code_digest("flatminima.provenance.tables"),
+        code=code_digest("flatminima.record"),
     log:
         "logs/{study}/collect/{table}.log",
     benchmark:

@@ -35,7 +35,7 @@ rule enumerate:
         curves="results/{study}/curves/enumeration.parquet",
     params:
         settings=lambda w: settings(study(w).enumeration),
-        code=code_digest("flatminima.perceptron.enumerated"),
+        code=code_digest("flatminima.perceptron.enumeration"),
     log:
         "logs/{study}/measure/enumeration.log",
     benchmark:

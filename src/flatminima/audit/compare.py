@@ -8,7 +8,7 @@ import pandas as pd
 
 from flatminima.audit.names import TOLERANCE
 from flatminima.errors import UserError
-from flatminima.provenance.tables import read_table
+from flatminima.record import read_table
 from flatminima.report.evidence import read_ledger
 
 NETWORK = ["experiment", "task", "initialisation", "depth", "step_fraction", "seed", "final"]
@@ -72,7 +72,7 @@ def compare_tables(first: pd.DataFrame, second: pd.DataFrame, tolerance: float) 
     them or, for values near zero, to the median magnitude of the statistic in the experiment at that depth.
 
     Args:
-        first: tidy tables of measures, in the columns of `flatminima.provenance.tables.long_table`.
+        first: tidy tables of measures, in the columns of `flatminima.record.long_table`.
         second: the other.
         tolerance: largest relative difference within the tolerance.
 

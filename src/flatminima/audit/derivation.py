@@ -16,15 +16,15 @@ from flatminima.audit.rejudging import LEDGER, MEASURES, verdicts_of
 from flatminima.claims.ledger import Ledger, load_ledger
 from flatminima.config import AnyStudy, StudySettings
 from flatminima.errors import UserError
-from flatminima.figures import files
+from flatminima.figures import figure_files
 from flatminima.figures.render import drawn
-from flatminima.figures.sensitivity import NAME as SENSITIVITY
-from flatminima.figures.sensitivity import render_sensitivity
 from flatminima.figures.tables import render_table
+from flatminima.figures.training.sensitivity import NAME as SENSITIVITY
+from flatminima.figures.training.sensitivity import render_sensitivity
 from flatminima.provenance.manifest import Manifest
 from flatminima.provenance.parts import numbered
 from flatminima.provenance.records import SHIPPED
-from flatminima.provenance.tables import join_tables
+from flatminima.record import join_tables
 from flatminima.report.page import write_report
 from flatminima.settings.parsing import parse
 from flatminima.settings.training import TrainingStudy
@@ -172,9 +172,9 @@ class _Anew:
         figure, plotted = drawn(name, self.folder / MEASURES, self.details, self.ledger, without)
         output = self.scratch / "figures" / name
         if pictures:
-            files.save(figure, plotted, output)
+            figure_files.save(figure, plotted, output)
         else:
-            files.save_data(plotted, output)
+            figure_files.save_data(plotted, output)
 
     def collected(self, name: str, parts: Sequence[PurePosixPath]) -> None:
         join_tables([self.folder / part for part in parts], self.scratch / f"{name}.parquet")

@@ -7,7 +7,7 @@ from typing import Any
 
 from flatminima.audit.integrity import check_integrity
 from flatminima.errors import UserError
-from flatminima.provenance.files import atomic_path
+from flatminima.files import atomic_path
 from flatminima.provenance.manifest import NAME, Manifest, read_manifest
 
 PROFILES = {

@@ -18,10 +18,10 @@ from flatminima.audit.level import Level, neighbours, place_of, same_machine
 from flatminima.audit.names import THREADS, TOLERANCE, UNRECORDED, LevelName
 from flatminima.audit.older import commit_of_record, outdated, short
 from flatminima.data import published
-from flatminima.data.seeding import sequence
 from flatminima.errors import UserError
 from flatminima.provenance.manifest import Manifest, inside, sha256
-from flatminima.provenance.tables import read_table
+from flatminima.record import read_table
+from flatminima.seeding import sequence
 from flatminima.settings.folders import expanded
 
 CPU = "cpu"

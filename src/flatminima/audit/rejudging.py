@@ -8,9 +8,9 @@ from flatminima.audit.older import CLAIMS, commit_of_record, outdated
 from flatminima.claims.ledger import Ledger, load_ledger
 from flatminima.claims.verdicts import judge
 from flatminima.errors import UserError
+from flatminima.files import atomic_path
 from flatminima.provenance.digest import code_digest
 from flatminima.provenance.environment import environment
-from flatminima.provenance.files import atomic_path
 from flatminima.provenance.manifest import (
     NAME,
     Code,
@@ -23,7 +23,7 @@ from flatminima.provenance.manifest import (
     write_manifest,
 )
 from flatminima.provenance.records import SHIPPED
-from flatminima.provenance.tables import read_table
+from flatminima.record import read_table
 
 LEDGER = "claims.yaml"
 MEASURES = "measures.parquet"

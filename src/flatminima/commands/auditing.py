@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from flatminima.audit.names import THREADS, TOLERANCE, LevelName
-from flatminima.provenance.files import atomic_path
+from flatminima.files import atomic_path
 
 
 def audit(

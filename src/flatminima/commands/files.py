@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flatminima.errors import UserError
-from flatminima.provenance.files import atomic_path
+from flatminima.files import atomic_path
 
 if TYPE_CHECKING:
     from pandas import DataFrame

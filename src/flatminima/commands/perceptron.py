@@ -20,7 +20,7 @@ def replica(study: StudyName, part: str, settings: Settings, measures: Output, c
 
 def enumerate(study: StudyName, settings: Settings, measures: Output, curves: Output) -> None:
     """Enumerate the solutions of small perceptrons."""
-    from flatminima.perceptron.enumerated import enumerate_perceptrons
+    from flatminima.perceptron.enumeration import enumerate_perceptrons
 
     tables = enumerate_perceptrons(study, parse(Enumeration, parse_json(settings), "enumeration"))
     write_tables(tables, measures, curves)

@@ -8,7 +8,7 @@ import typer
 from flatminima.commands.files import parse_json, write_json
 from flatminima.commands.options import Input, Inputs, Output, Settings, StudyName
 from flatminima.config import StudySettings
-from flatminima.provenance.files import atomic_path
+from flatminima.files import atomic_path
 from flatminima.provenance.parts import numbered
 from flatminima.settings.parsing import parse
 from flatminima.settings.variations import Variations
@@ -18,7 +18,7 @@ def collect(
     tables: Annotated[list[Path], typer.Argument(help="Files to read; `part{0..9}` stands for ten.")], output: Output
 ) -> None:
     """Put the tables of all parts into one."""
-    from flatminima.provenance.tables import join_tables
+    from flatminima.record import join_tables
 
     with atomic_path(output) as temporary:
         join_tables([Path(name) for table in tables for name in numbered(str(table))], temporary)
@@ -56,7 +56,7 @@ def table(
 def sensitivity(settings: Settings, ledger: Input, measures: Input, output: Output) -> None:
     """Write the table of variations, judged as their baselines are, as csv, html and tex; `output` is any of them."""
     from flatminima.claims.ledger import load_ledger
-    from flatminima.figures.sensitivity import render_sensitivity
+    from flatminima.figures.training.sensitivity import render_sensitivity
 
     varied = parse(Variations, {"variations": parse_json(settings)}, "--settings").variations
     render_sensitivity(measures, load_ledger(ledger), varied, output.with_suffix(""))
@@ -66,7 +66,7 @@ def claims(study: StudyName, ledger: Input, measures: Input, output: Output) -> 
     """Judge every claim of the ledger by the measures."""
     from flatminima.claims.ledger import load_ledger
     from flatminima.claims.verdicts import judge
-    from flatminima.provenance.tables import read_table
+    from flatminima.record import read_table
 
     write_json(output, {"study": study, "claims": judge(load_ledger(ledger), read_table(measures))})
 

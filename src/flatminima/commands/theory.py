@@ -8,7 +8,7 @@ from flatminima.settings.theory import Attack, Convergence, Minima, Price, Scale
 
 def attack(study: StudyName, name: str, settings: Settings, output: Output) -> None:
     """Search for global minima that break a statement of theory."""
-    from flatminima.minima.falsification import attack as attack_statement
+    from flatminima.theory.falsification import attack as attack_statement
 
     flush_denormals()
     write_table(output, attack_statement(study, name, parse(Attack, parse_json(settings), "attack")))
@@ -16,14 +16,14 @@ def attack(study: StudyName, name: str, settings: Settings, output: Output) -> N
 
 def construct(study: StudyName, settings: Settings, output: Output) -> None:
     """Construct global minima of random linear problems and measure them."""
-    from flatminima.minima.construction import construct as construct_minima
+    from flatminima.theory.construction import construct as construct_minima
 
     write_table(output, construct_minima(study, parse(Minima, parse_json(settings), "minima")))
 
 
 def converge(study: StudyName, start: str, settings: Settings, output: Output) -> None:
     """Train on random linear problems from one kind of start and measure where training ends."""
-    from flatminima.minima.convergence import converge as train_from
+    from flatminima.theory.convergence import converge as train_from
 
     flush_denormals()
     write_table(output, train_from(study, start, parse(Convergence, parse_json(settings), "convergence")))
@@ -31,14 +31,14 @@ def converge(study: StudyName, start: str, settings: Settings, output: Output) -
 
 def price(study: StudyName, settings: Settings, output: Output) -> None:
     """Measure how much sharper than necessary balanced minima are, on random problems and on the dearest found."""
-    from flatminima.minima.price import prices
+    from flatminima.theory.price import prices
 
     write_table(output, prices(study, parse(Price, parse_json(settings), "price")))
 
 
 def scaled_residual(study: StudyName, settings: Settings, output: Output) -> None:
     """Train linear residual networks with a fixed last projection from starts of several scales."""
-    from flatminima.minima.scaled_residual import sweep
+    from flatminima.theory.scaled_residual import sweep
 
     flush_denormals()
     write_table(output, sweep(study, parse(ScaledResidual, parse_json(settings), "scaled_residual")))

@@ -64,7 +64,7 @@ def train(
     from flatminima.data.storage import load_moments, load_samples
     from flatminima.networks.device import resolve
     from flatminima.networks.storage import save
-    from flatminima.training.job import train as train_shape
+    from flatminima.training.experiments import train as train_shape
 
     flush_denormals()
     least = read_json(bounds)

@@ -6,8 +6,8 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from flatminima.data.seeding import sequence
 from flatminima.errors import UserError
+from flatminima.seeding import sequence
 from flatminima.settings.training import Patches
 
 LUMINANCE = np.array([0.299, 0.587, 0.114])

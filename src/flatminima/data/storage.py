@@ -15,7 +15,7 @@ from safetensors.numpy import save_file
 from flatminima.data.moments import Moments
 from flatminima.data.tasks import Loss, NoiseDraw, Samples
 from flatminima.errors import UserError
-from flatminima.provenance.files import atomic_path
+from flatminima.files import atomic_path
 
 Choice = TypeVar("Choice")
 Arrays = Mapping[str, NDArray[Any]]

@@ -7,10 +7,10 @@ import numpy as np
 from numpy.random import SeedSequence
 from numpy.typing import NDArray
 
-from flatminima.data.seeding import sequence
 from flatminima.data.sources import Images
 from flatminima.data.whitening import inverse_power, mean_product, transform
 from flatminima.errors import UserError
+from flatminima.seeding import sequence
 from flatminima.settings.training import Task
 
 NoiseDraw = Literal["fixed", "fresh", "none"]

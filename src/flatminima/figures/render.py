@@ -10,47 +10,47 @@ from matplotlib.figure import Figure
 
 from flatminima.claims.ledger import Ledger
 from flatminima.errors import EmptyFigureError, UserError
-from flatminima.figures import selection, style
-from flatminima.figures.alpha import alpha
-from flatminima.figures.any_inputs import any_inputs
-from flatminima.figures.arrival import arrival
-from flatminima.figures.attacks import attacks
-from flatminima.figures.balance_price import balance_price
-from flatminima.figures.balls import balls
-from flatminima.figures.capacity import capacity
-from flatminima.figures.catapult import catapult
+from flatminima.figures import frames, style
 from flatminima.figures.claimed import Claimed
-from flatminima.figures.coordinates import coordinates
-from flatminima.figures.coupling_excess import coupling_excess
-from flatminima.figures.dose_response import dose_response
-from flatminima.figures.enumeration import enumeration
-from flatminima.figures.files import save
-from flatminima.figures.first_interface import first_interface
-from flatminima.figures.flips import flips
-from flatminima.figures.landscape import landscape
-from flatminima.figures.least_sharpness import least_sharpness
-from flatminima.figures.local_entropy import local_entropy
-from flatminima.figures.neighbours import neighbours
-from flatminima.figures.orbits import orbits
-from flatminima.figures.overview import overview
-from flatminima.figures.path_cosine import path_cosine
-from flatminima.figures.perceptron_overview import perceptron_overview
-from flatminima.figures.predicted_price import predicted_price
-from flatminima.figures.random_minima import random_minima
-from flatminima.figures.rescaling_overview import rescaling_overview
-from flatminima.figures.scaled_residual import scaled_residual
-from flatminima.figures.sharpness import sharpness
-from flatminima.figures.solvers import solvers
-from flatminima.figures.spectrum import spectrum
-from flatminima.figures.start_scale import start_scale
-from flatminima.figures.step_size import step_size
-from flatminima.figures.theory_overview import theory_overview
-from flatminima.figures.training import training
-from flatminima.figures.transitions import transitions
-from flatminima.figures.typical_distance import typical_distance
-from flatminima.figures.volume import volume
-from flatminima.figures.witnesses import witnesses
-from flatminima.provenance.tables import read_table
+from flatminima.figures.figure_files import save
+from flatminima.figures.perceptron.capacity import capacity
+from flatminima.figures.perceptron.enumeration import enumeration
+from flatminima.figures.perceptron.flips import flips
+from flatminima.figures.perceptron.local_entropy import local_entropy
+from flatminima.figures.perceptron.neighbours import neighbours
+from flatminima.figures.perceptron.perceptron_overview import perceptron_overview
+from flatminima.figures.perceptron.solvers import solvers
+from flatminima.figures.perceptron.transitions import transitions
+from flatminima.figures.perceptron.typical_distance import typical_distance
+from flatminima.figures.rescaling.alpha import alpha
+from flatminima.figures.rescaling.balls import balls
+from flatminima.figures.rescaling.coordinates import coordinates
+from flatminima.figures.rescaling.landscape import landscape
+from flatminima.figures.rescaling.orbits import orbits
+from flatminima.figures.rescaling.rescaling_overview import rescaling_overview
+from flatminima.figures.rescaling.spectrum import spectrum
+from flatminima.figures.rescaling.volume import volume
+from flatminima.figures.theory.any_inputs import any_inputs
+from flatminima.figures.theory.arrival import arrival
+from flatminima.figures.theory.attacks import attacks
+from flatminima.figures.theory.balance_price import balance_price
+from flatminima.figures.theory.catapult import catapult
+from flatminima.figures.theory.first_interface import first_interface
+from flatminima.figures.theory.least_sharpness import least_sharpness
+from flatminima.figures.theory.predicted_price import predicted_price
+from flatminima.figures.theory.random_minima import random_minima
+from flatminima.figures.theory.scaled_residual import scaled_residual
+from flatminima.figures.theory.step_size import step_size
+from flatminima.figures.theory.theory_overview import theory_overview
+from flatminima.figures.theory.witnesses import witnesses
+from flatminima.figures.training.coupling_excess import coupling_excess
+from flatminima.figures.training.dose_response import dose_response
+from flatminima.figures.training.overview import overview
+from flatminima.figures.training.path_cosine import path_cosine
+from flatminima.figures.training.sharpness import sharpness
+from flatminima.figures.training.start_scale import start_scale
+from flatminima.figures.training.training import training
+from flatminima.record import read_table
 from flatminima.settings.parsing import nearest
 
 Drawing = Callable[[pd.DataFrame, pd.DataFrame, Claimed], tuple[Figure, pd.DataFrame]]
@@ -147,7 +147,7 @@ def drawn(
     try:
         measures = read_table(measures_path)
         details = read_table(details_path) if details_path else NO_DETAILS
-        return draw(name, measures[~selection.base(measures).isin(without)], details, Claimed(ledger, measures))
+        return draw(name, measures[~frames.base(measures).isin(without)], details, Claimed(ledger, measures))
     except EmptyFigureError as absence:
         print(absence, file=sys.stderr)
         return style.note(str(absence)), pd.DataFrame({"absent": [str(absence)]})

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from flatminima.provenance.files import atomic_path
+from flatminima.files import atomic_path
 
 HEADINGS = {
     "experiment": "Experiment",

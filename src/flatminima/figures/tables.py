@@ -6,9 +6,12 @@ from pathlib import Path
 import pandas as pd
 
 from flatminima.errors import UserError
-from flatminima.figures import perceptron_tables, rescaling_tables, theory_tables, training_tables
+from flatminima.figures.perceptron import tables as perceptron_tables
+from flatminima.figures.rescaling import tables as rescaling_tables
 from flatminima.figures.table_files import save
-from flatminima.provenance.tables import read_table
+from flatminima.figures.theory import tables as theory_tables
+from flatminima.figures.training import tables as training_tables
+from flatminima.record import read_table
 from flatminima.settings.parsing import nearest
 
 Tabulation = Callable[[pd.DataFrame, pd.DataFrame], pd.DataFrame]

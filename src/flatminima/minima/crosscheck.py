@@ -17,7 +17,7 @@ from flatminima.data.moments import Moments, equivalent_samples
 from flatminima.data.tasks import Samples
 from flatminima.errors import UserError
 from flatminima.minima.hessian import MomentHessian
-from flatminima.minima.tidy import Statistic, tidy
+from flatminima.minima.statistics import Statistic, tidy
 from flatminima.networks.fully_convolutional import ConvolutionalStack
 from flatminima.networks.modules import as_module
 from flatminima.networks.stack import Stack

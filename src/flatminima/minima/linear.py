@@ -11,7 +11,7 @@ from torch import Tensor
 from flatminima.minima.balance import balance_defects, band_upper, product_norms
 from flatminima.minima.bound import minimal_sharpness
 from flatminima.minima.coupling import coupling_residuals, follow
-from flatminima.minima.tidy import Statistic, Statistics, inner
+from flatminima.minima.statistics import Statistic, Statistics, inner
 
 Array = NDArray[np.float64]
 

@@ -12,7 +12,6 @@ from torch import Tensor
 from flatminima.curvature.eigensolvers import stacked_eigenpairs
 from flatminima.curvature.subspace import BASIS
 from flatminima.data.moments import Moments
-from flatminima.data.seeding import sequence
 from flatminima.data.tasks import Samples
 from flatminima.minima.coupling import overlaps, shared_vector
 from flatminima.minima.evaluation import Problem, StackHessian, on_samples
@@ -20,10 +19,11 @@ from flatminima.minima.hessian import MomentHessian
 from flatminima.minima.linear import path_statistics, sharpness_statistics
 from flatminima.minima.own_path import own_path
 from flatminima.minima.sampled_paths import sampled_paths
-from flatminima.minima.tidy import Statistic, Statistics, cpu, inner, join, scatter, tidy
+from flatminima.minima.statistics import Statistic, Statistics, cpu, inner, join, scatter, tidy
 from flatminima.networks.fully_convolutional import ConvolutionalStack
 from flatminima.networks.stack import Stack
 from flatminima.networks.storage import Networks
+from flatminima.seeding import sequence
 from flatminima.settings.training import Measure
 
 CPU = torch.device("cpu")

@@ -16,7 +16,7 @@ from torch import Generator, Tensor
 from flatminima.data.tasks import Samples
 from flatminima.minima.measure import CPU, MEMORY, replica_labels
 from flatminima.minima.own_path import own_path
-from flatminima.minima.tidy import Statistic, cpu, scatter, tidy
+from flatminima.minima.statistics import Statistic, cpu, scatter, tidy
 from flatminima.networks.fully_convolutional import ConvolutionalStack
 from flatminima.networks.initialisations import generators, initialise, initialise_filters, orthonormal
 from flatminima.networks.stack import Stack

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from flatminima.minima.coupling import follow
 from flatminima.minima.sampled_paths import sampled_own
-from flatminima.minima.tidy import Statistics, inner
+from flatminima.minima.statistics import Statistics, inner
 from flatminima.networks.stack import Stack
 
 

@@ -11,7 +11,7 @@ from flatminima.curvature.jacobians import SampleJacobians, top_singular_triplet
 from flatminima.curvature.losses import graph_bytes
 from flatminima.minima.balance import band_upper
 from flatminima.minima.coupling import PathStatistics, follow_maps
-from flatminima.minima.tidy import QUANTILES, Statistic, Statistics, inner
+from flatminima.minima.statistics import QUANTILES, Statistic, Statistics, inner
 from flatminima.networks.stack import Stack
 
 OfSamples = Callable[[Stack, Tensor], dict[str, Tensor]]

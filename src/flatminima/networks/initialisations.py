@@ -10,10 +10,10 @@ import torch
 from torch import Generator, Tensor
 from torch.nn import init
 
-from flatminima.data.seeding import sequence
 from flatminima.networks.fully_convolutional import FILTER, ConvolutionalStack
 from flatminima.networks.stack import Stack
 from flatminima.networks.symmetries import rescale_layers
+from flatminima.seeding import sequence
 
 UNBALANCED_LOG_SCALE = 0.5
 
@@ -85,7 +85,7 @@ def generators(study: str, experiment: str, depth: int, replicas: Iterable[int],
 
 
 def named_generator(*names: str | int) -> Generator:
-    """A random stream fixed by names, see `flatminima.data.seeding.sequence`."""
+    """A random stream fixed by names, see `flatminima.seeding.sequence`."""
     return Generator().manual_seed(int(sequence(*names).generate_state(1, np.uint64)[0] >> np.uint64(1)))
 
 

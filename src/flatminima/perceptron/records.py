@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
-from flatminima.provenance.tables import long_table
+from flatminima.record import long_table
 
 Values = Mapping[str, ArrayLike]
 

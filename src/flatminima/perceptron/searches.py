@@ -7,13 +7,13 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from flatminima.data.seeding import sequence
 from flatminima.data.storage import Arrays
 from flatminima.perceptron.instances import Signs, storage
 from flatminima.perceptron.search import Solutions
 from flatminima.perceptron.solvers import solve
+from flatminima.progress import Progress
+from flatminima.seeding import sequence
 from flatminima.settings.perceptron import Attempts, SolverName
-from flatminima.training.progress import Progress
 
 
 def search_instances(study: str, name: SolverName, size: int, settings: Attempts) -> dict[str, NDArray[Any]]:

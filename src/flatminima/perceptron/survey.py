@@ -3,7 +3,6 @@
 import numpy as np
 import pandas as pd
 
-from flatminima.data.seeding import sequence
 from flatminima.data.storage import Arrays
 from flatminima.perceptron.franz_parisi import local_entropy
 from flatminima.perceptron.gaussian import Array
@@ -15,8 +14,9 @@ from flatminima.perceptron.search import Solutions
 from flatminima.perceptron.searches import attempted
 from flatminima.perceptron.stability import lattice_error
 from flatminima.perceptron.typical import Tables
+from flatminima.progress import Progress
+from flatminima.seeding import sequence
 from flatminima.settings.perceptron import Attempts, SolverName, Survey
-from flatminima.training.progress import Progress
 
 PLANTED, AGAIN = "planted", "planted_again"
 

@@ -12,8 +12,8 @@ from flatminima.perceptron.records import curve, rows
 from flatminima.perceptron.replica import capacity, maximal_margin, saddle_point
 from flatminima.perceptron.stability import first_moment_distance
 from flatminima.perceptron.thresholds import isolation_distance, reversal_distance
+from flatminima.progress import Progress
 from flatminima.settings.perceptron import ReplicaTheory
-from flatminima.training.progress import Progress
 
 Tables = tuple[pd.DataFrame, pd.DataFrame]
 """Measures and curves."""

@@ -11,8 +11,8 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from flatminima.errors import UserError
+from flatminima.files import atomic_path
 from flatminima.provenance.environment import environment, packages
-from flatminima.provenance.files import atomic_path
 from flatminima.provenance.folder import left_beside, names_below
 from flatminima.provenance.git import checkout
 from flatminima.provenance.records import CODE, SHIPPED, Cost, Job, read_cost, read_jobs

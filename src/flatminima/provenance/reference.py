@@ -3,7 +3,7 @@
 import shutil
 from pathlib import Path
 
-from flatminima.provenance.files import atomic_path
+from flatminima.files import atomic_path
 from flatminima.provenance.manifest import NAME, read_manifest, write_manifest
 
 

@@ -16,8 +16,8 @@ from flatminima.claims.characteristics import LARGEST_SIZE, LEAST_POWER
 from flatminima.claims.words import words
 from flatminima.config import AnyStudy
 from flatminima.errors import UserError
+from flatminima.files import atomic_path
 from flatminima.provenance.environment import environment
-from flatminima.provenance.files import atomic_path
 from flatminima.report.caption import Caption
 from flatminima.report.captions import figure_caption, table_caption
 from flatminima.report.evidence import Claim, read_ledger, read_populations

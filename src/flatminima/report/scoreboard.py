@@ -7,7 +7,7 @@ import pandas as pd
 
 from flatminima.errors import UserError
 from flatminima.figures.table_files import readable
-from flatminima.provenance.files import atomic_path
+from flatminima.files import atomic_path
 from flatminima.report.verdict_tables import markdown, scoreboard
 
 TABLE = re.compile(

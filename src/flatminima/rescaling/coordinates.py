@@ -12,7 +12,7 @@ from torch import Generator, Tensor, nn
 
 from flatminima.curvature.operators import Hessian
 from flatminima.networks.initialisations import named_generator
-from flatminima.provenance.tables import long_table
+from flatminima.record import long_table
 from flatminima.rescaling.comparison import output_change
 from flatminima.rescaling.flatness import rectified_area, sublevel_area, top_eigenpair
 from flatminima.rescaling.landscape import Landscape

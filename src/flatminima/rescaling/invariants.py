@@ -11,6 +11,7 @@ from torch import Generator, Tensor
 
 from flatminima.curvature.eigensolvers import eigenpairs
 from flatminima.networks.initialisations import named_generator
+from flatminima.progress import Progress
 from flatminima.rescaling.comparison import output_change
 from flatminima.rescaling.maps import Rescaling
 from flatminima.rescaling.orbit import OrbitMinimum, Rescaled, flattest, least_trace, minimum_sharpness
@@ -18,7 +19,6 @@ from flatminima.rescaling.splitting import mixed_layers, split_unit
 from flatminima.rescaling.subjects import Subject, curve, rows
 from flatminima.rescaling.tracing import Kind
 from flatminima.settings.rescaling import Orbits
-from flatminima.training.progress import Progress
 
 UNMINIMISED = "-unminimised"
 SPLIT = "-split"

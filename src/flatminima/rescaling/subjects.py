@@ -22,7 +22,7 @@ from flatminima.errors import UserError
 from flatminima.networks import convolutional, storage
 from flatminima.networks.modules import as_module
 from flatminima.networks.storage import Networks
-from flatminima.provenance.tables import long_table
+from flatminima.record import long_table
 from flatminima.rescaling.flatness import top_eigenpair
 from flatminima.rescaling.sharpness import best_constant_loss
 from flatminima.training.convolutional import squared_error

@@ -4,13 +4,13 @@ from collections.abc import Callable, Sequence
 
 import pandas as pd
 
+from flatminima.progress import Progress
 from flatminima.rescaling.coordinates import loss_lines, reparametrised
 from flatminima.rescaling.demonstrations import balls, infinite_volume, two_layers, unchanged
 from flatminima.rescaling.directions import LARGEST, many_directions
 from flatminima.rescaling.invariants import landscape
 from flatminima.rescaling.subjects import CONVOLUTIONAL, Subject, rows
 from flatminima.settings.rescaling import Demonstration, Demonstrations, Orbits
-from flatminima.training.progress import Progress
 
 Tables = tuple[pd.DataFrame, pd.DataFrame]
 """Measures and curves."""

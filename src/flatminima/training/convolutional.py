@@ -8,8 +8,8 @@ from torch.utils.data import DataLoader, TensorDataset
 from flatminima.data.tasks import Samples
 from flatminima.networks.convolutional import Shape, square
 from flatminima.networks.initialisations import named_generator
+from flatminima.progress import Progress, state
 from flatminima.settings.rescaling import Convolutional
-from flatminima.training.progress import Progress, state
 
 
 def squared_error(outputs: Tensor, targets: Tensor) -> Tensor:

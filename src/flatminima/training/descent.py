@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from flatminima.training.progress import Progress, state
+from flatminima.progress import Progress, state
 from flatminima.training.run import CHECK_EVERY, Snapshot, Stages, Trained, has_diverged, snapshot_steps
 
 FLOW_TOLERANCE = 1e-9

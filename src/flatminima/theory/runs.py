@@ -1,0 +1,113 @@
+"""The problems that the convergence studies train on, stacked over step sizes."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from flatminima.minima.linear import LinearProblems
+from flatminima.settings.theory import Convergence
+from flatminima.theory.problems import Array, evenly, label_tasks, log_uniform, positive, square_maps
+from flatminima.theory.shared import labels, stream
+from flatminima.training.descent import MomentProblem
+
+MAPS = ("positive", "turned", "reflected")
+LABELS = "labels"
+INPUTS = ("white", "coloured")
+
+
+@dataclass(frozen=True)
+class Tasks:
+    """Problems of one size and depth.
+
+    Attributes:
+        name: of the stack, part of the seeds of starts.
+        problems: one for each instance of each kind.
+        kinds: `<map>_<inputs>` of each.
+    """
+
+    name: str
+    problems: LinearProblems
+    kinds: list[str]
+
+
+@dataclass(frozen=True)
+class Runs:
+    """Runs of one stack of problems, each with every step size.
+
+    Attributes:
+        problems: one for each run.
+        labels: one row for each run.
+        rates: step sizes, shape (runs,); NaN for the flow.
+    """
+
+    problems: LinearProblems
+    labels: pd.DataFrame
+    rates: Tensor
+
+    @classmethod
+    def of(cls, study: str, start: str, tasks: Tasks, fractions: Sequence[float]) -> "Runs":
+        """Each problem with all step sizes, multiples of 2 / (minimal sharpness); a single NaN for the flow."""
+        index = torch.arange(len(tasks.kinds)).repeat_interleave(len(fractions))
+        problems = tasks.problems.select(index)
+        fraction = torch.tensor(fractions, dtype=torch.float64).repeat(len(tasks.kinds))
+        rates, task = fraction * 2 / problems.least, np.array(tasks.kinds)[index.numpy()]
+        names = [f"{start}_{name}" for name in task]
+        frame = labels(study, len(index), 0, depth=problems.depth, task=task, experiment=names, initialisation=start)
+        frame = frame.assign(optimiser="gradient_flow" if start == "flow" else "gradient_descent")
+        return cls(problems, frame.assign(step_size=rates.numpy(), step_fraction=fraction.numpy()), rates)
+
+    def at(self, fraction: float) -> "Runs":
+        """The same problems with another step size, a multiple of 2 / (minimal sharpness)."""
+        rates = fraction * 2 / self.problems.least
+        return Runs(self.problems, self.labels.assign(step_size=rates.numpy(), step_fraction=fraction), rates)
+
+    @property
+    def size(self) -> int:
+        """Width of all layers."""
+        return self.problems.end_to_end.shape[-1]
+
+    @property
+    def target(self) -> MomentProblem:
+        """The moments, with exact labels y = T x: the least loss is zero."""
+        cross = self.problems.end_to_end @ self.problems.input_moment
+        energy = (cross * self.problems.end_to_end).sum((1, 2))
+        return MomentProblem(self.problems.input_moment, cross, energy)
+
+
+def stacks(study: str, start: str, settings: Convergence) -> Iterator[Tasks]:
+    """At every depth the random maps, which have one size, and the label tasks, which have another.
+
+    They are the same for all starts; a catapult, which starts at minima of any map, gets the random ones alone.
+    """
+    for depth in settings.depths.value:
+        yield _random_maps(study, depth, settings)
+        if start != "catapult":
+            yield _label_tasks(depth, settings.instances.value)
+
+
+def _random_maps(study: str, depth: int, settings: Convergence) -> Tasks:
+    size, count = settings.size.value, settings.instances.value
+    maps, moments, kinds = [], [], []
+    for kind in MAPS:
+        for inputs in INPUTS:
+            random = stream(study, "convergence", kind, inputs, depth)
+            ill = settings.ill.value if inputs == "coloured" else 1.0
+            maps.append(square_maps(kind, count, size, settings.spread.value, random))
+            moments.append(positive(log_uniform(count, size, ill, random), random))
+            kinds += [f"{kind}_{inputs}"] * count
+    return Tasks("maps", _problems(maps, moments, depth), kinds)
+
+
+def _label_tasks(depth: int, count: int) -> Tasks:
+    maps, moments = label_tasks(count)
+    white = np.broadcast_to(np.eye(maps.shape[-1]), maps.shape)
+    problems = _problems([evenly(maps @ np.sqrt(moments)), maps], [white, moments], depth)
+    return Tasks(LABELS, problems, [f"{LABELS}_{inputs}" for inputs in INPUTS for _ in range(count)])
+
+
+def _problems(maps: Sequence[Array], moments: Sequence[Array], depth: int) -> LinearProblems:
+    return LinearProblems.of(np.concatenate(maps), np.concatenate(moments), depth)
