@@ -10,7 +10,7 @@ from torch.optim import SGD
 from benchmarks.sweep import configuration, digits, largest_difference, sweep
 from benchmarks.timing import Row, Section, interleave
 from flatminima.data.moments import second_moments
-from flatminima.networks.initialisations import generators
+from flatminima.generators import generators
 from flatminima.networks.modules import as_module
 from flatminima.networks.stack import Stack
 from flatminima.settings.training import Experiment

@@ -9,9 +9,9 @@ from rescalable import squared
 from torch import nn
 
 from flatminima.rescaling.coordinates import volumes
-from flatminima.rescaling.invariants import measure_linear_orbits, measure_orbits
 from flatminima.rescaling.subjects import Subject
 from flatminima.rescaling.theorems import show_theorems
+from flatminima.rescaling.trained_orbits import measure_linear_orbits, measure_orbits
 from flatminima.settings.rescaling import Demonstrations, Orbits
 
 LABELS = {"family": "relu", "task": "labels", "initialisation": "pytorch", "optimiser": "sgd", "depth": 3}

@@ -13,8 +13,8 @@ from torch import nn
 from flatminima.data.moments import second_moments
 from flatminima.data.tasks import Samples
 from flatminima.errors import UserError
-from flatminima.networks.fully_convolutional import ConvolutionalStack
-from flatminima.networks.initialisations import generators
+from flatminima.generators import generators
+from flatminima.networks.fully_convolutional import FullyConvolutionalStack
 from flatminima.training.experiments import train
 
 SIDE, BATCH, STEPS = 4, 10, 30
@@ -73,7 +73,7 @@ def test_training_is_that_of_a_plain_loop(optimiser, channels, bias):
     data = samples(channels)
     networks, _ = run(settings(optimiser=optimiser, bias=bias), data)
     stack, table = networks.stack, networks.replicas
-    assert isinstance(stack, ConvolutionalStack)
+    assert isinstance(stack, FullyConvolutionalStack)
     assert table["seed"].tolist() == [0, 0, 1, 1]
     assert table["step_size"].tolist() == [1e-3, 1e-2] * 2
     for index, (seed, rate) in enumerate(zip(table["seed"], table["step_size"], strict=True)):

@@ -10,7 +10,8 @@ from references import DTYPE, forward, normal, replica
 from flatminima.data.moments import second_moments
 from flatminima.data.tasks import Samples
 from flatminima.errors import UserError
-from flatminima.networks.initialisations import generators, initialise
+from flatminima.generators import generators
+from flatminima.networks.initialisations import initialise
 from flatminima.settings.training import Experiment
 from flatminima.training.experiments import train
 

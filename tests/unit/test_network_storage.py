@@ -10,8 +10,9 @@ from references import forward, layers, normal, replica
 from safetensors.numpy import save_file
 
 from flatminima.errors import UserError
+from flatminima.minima.controls import unbalanced
 from flatminima.networks.stack import Stack
-from flatminima.networks.storage import Networks, load, save, unbalanced
+from flatminima.networks.storage import Networks, load, save
 
 LABELS = {
     "study": "digits",

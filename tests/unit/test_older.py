@@ -26,9 +26,9 @@ from flatminima.audit.audit import audit
 from flatminima.audit.code import check_code
 from flatminima.audit.derivation import check_derivation
 from flatminima.audit.integrity import check_integrity
-from flatminima.audit.level import Level, Outcome
-from flatminima.audit.names import LevelName
+from flatminima.audit.levels import LevelName
 from flatminima.audit.older import older_references
+from flatminima.audit.outcome import Level, Outcome
 from flatminima.audit.recomputation import check_recomputation
 from flatminima.audit.rejudging import rejudge
 from flatminima.claims.ledger import load_ledger

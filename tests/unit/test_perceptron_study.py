@@ -8,12 +8,12 @@ import pytest
 from perceptron_study import SIZE, attempts, enumeration, surveyed, theory
 from scipy.stats import binom
 
+from flatminima.perceptron.attempts import attempt_instances, attempted
 from flatminima.perceptron.enumeration import enumerate_perceptrons
 from flatminima.perceptron.franz_parisi import local_entropy
 from flatminima.perceptron.instances import storage
 from flatminima.perceptron.neighbours import FLIPS, count_neighbours, expected_neighbours
 from flatminima.perceptron.replica import maximal_margin, saddle_point
-from flatminima.perceptron.searches import attempted, search_instances
 from flatminima.perceptron.stability import first_moment_distance
 from flatminima.perceptron.survey import planted_solutions
 from flatminima.perceptron.transitions import transitions
@@ -212,7 +212,7 @@ def test_the_solutions_that_are_kept_are_solutions(solved):
 def test_solutions_at_a_load_of_many_digits_are_found_again():
     """1/3, of which six digits would name other instances."""
     load = 1 / 3
-    arrays = search_instances("test", "sgd", SIZE, attempts(loads=[load], instances=1))
+    arrays = attempt_instances("test", "sgd", SIZE, attempts(loads=[load], instances=1))
     ((found, patterns, solutions),) = attempted("test", SIZE, arrays)
     assert found == load
     assert solutions.solved.all()

@@ -14,9 +14,9 @@ from torch import nn
 
 from flatminima.data.sources import load_images
 from flatminima.rescaling import subjects
-from flatminima.rescaling.invariants import measure_orbits
 from flatminima.rescaling.subjects import Subject
 from flatminima.rescaling.theorems import show_theorems
+from flatminima.rescaling.trained_orbits import measure_orbits
 from flatminima.settings.training import Dataset
 
 SHARED = Path(__file__).resolve().parents[3] / "shared" / "data"

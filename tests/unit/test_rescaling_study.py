@@ -14,13 +14,13 @@ from torch import nn
 
 from flatminima.minima.bound import minimal_sharpness
 from flatminima.rescaling.coordinates import loss_lines, reparametrised, volumes
-from flatminima.rescaling.demonstrations import balls, infinite_volume, two_layers, unchanged
 from flatminima.rescaling.directions import many_directions
-from flatminima.rescaling.invariants import landscape, linear_orbits, measure_orbits, orbits, split_orbits
-from flatminima.rescaling.landscape import Landscape
+from flatminima.rescaling.homogeneity import balls, infinite_volume, two_layers, unchanged
 from flatminima.rescaling.maps import Rescaling, layer_scales, two_layer
+from flatminima.rescaling.objective import Objective
 from flatminima.rescaling.orbit import least_trace
 from flatminima.rescaling.theorems import show_theorems
+from flatminima.rescaling.trained_orbits import landscape, linear_orbits, measure_orbits, orbits, split_orbits
 
 SETTINGS = demonstrations()
 ORBITS = orbit_settings()
@@ -206,7 +206,7 @@ def test_lines_of_the_loss(subject):
     line = curves[curves["experiment"] == "trained_loss"]
     vector = torch.linalg.eigh(dense_hessian(subject.model, squared, *subject.data)).eigenvectors[:, -1]
     ends = [subject.parameters + sign * line["x"].iloc[0] * vector for sign in (1, -1)]
-    expected = sorted(Landscape(subject.model, squared, subject.data).value(end) for end in ends)
+    expected = sorted(Objective(subject.model, squared, subject.data).value(end) for end in ends)
     assert sorted(line["value"].iloc[[0, -1]]) == pytest.approx(expected, rel=1e-6)
     assert line["x"].iloc[-1] == -line["x"].iloc[0] == 0.3
     for offset in SETTINGS.offsets.value:

@@ -5,8 +5,8 @@ import pytest
 import torch
 from references import DTYPE, dense_hessian, layers, path_by_search, sample_loss, spectrum_at_minimum
 
+from flatminima.generators import named_generator
 from flatminima.minima.linear import LinearProblems
-from flatminima.networks.initialisations import named_generator
 from flatminima.theory.sampling import Chart, flattest
 from flatminima.theory.shared import at_minima, labels, near_minima, stream, undiverged
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from flatminima import config as schema
 from flatminima.errors import UserError
 from flatminima.provenance.parts import numbered
-from flatminima.provenance.records import code_stamp as code_digest
+from flatminima.provenance.job_records import code_stamp as code_digest
 
 EVIDENCE_FIGURES = ["dose-response", "coupling-excess", "start-scale"]
 TRAINING_FIGURES = ["overview", "training", "path-cosine"]

@@ -62,7 +62,7 @@ rule solve:
         "results/{study}/solutions/{solver}-{size}.safetensors",
     params:
         settings=lambda w: settings(study(w).attempts(w.solver, int(w.size))),
-        code=code_digest("flatminima.perceptron.searches", "flatminima.data.storage"),
+        code=code_digest("flatminima.perceptron.attempts", "flatminima.data.storage"),
     log:
         "logs/{study}/measure/search-{solver}-{size}.log",
     benchmark:

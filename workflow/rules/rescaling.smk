@@ -36,7 +36,7 @@ rule orbit:
         "results/{study}/measures/orbit-{shape}.parquet",
     params:
         settings=lambda w: settings(study(w).orbits),
-        code=code_digest("flatminima.rescaling.invariants", "flatminima.rescaling.subjects"),
+        code=code_digest("flatminima.rescaling.trained_orbits", "flatminima.rescaling.subjects"),
     log:
         "logs/{study}/measure/orbit-{shape}.log",
     benchmark:
@@ -69,7 +69,7 @@ rule linear_orbit:
         "results/{study}/measures/orbit-linear.parquet",
     params:
         settings=lambda w: settings(study(w).orbits),
-        code=code_digest("flatminima.rescaling.invariants", "flatminima.rescaling.subjects"),
+        code=code_digest("flatminima.rescaling.trained_orbits", "flatminima.rescaling.subjects"),
     log:
         "logs/{study}/measure/orbit-linear.log",
     benchmark:

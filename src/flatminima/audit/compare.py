@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from flatminima.audit.names import TOLERANCE
+from flatminima.audit.levels import TOLERANCE
 from flatminima.errors import UserError
 from flatminima.record import read_table
 from flatminima.report.evidence import read_ledger

@@ -9,9 +9,10 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 
 from flatminima.audit.differences import difference
-from flatminima.audit.level import Level, same_machine
-from flatminima.audit.names import LevelName
+from flatminima.audit.levels import LevelName
+from flatminima.audit.machine import same_machine
 from flatminima.audit.older import CLAIMS, abridged, commit_of_record, outdated, short
+from flatminima.audit.outcome import Level
 from flatminima.audit.rejudging import LEDGER, MEASURES, verdicts_of
 from flatminima.claims.ledger import Ledger, load_ledger
 from flatminima.config import AnyStudy, StudySettings
@@ -21,9 +22,9 @@ from flatminima.figures.render import drawn
 from flatminima.figures.tables import render_table
 from flatminima.figures.training.sensitivity import NAME as SENSITIVITY
 from flatminima.figures.training.sensitivity import render_sensitivity
+from flatminima.provenance.job_records import SHIPPED
 from flatminima.provenance.manifest import Manifest
 from flatminima.provenance.parts import numbered
-from flatminima.provenance.records import SHIPPED
 from flatminima.record import join_tables
 from flatminima.report.page import write_report
 from flatminima.settings.parsing import parse

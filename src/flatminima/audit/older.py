@@ -7,8 +7,8 @@ from pathlib import Path
 
 from flatminima.config import Config
 from flatminima.provenance.digest import PACKAGE, code_digest, digested
+from flatminima.provenance.job_records import SHIPPED
 from flatminima.provenance.manifest import Code, Manifest, Output, inside, read_manifest
-from flatminima.provenance.records import SHIPPED
 
 """Where files of the checkout lie that jobs read, relative to the repository's root."""
 CLAIMS = "claims.json"

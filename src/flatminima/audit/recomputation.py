@@ -14,9 +14,11 @@ import numpy as np
 import flatminima
 from flatminima.audit.compare import COUNTS, compare_tables, of_interest
 from flatminima.audit.jobs import Job, behind, is_evidence, measuring, recorded_jobs
-from flatminima.audit.level import Level, neighbours, place_of, same_machine
-from flatminima.audit.names import THREADS, TOLERANCE, UNRECORDED, LevelName
+from flatminima.audit.levels import THREADS, TOLERANCE, UNRECORDED, LevelName
+from flatminima.audit.machine import same_machine
+from flatminima.audit.neighbours import neighbours, place_of
 from flatminima.audit.older import commit_of_record, outdated, short
+from flatminima.audit.outcome import Level
 from flatminima.data import published
 from flatminima.errors import UserError
 from flatminima.provenance.manifest import Manifest, inside, sha256

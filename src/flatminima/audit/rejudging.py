@@ -11,6 +11,7 @@ from flatminima.errors import UserError
 from flatminima.files import atomic_path
 from flatminima.provenance.digest import code_digest
 from flatminima.provenance.environment import environment
+from flatminima.provenance.job_records import SHIPPED
 from flatminima.provenance.manifest import (
     NAME,
     Code,
@@ -22,7 +23,6 @@ from flatminima.provenance.manifest import (
     sha256,
     write_manifest,
 )
-from flatminima.provenance.records import SHIPPED
 from flatminima.record import read_table
 
 LEDGER = "claims.yaml"

@@ -29,9 +29,9 @@ def enumerate(study: StudyName, settings: Settings, measures: Output, curves: Ou
 def solve(study: StudyName, solver: SolverName, size: int, settings: Settings, output: Output) -> None:
     """Run one solver on random perceptrons of one size."""
     from flatminima.data.storage import save_arrays
-    from flatminima.perceptron.searches import search_instances
+    from flatminima.perceptron.attempts import attempt_instances
 
-    found = search_instances(study, solver, size, parse(Attempts, parse_json(settings), "searches"))
+    found = attempt_instances(study, solver, size, parse(Attempts, parse_json(settings), "searches"))
     save_arrays(output, found, {"study": study, "solver": solver, "size": str(size)})
 
 

@@ -26,7 +26,7 @@ def convolve(study: StudyName, settings: Settings, samples: Input, networks: Out
 
 def orbit(study: StudyName, settings: Settings, samples: Input, networks: Inputs, output: Output) -> None:
     """Find the flattest network in the rescaling orbit of every network of one shape."""
-    from flatminima.rescaling.invariants import measure_orbits
+    from flatminima.rescaling.trained_orbits import measure_orbits
 
     values = parse(Orbits, parse_json(settings), "orbits")
     write_table(output, measure_orbits(study, _subjects(networks, samples), values))
@@ -38,8 +38,8 @@ def linear_orbit(
     """Find the flattest network in the orbits of linear networks, and compare it with theory's minimum."""
     from flatminima.data.storage import load_moments
     from flatminima.networks.storage import load as load_networks
-    from flatminima.rescaling.invariants import measure_linear_orbits
     from flatminima.rescaling.subjects import linear
+    from flatminima.rescaling.trained_orbits import measure_linear_orbits
 
     least = {int(depth): values["minimal_sharpness"] for depth, values in read_json(bounds).items()}
     known = load_moments(moments)

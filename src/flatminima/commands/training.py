@@ -99,11 +99,11 @@ def measure(
     import pandas as pd
 
     from flatminima.data.storage import load_moments, load_samples
+    from flatminima.minima.controls import unbalanced
     from flatminima.minima.measure import measure as measure_networks
     from flatminima.minima.nulls import measure_nulls
     from flatminima.networks.device import resolve
     from flatminima.networks.storage import load as load_networks
-    from flatminima.networks.storage import unbalanced
 
     flush_denormals()
     trained, chosen = load_networks(networks), parse(Measure, parse_json(settings), "measure")

@@ -18,7 +18,7 @@ from flatminima.data.tasks import Samples
 from flatminima.errors import UserError
 from flatminima.minima.hessian import MomentHessian
 from flatminima.minima.statistics import Statistic, tidy
-from flatminima.networks.fully_convolutional import ConvolutionalStack
+from flatminima.networks.fully_convolutional import FullyConvolutionalStack
 from flatminima.networks.modules import as_module
 from flatminima.networks.stack import Stack
 from flatminima.networks.storage import Networks
@@ -49,7 +49,7 @@ def crosscheck(networks: Networks, samples: Samples, moments: Moments) -> pd.Dat
     Raises:
         UserError: if the two libraries are not installed, or the networks are convolutional.
     """
-    if isinstance(networks.stack, ConvolutionalStack):
+    if isinstance(networks.stack, FullyConvolutionalStack):
         raise UserError("crosscheck: the networks are convolutional; expected fully connected ones: leave the file out")
     sound = networks.replicas[networks.replicas["final"] & ~networks.replicas["diverged"]]
     labels = sound[["seed", "step_size", "step_fraction", "step", "final"]].assign(**networks.labels)

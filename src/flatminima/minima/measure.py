@@ -20,7 +20,7 @@ from flatminima.minima.linear import path_statistics, sharpness_statistics
 from flatminima.minima.own_path import own_path
 from flatminima.minima.sampled_paths import sampled_paths
 from flatminima.minima.statistics import Statistic, Statistics, cpu, inner, join, scatter, tidy
-from flatminima.networks.fully_convolutional import ConvolutionalStack
+from flatminima.networks.fully_convolutional import FullyConvolutionalStack
 from flatminima.networks.stack import Stack
 from flatminima.networks.storage import Networks
 from flatminima.seeding import sequence
@@ -95,7 +95,7 @@ def _bytes(stack: Stack, samples: int) -> int:
 
 def _chosen(samples: Samples, stack: Stack, settings: Measure) -> Samples:
     """The training samples that losses and curvature are taken over: the first ones, where the settings say so."""
-    count = settings.convolution_samples if isinstance(stack, ConvolutionalStack) else settings.samples
+    count = settings.convolution_samples if isinstance(stack, FullyConvolutionalStack) else settings.samples
     if count is None:
         return samples
     return replace(samples, inputs=samples.inputs[: count.value], targets=samples.targets[: count.value])
@@ -130,7 +130,7 @@ def _measure_group(networks: Networks, group: Tensor, problem: Problem, settings
     statistics = _curvature(stack, problem, settings, names, hessian)
     statistics |= _whole(stack, replicas, problem, hessian) | _gradients(stack, replicas, problem, names, hessian)
     inputs = problem.jacobian_inputs(settings).double()
-    if not isinstance(stack, ConvolutionalStack):  # filters are not the layers' matrices
+    if not isinstance(stack, FullyConvolutionalStack):  # filters are not the layers' matrices
         statistics |= inner("singular_overlap", overlaps(stack.weights).amax((2, 3)))
     if stack.rectified:
         return cpu(statistics | sampled_paths(stack, inputs, MEMORY)), NOTHING_SHARED

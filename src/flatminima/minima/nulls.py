@@ -14,11 +14,12 @@ import torch
 from torch import Generator, Tensor
 
 from flatminima.data.tasks import Samples
+from flatminima.generators import generators
 from flatminima.minima.measure import CPU, MEMORY, replica_labels
 from flatminima.minima.own_path import own_path
 from flatminima.minima.statistics import Statistic, cpu, scatter, tidy
-from flatminima.networks.fully_convolutional import ConvolutionalStack
-from flatminima.networks.initialisations import generators, initialise, initialise_filters, orthonormal
+from flatminima.networks.fully_convolutional import FullyConvolutionalStack
+from flatminima.networks.initialisations import initialise, initialise_filters, orthonormal
 from flatminima.networks.stack import Stack
 from flatminima.networks.storage import Networks
 from flatminima.settings.training import Measure
@@ -93,7 +94,7 @@ def untrained(networks: Networks, _: Sequence[int], draw: str = "") -> Stack:
     widths = [weight.shape[2] for weight in stack.weights[:1]] + [weight.shape[1] for weight in stack.weights]
     scale = float(replicas["start_scale"].iloc[0]) if "start_scale" in replicas else 1.0
     bias = bool(stack.biases)
-    if isinstance(stack, ConvolutionalStack):
+    if isinstance(stack, FullyConvolutionalStack):
         start: Stack = initialise_filters(widths, stack.side, streams, bias=bias, scale=scale)
     else:
         name = str(labels["initialisation"])

@@ -1,11 +1,10 @@
 """The device that networks are trained and measured on."""
 
-import sys
-
 import torch
 
 from flatminima.errors import UserError
-from flatminima.settings.device import RECORD, DeviceName
+from flatminima.progress import report_device
+from flatminima.settings.device import DeviceName
 
 
 def resolve(name: DeviceName) -> torch.device:
@@ -26,5 +25,5 @@ def resolve(name: DeviceName) -> torch.device:
     cuda = available and name != "cpu"
     if cuda:
         torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
-    print(f"{RECORD}{torch.cuda.get_device_name() if cuda else 'cpu'}", file=sys.stderr, flush=True)
+    report_device(torch.cuda.get_device_name() if cuda else "cpu")
     return torch.device("cuda" if cuda else "cpu")

@@ -4,14 +4,14 @@ import numpy as np
 import pandas as pd
 
 from flatminima.data.storage import Arrays
+from flatminima.perceptron.attempts import attempted
 from flatminima.perceptron.franz_parisi import local_entropy
 from flatminima.perceptron.gaussian import Array
 from flatminima.perceptron.instances import Signs, planted
+from flatminima.perceptron.iteration import Solutions
 from flatminima.perceptron.landscape import flip_errors, local_entropies, minimal_margins
 from flatminima.perceptron.neighbours import FLIPS, count_neighbours, expected_neighbours
 from flatminima.perceptron.records import Values, curve, rows
-from flatminima.perceptron.search import Solutions
-from flatminima.perceptron.searches import attempted
 from flatminima.perceptron.stability import lattice_error
 from flatminima.perceptron.typical import Tables
 from flatminima.progress import Progress

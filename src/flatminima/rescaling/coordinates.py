@@ -10,17 +10,18 @@ import torch
 from numpy.typing import ArrayLike
 from torch import Generator, Tensor, nn
 
+from flatminima.curvature.certified import top_eigenpair
 from flatminima.curvature.operators import Hessian
-from flatminima.networks.initialisations import named_generator
+from flatminima.generators import named_generator
+from flatminima.networks.losses import squared_error
 from flatminima.record import long_table
+from flatminima.rescaling.areas import rectified_area, sublevel_area
 from flatminima.rescaling.comparison import output_change
-from flatminima.rescaling.flatness import rectified_area, sublevel_area, top_eigenpair
-from flatminima.rescaling.landscape import Landscape
 from flatminima.rescaling.maps import multiplied
+from flatminima.rescaling.objective import Objective
 from flatminima.rescaling.reparametrise import direction_names, radial, radial_map, rotated, weight_normalised
 from flatminima.rescaling.subjects import TANH, Subject, curve, rows, top
 from flatminima.settings.rescaling import Demonstrations
-from flatminima.training.convolutional import squared_error
 
 ROTATED = "-rotated"
 MULTIPLIED = "-multiplied"
@@ -77,9 +78,9 @@ def loss_lines(study: str, subject: Subject, settings: Demonstrations) -> pd.Dat
     In curve `trained_loss` x is the displacement u itself.
     """
     _, _, vector = top_eigenpair(subject.hessian)
-    landscape = Landscape(subject.model, squared_error, subject.data)
+    objective = Objective(subject.model, squared_error, subject.data)
     stations = torch.linspace(-SPAN, SPAN, STATIONS, dtype=torch.float64)
-    losses = [landscape.value(landscape.point + station * vector) for station in stations]
+    losses = [objective.value(objective.point + station * vector) for station in stations]
     power = settings.exponent.value
     tables = [curve(study, subject, "trained_loss", stations, losses)]
     for offset in settings.offsets.value:

@@ -13,6 +13,7 @@ import torch
 from numpy.typing import ArrayLike
 from torch import Tensor, nn
 
+from flatminima.curvature.certified import top_eigenpair
 from flatminima.curvature.diagonal import gauss_newton_diagonal
 from flatminima.curvature.operators import GaussNewton, Hessian, Operator
 from flatminima.curvature.samples import Batch
@@ -20,12 +21,11 @@ from flatminima.data.moments import Moments, equivalent_samples
 from flatminima.data.tasks import Loss, Samples
 from flatminima.errors import UserError
 from flatminima.networks import convolutional, storage
+from flatminima.networks.losses import squared_error
 from flatminima.networks.modules import as_module
 from flatminima.networks.storage import Networks
 from flatminima.record import long_table
-from flatminima.rescaling.flatness import top_eigenpair
 from flatminima.rescaling.sharpness import best_constant_loss
-from flatminima.training.convolutional import squared_error
 
 COLLAPSED = 0.99
 """Of the best constant function's loss: a network that does no better has not learned anything."""

@@ -6,10 +6,10 @@ import pandas as pd
 
 from flatminima.progress import Progress
 from flatminima.rescaling.coordinates import loss_lines, reparametrised
-from flatminima.rescaling.demonstrations import balls, infinite_volume, two_layers, unchanged
 from flatminima.rescaling.directions import LARGEST, many_directions
-from flatminima.rescaling.invariants import landscape
+from flatminima.rescaling.homogeneity import balls, infinite_volume, two_layers, unchanged
 from flatminima.rescaling.subjects import CONVOLUTIONAL, Subject, rows
+from flatminima.rescaling.trained_orbits import landscape
 from flatminima.settings.rescaling import Demonstration, Demonstrations, Orbits
 
 Tables = tuple[pd.DataFrame, pd.DataFrame]

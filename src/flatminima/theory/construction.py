@@ -7,9 +7,9 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from flatminima.generators import named_generator
 from flatminima.minima.linear import LinearProblems
 from flatminima.minima.statistics import tidy
-from flatminima.networks.initialisations import named_generator
 from flatminima.progress import Progress
 from flatminima.settings.theory import Condition, Minima
 from flatminima.theory.problems import draw_problems

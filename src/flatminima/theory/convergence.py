@@ -7,9 +7,10 @@ import pandas as pd
 import torch
 from torch import Generator, Tensor
 
+from flatminima.generators import named_generator
 from flatminima.minima.linear import LinearProblems
 from flatminima.minima.statistics import Statistic, Statistics, scatter, tidy
-from flatminima.networks.initialisations import initialise, named_generator
+from flatminima.networks.initialisations import initialise
 from flatminima.networks.stack import Stack
 from flatminima.networks.symmetries import rescale_layers
 from flatminima.settings.theory import Convergence

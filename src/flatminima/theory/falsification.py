@@ -8,10 +8,10 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from flatminima.generators import named_generator
 from flatminima.minima.hessian import MinimumHessian
 from flatminima.minima.linear import LinearProblems
 from flatminima.minima.statistics import Statistic, tidy
-from flatminima.networks.initialisations import named_generator
 from flatminima.networks.stack import end_to_end
 from flatminima.progress import Progress
 from flatminima.settings.theory import Attack, Condition

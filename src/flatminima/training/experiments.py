@@ -8,8 +8,9 @@ from torch import Generator
 from flatminima.data.moments import Moments
 from flatminima.data.tasks import Samples
 from flatminima.errors import UserError
+from flatminima.generators import generators
 from flatminima.networks.fully_convolutional import image_shape
-from flatminima.networks.initialisations import generators, initialise, initialise_filters
+from flatminima.networks.initialisations import initialise, initialise_filters
 from flatminima.networks.stack import Stack
 from flatminima.networks.storage import Networks
 from flatminima.settings.training import MOMENT_OPTIMISERS, Experiment

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 from torch import Generator, Tensor
 
 from flatminima.curvature.eigensolvers import eigenpairs
-from flatminima.networks.initialisations import named_generator
+from flatminima.generators import named_generator
 from flatminima.progress import Progress
 from flatminima.rescaling.comparison import output_change
 from flatminima.rescaling.maps import Rescaling

@@ -1,4 +1,4 @@
-"""Levels and tolerance of an audit; apart from what they run, so that the command line loads quickly."""
+"""Names of an audit's levels, and what they ask of every run; apart from them, so that the command line loads fast."""
 
 from enum import StrEnum
 

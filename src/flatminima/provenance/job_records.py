@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from flatminima.progress import DEVICE
 from flatminima.provenance.digest import code_digest
-from flatminima.settings.device import RECORD
 
 METADATA = Path(".snakemake/metadata")
 CODE = re.compile(r"code ([0-9a-f]{64}) of (.+)")
@@ -91,7 +91,7 @@ def read_cost(root: Path, job: Job) -> Cost:
         return Cost()
     log = path.with_suffix(".log")
     lines = log.read_text(encoding="utf-8", errors="replace").splitlines() if log.is_file() else []
-    device = next((line.removeprefix(RECORD) for line in lines if line.startswith(RECORD)), None)
+    device = next((line.removeprefix(DEVICE) for line in lines if line.startswith(DEVICE)), None)
     with path.open(newline="", encoding="utf-8") as file:
         row = next(csv.DictReader(file, delimiter="\t"), {})
     threads = _number(row.get("threads"))

@@ -29,7 +29,7 @@ class Solutions:
     iterations: NDArray[np.int64]
 
 
-def search(patterns: Signs, margin: float, state: State, step: Step, cap: int) -> Solutions:
+def iterate(patterns: Signs, margin: float, state: State, step: Step, cap: int) -> Solutions:
     """Take steps on all unsolved instances at once.
 
     Args:

@@ -11,16 +11,16 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from flatminima.networks.initialisations import named_generator
+from flatminima.generators import named_generator
+from flatminima.networks.losses import squared_error
 from flatminima.rescaling.boxes import APART, Boxes, boxes, parting
 from flatminima.rescaling.comparison import changes
-from flatminima.rescaling.invariants import random_scales
 from flatminima.rescaling.maps import Rescaling, multiplied, two_layer
 from flatminima.rescaling.sharpness import best_constant_loss, epsilon_sharpness
 from flatminima.rescaling.subjects import TANH, Subject, rows
 from flatminima.rescaling.tracing import Kind
+from flatminima.rescaling.trained_orbits import random_scales
 from flatminima.settings.rescaling import Demonstrations
-from flatminima.training.convolutional import squared_error
 
 TRAINED = "-trained"
 TOUCHING = "-touching"

@@ -9,14 +9,14 @@ from numpy.typing import NDArray
 
 from flatminima.data.storage import Arrays
 from flatminima.perceptron.instances import Signs, storage
-from flatminima.perceptron.search import Solutions
+from flatminima.perceptron.iteration import Solutions
 from flatminima.perceptron.solvers import solve
 from flatminima.progress import Progress
 from flatminima.seeding import sequence
 from flatminima.settings.perceptron import Attempts, SolverName
 
 
-def search_instances(study: str, name: SolverName, size: int, settings: Attempts) -> dict[str, NDArray[Any]]:
+def attempt_instances(study: str, name: SolverName, size: int, settings: Attempts) -> dict[str, NDArray[Any]]:
     """Attempts of one solver on random instances of one size, load by load.
 
     Returns:
@@ -50,7 +50,7 @@ def instances(study: str, size: int, load: float, count: int) -> Signs:
 
 
 def attempted(study: str, size: int, arrays: Arrays) -> Iterator[tuple[float, Signs, Solutions]]:
-    """What `search_instances` stored: loads in ascending order, with their patterns and what was found."""
+    """What `attempt_instances` stored: loads in ascending order, with their patterns and what was found."""
     for load in sorted(float(name.removeprefix("solved_")) for name in arrays if name.startswith("solved_")):
         yield load, instances(study, size, load, len(arrays[f"solved_{load}"])), _stored(arrays, size, load)
 

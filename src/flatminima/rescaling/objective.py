@@ -10,7 +10,7 @@ from flatminima.curvature.network import Network, Parameters
 from flatminima.curvature.samples import Batch
 
 
-class Landscape:
+class Objective:
     """The loss in float64, whatever the dtype of the network.
 
     Attributes:
