@@ -23,7 +23,7 @@ OPTIMISERS = {"sgd": torch.optim.SGD, "adam": torch.optim.Adam}
 
 def settings(**changes):
     values = {"width": 5, "optimiser": "sgd", "batch_size": BATCH, "step_unit": "absolute", "step_sizes": [1e-3, 1e-2]}
-    return experiment(**{"family": "convolutional", "seeds": 2, "steps": STEPS, **values, **changes})
+    return experiment(**{"family": "fully_convolutional", "seeds": 2, "steps": STEPS, **values, **changes})
 
 
 def samples(channels=3, outputs=None, noise_draw="fresh"):
@@ -88,7 +88,7 @@ def test_training_is_that_of_a_plain_loop(optimiser, channels, bias):
 def test_labels_history_snapshots_and_divergence():
     networks, history = run(settings(step_unit="critical", step_sizes=[0.01, 1e4], snapshots=2))
     table = networks.replicas[networks.replicas["final"]]
-    assert networks.labels["family"] == "convolutional"
+    assert networks.labels["family"] == "fully_convolutional"
     assert networks.labels["depth"] == networks.stack.depth == 3
     assert table["step_size"].tolist() == pytest.approx([0.01 * CRITICAL, 1e4 * CRITICAL] * 2)
     assert table["diverged"].tolist() == [False, True] * 2
@@ -99,10 +99,14 @@ def test_labels_history_snapshots_and_divergence():
 
 
 def test_classes_are_no_images():
-    with pytest.raises(UserError, match=r"experiments\.run\.family is convolutional: .* has 48 inputs and 10 outputs"):
+    with pytest.raises(
+        UserError, match=r"experiments\.run\.family is fully_convolutional: .* has 48 inputs and 10 outputs"
+    ):
         run(settings(), samples(outputs=10))
 
 
 def test_images_are_square():
-    with pytest.raises(UserError, match=r"experiments\.run\.family is convolutional: 32 values per sample; expected"):
+    with pytest.raises(
+        UserError, match=r"experiments\.run\.family is fully_convolutional: 32 values per sample"
+    ):
         run(settings(), samples(channels=2))

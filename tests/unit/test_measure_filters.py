@@ -35,7 +35,7 @@ def samples_of(stack, loss="sum"):
 
 def convolutional(stack, **columns):
     networks = networks_of(stack, **columns)
-    return replace(networks, labels=networks.labels | {"family": "convolutional"})
+    return replace(networks, labels=networks.labels | {"family": "fully_convolutional"})
 
 
 def loss_of(network, inputs, targets, scale):

@@ -145,7 +145,7 @@ def test_untrained_filters_are_the_starts_bit_for_bit():
     data = training_samples()
     images = replace(data, **{name: np.tile(getattr(data, name)[:, :1], 9) for name in ("inputs", "targets")})
     settings = experiment(
-        family="convolutional",
+        family="fully_convolutional",
         optimiser="sgd",
         batch_size=10,
         step_unit="absolute",

@@ -137,7 +137,7 @@ def shapes(name):
 def checked(name, task):
     """Experiments on a task whose sharpness other libraries find as well: for convolutions they take too long."""
     runs = {run: values for run, values in main_experiments(name).items() if values.task == task}
-    return [run for run, values in runs.items() if values.family != "convolutional"]
+    return [run for run, values in runs.items() if values.family != "fully_convolutional"]
 
 
 def main_experiments(name):

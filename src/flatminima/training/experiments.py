@@ -101,7 +101,7 @@ def train(
 
 def _start(name: str, experiment: Experiment, depth: int, samples: Samples, streams: list[Generator]) -> Stack:
     bias, scale = experiment.bias.value, experiment.start_scale.value if experiment.start_scale else 1.0
-    if experiment.family == "convolutional" and experiment.width is not None:
+    if experiment.family == "fully_convolutional" and experiment.width is not None:
         side, colours = _images(name, experiment, samples)
         channels = [colours, *[experiment.width.value] * (depth - 1), colours]
         return initialise_filters(channels, side, streams, bias=bias, scale=scale)
@@ -114,10 +114,10 @@ def _images(name: str, experiment: Experiment, samples: Samples) -> tuple[int, i
     inputs, outputs = samples.inputs.shape[1], samples.targets.shape[1]
     if inputs != outputs:
         raise UserError(
-            f"experiments.{name}.family is convolutional: its outputs are images as its inputs are, but the task "
+            f"experiments.{name}.family is fully_convolutional: its outputs are images as its inputs are, but the task "
             f"{experiment.task!r} has {inputs} inputs and {outputs} outputs; choose a denoising task or the family relu"
         )
-    return image_shape(inputs, f"experiments.{name}.family is convolutional")
+    return image_shape(inputs, f"experiments.{name}.family is fully_convolutional")
 
 
 def _widths(name: str, experiment: Experiment, depth: int, samples: Samples) -> list[int]:
@@ -186,7 +186,7 @@ def _on_samples(
         plateau=_plateau(experiment, problem, moments),
         snapshots=experiment.snapshots.value,
         job=job,
-        gradient=loss_and_gradient_by_autograd if experiment.family == "convolutional" else loss_and_gradient,
+        gradient=loss_and_gradient_by_autograd if experiment.family == "fully_convolutional" else loss_and_gradient,
         stages=_stages(experiment),
     )
 

@@ -18,7 +18,7 @@ NAMES = {
     "linear": "● linear",
     "residual_linear": "◆ zero residuals",
     "relu": "▲ ReLU",
-    "convolutional": "■ convolutional",
+    "fully_convolutional": "■ convolutional",
 }
 MARKERS = dict(zip(NAMES, "oD^s", strict=True))
 
