@@ -106,7 +106,5 @@ def test_classes_are_no_images():
 
 
 def test_images_are_square():
-    with pytest.raises(
-        UserError, match=r"experiments\.run\.family is fully_convolutional: 32 values per sample"
-    ):
+    with pytest.raises(UserError, match=r"experiments\.run\.family is fully_convolutional: 32 values per sample"):
         run(settings(), samples(channels=2))

@@ -8,6 +8,7 @@ from flatminima import config as schema
 from flatminima.errors import UserError
 from flatminima.provenance.parts import numbered
 from flatminima.provenance.job_records import code_stamp as code_digest
+from flatminima.settings.base import LABELLED
 
 EVIDENCE_FIGURES = ["dose-response", "coupling-excess", "start-scale"]
 TRAINING_FIGURES = ["overview", "training", "path-cosine"]
@@ -104,6 +105,11 @@ def settings(model):
     return json.dumps(model.model_dump(mode="json") if hasattr(model, "model_dump") else model)
 
 
+def labelled(model):
+    """The same with where each value comes from, which the report alone shows."""
+    return json.dumps(model.model_dump(mode="json", context=LABELLED))
+
+
 def study(wildcards):
     return CONFIG.studies[wildcards.study]
 
@@ -131,7 +137,7 @@ def shape(name, run, depth):
 def shapes(name):
     """The same for all experiments and depths of a study."""
     runs = CONFIG.studies[name].experiments.items()
-    return [shape(name, run, depth) for run, values in runs for depth in values.depths.value]
+    return [shape(name, run, depth) for run, values in runs for depth in values.depths]
 
 
 def checked(name, task):
@@ -150,7 +156,7 @@ def main_experiments(name):
 def depths(name, task):
     """All depths of the networks trained on a task."""
     runs = CONFIG.studies[name].experiments.values()
-    return sorted({depth for run in runs if run.task == task for depth in run.depths.value})
+    return sorted({depth for run in runs if run.task == task for depth in run.depths})
 
 
 def figures(name):
@@ -163,7 +169,7 @@ def figures(name):
     shown = main_experiments(name).values()
     tasks, families = {run.task for run in shown}, {run.family for run in shown}
     filled = {
-        "training": any(run.snapshots.value for run in shown),
+        "training": any(run.snapshots for run in shown),
         "dose-response": "linear" in families,
         "coupling-excess": families != {"residual_linear"},
         "start-scale": bool(values.scaled()),
@@ -200,7 +206,7 @@ def parts(name, table):
     """The parts of a table of a study, which are measured apart."""
     values = CONFIG.studies[name]
     if values.kind == "theory":
-        return [*values.statements.value, "minima", *values.starts.value, "price", "scaled_residual"]
+        return [*values.statements, "minima", *values.starts, "price", "scaled_residual"]
     if values.kind == "perceptron":
         sizes = sorted({size for _, size in values.searched()})
         planted = [f"planted-{size}" for size in sizes] if table == "measures" else []
@@ -224,7 +230,7 @@ def table_parts(wildcards):
 
 def checked_networks(wildcards):
     """A network file of each of these experiments: of the least depth, and of the first seeds."""
-    runs = {run: experiment.depths.value for run, experiment in study(wildcards).experiments.items()}
+    runs = {run: experiment.depths for run, experiment in study(wildcards).experiments.items()}
     least = [shape(wildcards.study, run, min(runs[run])) for run in checked(wildcards.study, wildcards.task)]
     return [f"results/{wildcards.study}/networks/{numbered(name)[0]}.safetensors" for name in least]
 
@@ -232,7 +238,7 @@ def checked_networks(wildcards):
 def rescaled_shapes(name):
     """The shapes of the networks that a study rescales."""
     values = CONFIG.studies[name]
-    depths = CONFIG.studies[values.source.study].experiments[values.source.rectified].depths.value
+    depths = CONFIG.studies[values.source.study].experiments[values.source.rectified].depths
     return [*(f"depth{depth}" for depth in depths), *(["convolutional"] if values.convolutional else [])]
 
 
@@ -270,7 +276,7 @@ def subjects(wildcards):
 
 def linear_subjects(wildcards):
     """The networks whose orbits theory knows, of all depths."""
-    return [source_networks(wildcards, "linear", depth) for depth in linear(wildcards).depths.value]
+    return [source_networks(wildcards, "linear", depth) for depth in linear(wildcards).depths]
 
 
 def source_networks(wildcards, role, depth):

@@ -15,7 +15,7 @@ rule report:
             subcategory="report",
         ),
     params:
-        settings=lambda w: settings(study(w)),
+        settings=lambda w: labelled(study(w)),
         figures=lambda w, input: [f"--figure={figure}" for figure in input.figures],
         tables=lambda w, input: [f"--table={table}" for table in input.tables],
         code=code_digest("flatminima.report.page", data=["report/templates/*"]),
