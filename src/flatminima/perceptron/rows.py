@@ -1,18 +1,16 @@
 """Rows of the two tables of record of a perceptron study: measures and curves."""
 
 from collections.abc import Mapping
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
-from flatminima.record import COLUMNS, long_table
+from flatminima.record import long_table
 
 DEPTH = 1
 """Layers of a perceptron."""
-OWN = ["alpha", "size", "solver", "margin", "distance", "flips"]
-"""Columns of the table of measures that other kinds of studies do not have."""
 
 
 class Profile(NamedTuple):
@@ -21,12 +19,12 @@ class Profile(NamedTuple):
     Attributes:
         along: the column that holds the places.
         places: distances as shares of weights, or numbers of flips; shape (places,).
-        values: shape (entries, places).
+        measured: shape (entries, places).
     """
 
     along: Literal["distance", "flips"]
     places: ArrayLike
-    values: ArrayLike
+    measured: ArrayLike
 
 
 Values = Mapping[str, ArrayLike | Profile]
@@ -50,7 +48,7 @@ def rows(
         study: its name.
         case: its name.
         alpha: patterns per weight, in column setting too.
-        values: statistics by name, not all of them profiles; entries are numbered in column seed.
+        values: statistics by name; column seed numbers their entries.
         control: name of the control, empty for the case itself.
         size: number N of weights; 0 in theory for large N.
         solver: what found the solutions; empty for none.
@@ -58,15 +56,15 @@ def rows(
     """
     profiles = {name: value for name, value in values.items() if isinstance(value, Profile)}
     whole = {name: value for name, value in values.items() if not isinstance(value, Profile)}
-    entries = len(np.asarray(next(iter([*whole.values(), *(profile.values for profile in profiles.values())]))))
-    names = {"study": study, "case": case, "control": control, "setting": alpha, "depth": DEPTH}
-    own = {"alpha": alpha, "size": size, "solver": solver, "margin": margin, "distance": np.nan, "flips": 0}
-    entry = pd.DataFrame({"seed": np.arange(entries)}).assign(**names, **own)
-    tables = [long_table(entry, {"diverged": np.zeros(entries), **whole})]
-    for name, (along, places, found) in profiles.items():
-        columns = zip(np.asarray(places), np.asarray(found).T, strict=True)
-        tables += [long_table(entry.assign(**{along: place}), {name: column}) for place, column in columns]
-    return pd.concat(tables, ignore_index=True)[[*COLUMNS, *OWN]]
+    entries = len(np.asarray([*whole.values(), *(profile.measured for profile in profiles.values())][0]))
+    labels: dict[str, Any] = {"study": study, "case": case, "control": control, "setting": alpha, "depth": DEPTH}
+    labels |= {"alpha": alpha, "size": size, "solver": solver, "margin": margin, "distance": np.nan, "flips": 0}
+    table = pd.DataFrame({"seed": np.arange(entries)}).assign(**labels)
+    tables = [long_table(table, {"diverged": np.zeros(entries), **whole})]
+    for name, (along, places, measured) in profiles.items():
+        for place, column in zip(np.asarray(places), np.asarray(measured).T, strict=True):
+            tables.append(long_table(table.assign(**{along: place}), {name: column}))
+    return pd.concat(tables, ignore_index=True)
 
 
 def curve(
