@@ -38,7 +38,7 @@ def linear_orbit(
     """Find the flattest network in the orbits of linear networks, and compare it with theory's minimum."""
     from flatminima.data.storage import load_moments
     from flatminima.networks.storage import load as load_networks
-    from flatminima.rescaling.subjects import linear
+    from flatminima.rescaling.loading import linear
     from flatminima.rescaling.trained_orbits import measure_linear_orbits
 
     least = {int(depth): values["minimal_sharpness"] for depth, values in read_json(bounds).items()}
@@ -73,7 +73,7 @@ def volume(study: StudyName, settings: Settings, measures: Output, curves: Outpu
 
 def _subjects(networks: list[Path], samples: Path) -> "list[Subject]":
     from flatminima.data.storage import load_samples
-    from flatminima.rescaling.subjects import load as load_subjects
+    from flatminima.rescaling.loading import load as load_subjects
 
     known = load_samples(samples)
     return [subject for path in networks for subject in load_subjects(path, known)]
