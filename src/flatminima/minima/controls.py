@@ -1,5 +1,7 @@
 """Controls of what is claimed of minima: networks of the trained functions whose layers are not balanced."""
 
+from dataclasses import replace
+
 import torch
 
 from flatminima.generators import generators
@@ -8,11 +10,11 @@ from flatminima.networks.symmetries import rescale_layers
 
 
 def unbalanced(networks: Networks, log_scale: float) -> Networks:
-    """The control `<experiment>-unbalanced`: the final networks' functions, with their layers rescaled at random."""
+    """The control `unbalanced`: the final networks' functions, with their layers rescaled at random."""
     final = networks.replicas["final"].to_numpy()
     stack = networks.stack.select(torch.tensor(final)).double()
-    labels = {**networks.labels, "experiment": f"{networks.labels['experiment']}-unbalanced"}
+    control = replace(networks, labels=networks.labels | {"control": "unbalanced"})
     numbers = range(networks.first, networks.first + stack.replicas)
-    streams = generators(str(labels["study"]), str(labels["experiment"]), stack.depth, numbers, "scales")
+    streams = generators(str(control.labels["study"]), control.name, stack.depth, numbers, "scales")
     replicas = networks.replicas[final].reset_index(drop=True)
-    return Networks(rescale_layers(stack, log_scale, streams), replicas, labels)
+    return replace(control, stack=rescale_layers(stack, log_scale, streams), replicas=replicas)

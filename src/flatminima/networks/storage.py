@@ -11,6 +11,7 @@ from flatminima.data.storage import load_arrays, save_arrays
 from flatminima.errors import UserError
 from flatminima.networks.fully_convolutional import FullyConvolutionalStack
 from flatminima.networks.stack import Stack
+from flatminima.record import full_name
 
 
 @dataclass(frozen=True)
@@ -19,14 +20,20 @@ class Networks:
 
     Attributes:
         stack: the replicas.
-        replicas: one row per replica: seed, step_size, step_fraction, step, final, diverged, gradient_scale, and
-            start_scale where the experiment sets it.
-        labels: study, experiment, family, task, initialisation, optimiser, depth.
+        replicas: one row per replica: seed, step_size, setting (the configured step size), step, final, diverged,
+            gradient_scale, and start_scale where the experiment sets it.
+        labels: study, case, control (`""`, or what was done to the trained networks), family, task, initialisation,
+            optimiser, depth.
     """
 
     stack: Stack
     replicas: pd.DataFrame
     labels: dict[str, str | int]
+
+    @property
+    def name(self) -> str:
+        """Name of the random streams of these networks."""
+        return full_name(str(self.labels["case"]), str(self.labels["control"]))
 
     @property
     def first(self) -> int:
