@@ -22,7 +22,7 @@ from flatminima.figures.tables import render_table
 from flatminima.figures.training.sensitivity import NAME as SENSITIVITY
 from flatminima.figures.training.sensitivity import render_sensitivity
 from flatminima.provenance.manifest import Manifest
-from flatminima.provenance.parts import numbered
+from flatminima.files import numbered
 from flatminima.provenance.records import SHIPPED
 from flatminima.record import join_tables
 from flatminima.report.page import write_report
