@@ -43,20 +43,14 @@ rule paper:
         stage("manifest", CONFIG.paper),
 
 
-for _study in CONFIG.studies:
+for _study, _values in CONFIG.studies.items():
     if workflow.is_rule(_study):
         sys.exit(f"config.yaml: studies.{_study}: is the name of a rule; rename the study")
 
-    rule:
-        name:
-            _study
-        input:
-            stage("manifest", [_study]),
-
-    for _stage in [*STAGES[CONFIG.studies[_study].kind], "manifest"]:
+    for _stage in ["", *kind_of(_values).stages, "manifest"]:
 
         rule:
             name:
-                f"{_study}_{_stage}"
+                f"{_study}_{_stage}" if _stage else _study
             input:
-                stage(_stage, [_study]),
+                stage(_stage or "manifest", [_study]),

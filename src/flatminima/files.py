@@ -1,4 +1,4 @@
-"""Files that are either whole or absent: write to a temporary neighbour, then rename."""
+"""Files that are either whole or absent: written to a temporary neighbour, then renamed; names of numbered files."""
 
 import errno
 import os
@@ -13,6 +13,8 @@ from safetensors import SafetensorError
 from flatminima.errors import UserError
 
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
+NUMBERS = re.compile(r"\{0\.\.(\d{1,6})\}")
+"""Numbers from zero to the one named, as bash writes them in braces."""
 
 
 @contextmanager
@@ -60,3 +62,12 @@ def _errno(error: Exception) -> int | None:
         return error.errno
     found = re.search(r"os error (\d+)", str(error))
     return int(found[1]) if found else None
+
+
+def numbered(name: str) -> list[str]:
+    """The names that one stands for, in the notation of bash: `relu-part{0..2}.parquet` for three; else itself.
+
+    A command's length is limited, and the number of its files is not.
+    """
+    found = NUMBERS.search(name)
+    return [NUMBERS.sub(str(number), name) for number in range(int(found[1]) + 1)] if found else [name]

@@ -2,13 +2,13 @@ rule manifest:
     """Every file of one study, and where it came from."""
     localrule: True
     input:
-        lambda w: [file for kind in STAGES[study(w).kind] for file in stage(kind, [w.study])],
+        lambda w: [file for name in kind(w).stages for file in stage(name, [w.study])],
     output:
         "results/{study}/manifest.json",
     params:
         settings=lambda w: settings(study(w)),
         # Networks are found from what was made of them; there may be too many for one command.
-        targets=lambda w: [file for kind in STAGES[study(w).kind] if kind != "train" for file in stage(kind, [w.study])],
+        targets=lambda w: [file for name in kind(w).stages if name != "train" for file in stage(name, [w.study])],
         repository=placed(REPOSITORY),
         code=code_digest("flatminima.provenance.manifest"),
     log:

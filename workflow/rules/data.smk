@@ -44,7 +44,7 @@ rule bound:
     output:
         "results/{study}/bounds/{task}.json",
     params:
-        settings=lambda w: json.dumps(depths(w.study, w.task)),
+        settings=lambda w: json.dumps(experiments.depths(study(w), w.task)),
         code=code_digest("flatminima.minima.bound", "flatminima.data.storage"),
     log:
         "logs/{study}/bounds/{task}.log",

@@ -4,7 +4,7 @@ rule figure:
     input:
         ledger=shipped("workflow/claims.yaml"),
         measures="results/{study}/measures.parquet",
-        details=lambda w: [f"results/{w.study}/{table}.parquet" for table in DETAILS[study(w).kind]],
+        details=details,
     output:
         multiext("results/{study}/figures/{name}", ".pdf", ".png", ".csv"),
         svg=report(
@@ -15,14 +15,15 @@ rule figure:
         ),
     params:
         details=lambda w, input: [f"--details={path}" for path in input.details],
-        without=lambda w: [f"--without={experiment}" for experiment in left_out(w)],
-        code=lambda w: code_digest(figure_module(w), "flatminima.figures.figure_files"),
+        kind=lambda w: kind(w).name,
+        without=lambda w: [f"--without={experiment}" for experiment in kind(w).left_out(study(w), w.name)],
+        code=lambda w: code_digest(kind(w).figure_module(w.name), "flatminima.figures.figure_files"),
     log:
         "logs/{study}/figures/{name}.log",
     benchmark:
         "logs/{study}/figures/{name}.tsv"
     wildcard_constraints:
-        name=rf"({'|'.join(FIGURES)})(-[a-z0-9_]+)?",
+        name=named({name for captions in config["captions"].values() for name in captions["figures"]}),
     threads: 1
     resources:
         mem_mb=2000,
@@ -30,6 +31,7 @@ rule figure:
     shell:
         r"""
         flatminima figure \
+            --kind {params.kind:q} \
             --ledger {input.ledger:q} \
             --measures {input.measures:q} {params.details:q} {params.without:q} \
             --output {output.svg:q} \
@@ -42,7 +44,7 @@ rule table:
     localrule: True
     input:
         measures="results/{study}/measures.parquet",
-        details=lambda w: ["results/{study}/curves.parquet"] if study(w).kind == "perceptron" else [],
+        details=lambda w: details(w) if kind(w).tabulated else [],
     output:
         multiext("results/{study}/tables/{name}", ".csv", ".tex"),
         html=report(
@@ -53,13 +55,14 @@ rule table:
         ),
     params:
         details=lambda w, input: [f"--details={path}" for path in input.details],
-        code=lambda w: code_digest(f"flatminima.figures.{study(w).kind}.tables", "flatminima.figures.table_files"),
+        kind=lambda w: kind(w).name,
+        code=lambda w: code_digest(kind(w).tables_module, "flatminima.figures.table_files"),
     log:
         "logs/{study}/tables/{name}.log",
     benchmark:
         "logs/{study}/tables/{name}.tsv"
     wildcard_constraints:
-        name=named({name for names in TABLES.values() for name in names}),
+        name=named({name for kind in KINDS.values() for name, table in kind.tables.items() if not table.judged}),
     threads: 1
     resources:
         mem_mb=2000,
@@ -67,6 +70,7 @@ rule table:
     shell:
         r"""
         flatminima table \
+            --kind {params.kind:q} \
             --measures {input.measures:q} {params.details:q} \
             --output {output.html:q} \
             {wildcards.name:q} 2>&1 | tee {log:q} >&2
@@ -88,7 +92,7 @@ rule sensitivity:
             subcategory="tables",
         ),
     params:
-        settings=lambda w: json.dumps([variation.model_dump() for variation in variations(w.study)]),
+        settings=lambda w: json.dumps([variation.model_dump() for variation in kind(w).variations(study(w))]),
         code=code_digest("flatminima.figures.training.sensitivity"),
     log:
         "logs/{study}/tables/{name}.log",

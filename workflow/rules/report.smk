@@ -18,7 +18,9 @@ rule report:
         settings=lambda w: labelled(study(w)),
         figures=lambda w, input: [f"--figure={figure}" for figure in input.figures],
         tables=lambda w, input: [f"--table={table}" for table in input.tables],
-        code=code_digest("flatminima.report.page", data=["report/templates/*"]),
+        code=lambda w: code_digest(
+            "flatminima.report.page", f"flatminima.studies.{kind(w).name}", data=["report/templates/*"]
+        ),
     log:
         "logs/{study}/report.log",
     benchmark:

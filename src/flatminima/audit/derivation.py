@@ -22,9 +22,9 @@ from flatminima.figures.render import drawn
 from flatminima.figures.tables import render_table
 from flatminima.figures.training.sensitivity import NAME as SENSITIVITY
 from flatminima.figures.training.sensitivity import render_sensitivity
+from flatminima.files import numbered
 from flatminima.provenance.job_records import SHIPPED
 from flatminima.provenance.manifest import Manifest
-from flatminima.provenance.parts import numbered
 from flatminima.record import join_tables
 from flatminima.report.page import write_report
 from flatminima.settings.parsing import parse

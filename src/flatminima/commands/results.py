@@ -8,8 +8,7 @@ import typer
 from flatminima.commands.files import parse_json, write_json
 from flatminima.commands.options import Input, Inputs, Output, Settings, StudyName
 from flatminima.config import StudySettings
-from flatminima.files import atomic_path
-from flatminima.provenance.parts import numbered
+from flatminima.files import atomic_path, numbered
 from flatminima.settings.parsing import parse
 from flatminima.settings.variations import Variations
 
