@@ -10,7 +10,7 @@ from torch import nn
 
 from flatminima.rescaling.coordinates import volumes
 from flatminima.rescaling.subjects import Subject
-from flatminima.rescaling.theorems import show_theorems
+from flatminima.stages.rescale import show_theorems
 from flatminima.rescaling.trained_orbits import measure_linear_orbits, measure_orbits
 from flatminima.settings.rescaling import Demonstrations, Orbits
 

@@ -16,7 +16,7 @@ from flatminima.perceptron.neighbours import FLIPS, count_neighbours, expected_n
 from flatminima.perceptron.replica import maximal_margin, saddle_point
 from flatminima.perceptron.stability import first_moment_distance
 from flatminima.perceptron.survey import planted_solutions
-from flatminima.perceptron.transitions import transitions
+from flatminima.stages.transitions import thresholds
 from flatminima.perceptron.typical import surroundings, typical_solutions
 from flatminima.seeding import sequence
 
@@ -86,9 +86,9 @@ def test_inside_the_gap_points_are_missing_and_nothing_is_made_up():
     assert values(measures, "high_margin", "smallest_distance") == 1e-4
 
 
-def test_transitions():
+def test_thresholds():
     """theory.md 3.3: monotone up to .729, no gap up to about .748, capacity .833."""
-    measures, curves = transitions("test", theory(loads=[0.5]))
+    measures, curves = thresholds("test", theory(loads=[0.5]))
     assert values(measures, "thresholds", "monotone_load") == pytest.approx([0.729], abs=5e-4)
     assert values(measures, "thresholds", "connected_load") == pytest.approx([0.748], abs=5e-4)
     assert values(measures, "thresholds", "capacity") == pytest.approx([0.833], abs=5e-4)

@@ -30,7 +30,7 @@ from flatminima.figures import style
 from flatminima.figures.render import NO_DETAILS, RESCALING, render
 from flatminima.figures.rescaling import orbits as orbits_figure
 from flatminima.rescaling.coordinates import volumes
-from flatminima.rescaling.theorems import show_theorems
+from flatminima.stages.rescale import show_theorems
 from flatminima.rescaling.trained_orbits import measure_linear_orbits, measure_orbits
 
 NETWORKS = len(DEPTHS) * (SEEDS - 1)

@@ -15,7 +15,7 @@ from torch import nn
 from flatminima.data.sources import load_images
 from flatminima.rescaling import subjects
 from flatminima.rescaling.subjects import Subject
-from flatminima.rescaling.theorems import show_theorems
+from flatminima.stages.rescale import show_theorems
 from flatminima.rescaling.trained_orbits import measure_orbits
 from flatminima.settings.training import Dataset
 

@@ -1,5 +1,7 @@
 """Margins and loads at which the local entropy of the binary perceptron changes its shape (theory.md 3.3)."""
 
+from pathlib import Path
+
 import pandas as pd
 from numpy.typing import ArrayLike
 
@@ -14,9 +16,22 @@ from flatminima.perceptron.thresholds import (
 )
 from flatminima.perceptron.typical import Tables
 from flatminima.settings.perceptron import ReplicaTheory
+from flatminima.stages.files import write_tables
 
 
-def transitions(study: str, settings: ReplicaTheory) -> Tables:
+def transitions(study: str, settings: ReplicaTheory, measures: Path, curves: Path) -> None:
+    """Compute the thresholds of the local entropy.
+
+    Args:
+        study: the study's name.
+        settings: loads.
+        measures: table to write.
+        curves: table to write.
+    """
+    write_tables((measures, curves), thresholds(study, settings))
+
+
+def thresholds(study: str, settings: ReplicaTheory) -> Tables:
     """Thresholds by load, and the loads at which even solutions of maximal margin lose a property.
 
     Returns:

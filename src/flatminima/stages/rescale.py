@@ -2,19 +2,53 @@
 
 from collections.abc import Callable, Iterable, Sequence
 
+from pathlib import Path
+
 import pandas as pd
 
+from flatminima.data.storage import load_samples
 from flatminima.progress import Progress
 from flatminima.rescaling.coordinates import loss_lines, reparametrised
 from flatminima.rescaling.directions import LARGEST, many_directions
 from flatminima.rescaling.homogeneity import balls, infinite_volume, two_layers, unchanged
-from flatminima.rescaling.rows import CONVOLUTIONAL, CURVES, Curve, Measured, curves, rows
+from flatminima.rescaling.loading import load
+from flatminima.rescaling.rows import CONVOLUTIONAL, CURVES, Curve, Measured, rows
+from flatminima.rescaling.rows import curves as curve_rows
 from flatminima.rescaling.subjects import Subject
 from flatminima.rescaling.trained_orbits import landscape
 from flatminima.settings.rescaling import Demonstration, Demonstrations, Orbits
+from flatminima.stages.files import write_tables
 
 Tables = tuple[pd.DataFrame, pd.DataFrame]
 """Measures and curves."""
+
+
+def rescale(
+    study: str,
+    demonstrations: Demonstrations,
+    orbits: Orbits,
+    samples: Path,
+    networks: Sequence[Path],
+    measures: Path,
+    curves: Path,
+) -> None:
+    """Show the theorems on networks of one shape.
+
+    Args:
+        study: the study's name, part of every seed.
+        demonstrations: which theorems, over which ranges.
+        orbits: tolerances of the flattest network in an orbit.
+        samples: that the networks were trained on.
+        networks: files of networks of one shape.
+        measures: table to write.
+        curves: table to write.
+
+    Raises:
+        UserError: if a file cannot be read, or the task's loss is not the sum over outputs.
+    """
+    known = load_samples(samples)
+    subjects = [subject for path in networks for subject in load(path, known)]
+    write_tables((measures, curves), show_theorems(study, subjects, demonstrations, orbits))
 
 
 def show_theorems(study: str, subjects: Sequence[Subject], settings: Demonstrations, orbit: Orbits) -> Tables:
@@ -35,7 +69,7 @@ def show_theorems(study: str, subjects: Sequence[Subject], settings: Demonstrati
         lifted, spectra = many_directions(subject) if whole else ([], [])
         tables.append(rows(study, subject.labels, _theorems(study, subject, settings, first) + lifted))
         if first:
-            drawn = curves(study, subject.labels, spectra + _curves(subject, settings, orbit))
+            drawn = curve_rows(study, subject.labels, spectra + _curves(subject, settings, orbit))
         progress.report(done, "networks")
     progress.finish(len(shown), "networks")
     return pd.concat(tables, ignore_index=True), drawn
