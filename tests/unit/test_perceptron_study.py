@@ -16,9 +16,9 @@ from flatminima.perceptron.neighbours import FLIPS, count_neighbours, expected_n
 from flatminima.perceptron.replica import maximal_margin, saddle_point
 from flatminima.perceptron.stability import first_moment_distance
 from flatminima.perceptron.survey import planted_solutions
-from flatminima.stages.transitions import thresholds
 from flatminima.perceptron.typical import surroundings, typical_solutions
 from flatminima.seeding import sequence
+from flatminima.stages.transitions import thresholds
 
 KEY = ["experiment", "depth", "step_fraction", "seed", "statistic", "layer"]
 

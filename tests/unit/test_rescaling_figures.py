@@ -30,8 +30,8 @@ from flatminima.figures import style
 from flatminima.figures.render import NO_DETAILS, RESCALING, render
 from flatminima.figures.rescaling import orbits as orbits_figure
 from flatminima.rescaling.coordinates import volumes
-from flatminima.stages.rescale import show_theorems
 from flatminima.rescaling.trained_orbits import measure_linear_orbits, measure_orbits
+from flatminima.stages.rescale import show_theorems
 
 NETWORKS = len(DEPTHS) * (SEEDS - 1)
 """Fully connected networks that did not diverge; the convolutional one is not among them."""

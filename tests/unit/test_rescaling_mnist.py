@@ -15,9 +15,9 @@ from torch import nn
 from flatminima.data.sources import load_images
 from flatminima.rescaling import subjects
 from flatminima.rescaling.subjects import Subject
-from flatminima.stages.rescale import show_theorems
 from flatminima.rescaling.trained_orbits import measure_orbits
 from flatminima.settings.training import Dataset
+from flatminima.stages.rescale import show_theorems
 
 SHARED = Path(__file__).resolve().parents[3] / "shared" / "data"
 HIDDEN = 4

@@ -19,8 +19,8 @@ from flatminima.rescaling.homogeneity import balls, infinite_volume, two_layers,
 from flatminima.rescaling.maps import Rescaling, layer_scales, two_layer
 from flatminima.rescaling.objective import Objective
 from flatminima.rescaling.orbit import least_trace
-from flatminima.stages.rescale import show_theorems
 from flatminima.rescaling.trained_orbits import landscape, linear_orbits, measure_orbits, orbits, split_orbits
+from flatminima.stages.rescale import show_theorems
 
 SETTINGS = demonstrations()
 ORBITS = orbit_settings()

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 from flatminima.audit.differences import difference
 from flatminima.audit.levels import LevelName
@@ -28,11 +29,11 @@ from flatminima.provenance.manifest import Manifest
 from flatminima.record import join_tables
 from flatminima.report.page import write_report
 from flatminima.settings.parsing import parse
-from flatminima.settings.training import TrainingStudy
 from flatminima.settings.variations import Variation
+from flatminima.studies.kind import Kind
+from flatminima.studies.registry import kind_of
 
 CHANGES = "predicates.yaml"
-DETAILS = ("shared.parquet", "curves.parquet")
 PAGE = PurePosixPath("report/index.html")
 DATA = (".csv", ".json", ".parquet")
 QUESTION = "Do verdicts, tables and figures follow from the measures?"
@@ -140,7 +141,8 @@ class _Anew:
     @property
     def details(self) -> Path | None:
         """The study's other table, where it has one."""
-        return next((self.folder / name for name in DETAILS if (self.folder / name).exists()), None)
+        path = self.folder / f"{self.kind.details}.parquet"
+        return path if path.exists() else None
 
     @property
     def settings(self) -> AnyStudy:
@@ -148,29 +150,31 @@ class _Anew:
         return parse(StudySettings, {"study": self.manifest.settings}, "settings of the manifest").study
 
     @property
+    def kind(self) -> Kind[Any]:
+        """The study's kind."""
+        return kind_of(self.settings)
+
+    @property
     def variations(self) -> list[Variation]:
         """The study's variations; only trained networks have any."""
-        settings = self.settings
-        return settings.variations() if isinstance(settings, TrainingStudy) else []
+        return self.kind.variations(self.settings)
 
     def left_out(self, figure: str, command: Sequence[str]) -> list[str]:
         """Experiments that a figure does not show: by its command, or where none is on record by the settings."""
-        if command or not isinstance(self.settings, TrainingStudy):
-            return _values(command, "--without=")
-        return self.settings.left_out(figure)
+        return _values(command, "--without=") if command else self.kind.left_out(self.settings, figure)
 
     def claims(self) -> None:
         (self.scratch / CLAIMS).write_text(verdicts_of(self.folder, self.manifest.study, self.ledger), encoding="utf-8")
 
     def table(self, name: str) -> None:
-        render_table(name, self.folder / MEASURES, self.scratch / "tables" / name, self.details)
+        render_table(self.kind, name, self.folder / MEASURES, self.scratch / "tables" / name, self.details)
 
     def sensitivity(self) -> None:
         output = self.scratch / "tables" / SENSITIVITY
         render_sensitivity(self.folder / MEASURES, self.ledger, self.variations, output)
 
     def figure(self, name: str, without: Sequence[str], pictures: bool) -> None:
-        figure, plotted = drawn(name, self.folder / MEASURES, self.details, self.ledger, without)
+        figure, plotted = drawn(self.kind, name, self.folder / MEASURES, self.details, self.ledger, without)
         output = self.scratch / "figures" / name
         if pictures:
             figure_files.save(figure, plotted, output)

@@ -11,6 +11,9 @@ from flatminima.config import StudySettings
 from flatminima.files import atomic_path, numbered
 from flatminima.settings.parsing import parse
 from flatminima.settings.variations import Variations
+from flatminima.studies.registry import kind_named
+
+KindName = Annotated[str, typer.Option("--kind", help="Kind of the study, as `kind` in config.yaml.")]
 
 
 def collect(
@@ -25,6 +28,7 @@ def collect(
 
 def figure(
     name: str,
+    kind: KindName,
     ledger: Input,
     measures: Input,
     output: Output,
@@ -37,11 +41,12 @@ def figure(
     from flatminima.claims.ledger import load_ledger
     from flatminima.figures.render import render
 
-    render(name, measures, details, load_ledger(ledger), output.with_suffix(""), without or [])
+    render(kind_named(kind), name, measures, details, load_ledger(ledger), output.with_suffix(""), without or [])
 
 
 def table(
     name: str,
+    kind: KindName,
     measures: Input,
     output: Output,
     details: Annotated[Path | None, typer.Option(help="The study's other table: curves.")] = None,
@@ -49,7 +54,7 @@ def table(
     """Write one table as csv, html and tex; `output` is any of them."""
     from flatminima.figures.tables import render_table
 
-    render_table(name, measures, output.with_suffix(""), details)
+    render_table(kind_named(kind), name, measures, output.with_suffix(""), details)
 
 
 def sensitivity(settings: Settings, ledger: Input, measures: Input, output: Output) -> None:

@@ -70,14 +70,14 @@ def _worst_layer(measures: pd.DataFrame, statistic: str, deviation: Callable[[Ar
     return order.drop_duplicates(NETWORK)[[*NETWORK, "value"]].rename(columns={"value": statistic})
 
 
-def present(rows: pd.DataFrame, figure: str, what: str, cure: str) -> pd.DataFrame:
+def present(rows: pd.DataFrame, what: str, cure: str) -> pd.DataFrame:
     """The rows, if there are any.
 
     Raises:
         EmptyFigureError: if there are none; says what the figure lacks, and the cure.
     """
     if rows.empty:
-        raise EmptyFigureError(f"figure {figure}: no {what}; {cure}")
+        raise EmptyFigureError(f"no {what}; {cure}")
     return rows
 
 

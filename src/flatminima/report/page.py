@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
@@ -18,14 +19,13 @@ from flatminima.config import AnyStudy
 from flatminima.errors import UserError
 from flatminima.files import atomic_path
 from flatminima.provenance.environment import environment
-from flatminima.report.caption import Caption
-from flatminima.report.captions import figure_caption, table_caption
 from flatminima.report.evidence import Claim, read_ledger, read_populations
 from flatminima.report.formats import interval, number, percent, plural
 from flatminima.report.protocol import SOURCES, protocol
 from flatminima.report.vocabulary import CLASSES, MEANINGS, SYMBOLS
+from flatminima.studies.kind import Exhibit, Kind
+from flatminima.studies.registry import kind_of
 
-OVERVIEWS = ("overview", "theory-overview", "rescaling-overview", "perceptron-overview")
 LONGEST = 8
 """Longest table of cases that is not folded when all of its cases hold."""
 DOWNLOADS = (".csv", ".svg", ".pdf", ".png", ".tex")
@@ -45,7 +45,7 @@ class Figure:
 
     name: str
     number: int
-    caption: Caption
+    caption: Exhibit
     image: str
     links: tuple[Link, ...]
 
@@ -55,7 +55,7 @@ class Table:
     """A table of results, its HTML fragment embedded as it stands."""
 
     name: str
-    caption: Caption
+    caption: Exhibit
     fragment: Markup
     rows: int
     links: tuple[Link, ...]
@@ -74,8 +74,8 @@ def write_report(
     settings: AnyStudy,
     claims: Path,
     changes: Path,
-    figures: list[Path],
-    tables: list[Path],
+    figures: Sequence[Path],
+    tables: Sequence[Path],
     output: Path,
 ) -> None:
     """Write the page of one study: one HTML file that needs neither a network nor scripts.
@@ -94,10 +94,11 @@ def write_report(
     """
     ledger = read_ledger(claims)
     populations = read_populations(claims.with_name("measures.parquet"))
-    numbered = _number(_in_order_of_mention(ledger.claims, figures), output.parent)
-    illustrations = _illustrate(ledger.claims, numbered)
+    kind = kind_of(settings)
+    numbered = _number(kind, _in_order_of_mention(kind, ledger.claims, figures), output.parent)
+    illustrations = _illustrate(kind, ledger.claims, numbered)
     claimed = {figure.name for illustration in illustrations.values() for figure in illustration.shown}
-    template = _templates().get_template("page.html")
+    template = _templates().get_template(f"page_{kind.name}.html")
     page = template.render(
         study=study,
         settings=settings,
@@ -108,9 +109,9 @@ def write_report(
         trained=[population for population in populations if not population.control],
         controls=[population for population in populations if population.control],
         illustrations=illustrations,
-        overview=[figure for figure in numbered if figure.name in OVERVIEWS],
-        further=[figure for figure in numbered if figure.name not in {*claimed, *OVERVIEWS}],
-        tables=[_table(path, output.parent) for path in tables],
+        overview=[figure for figure in numbered if figure.name == kind.overview],
+        further=[figure for figure in numbered if figure.name not in {*claimed, kind.overview}],
+        tables=[_table(kind, path, output.parent) for path in tables],
         protocol=protocol(settings),
         environment=environment(),
     )
@@ -133,32 +134,32 @@ def _templates() -> Environment:
     return templates
 
 
-def _shows(mention: str, name: str) -> bool:
+def _shows(kind: Kind[Any], mention: str, name: str) -> bool:
     """Whether a claim that mentions `sharpness` means the figure `name`: itself or `sharpness-<task>`."""
-    return name == mention or name.startswith(f"{mention}-")
+    return mention in (name, kind.split(name)[0])
 
 
-def _in_order_of_mention(claims: Sequence[Claim], figures: Sequence[Path]) -> list[Path]:
-    mentions = [*OVERVIEWS, *(mention for claim in claims for mention in claim.figures)]
+def _in_order_of_mention(kind: Kind[Any], claims: Sequence[Claim], figures: Sequence[Path]) -> list[Path]:
+    mentions = [kind.overview, *(mention for claim in claims for mention in claim.figures)]
 
     def place(path: Path) -> int:
-        return next((k for k, mention in enumerate(mentions) if _shows(mention, path.stem)), len(mentions))
+        return next((k for k, mention in enumerate(mentions) if _shows(kind, mention, path.stem)), len(mentions))
 
     return sorted(figures, key=place)
 
 
-def _number(figures: Sequence[Path], folder: Path) -> list[Figure]:
+def _number(kind: Kind[Any], figures: Sequence[Path], folder: Path) -> list[Figure]:
     return [
-        Figure(path.stem, k, figure_caption(path.stem), _data_uri(path), _links(path, folder))
+        Figure(path.stem, k, kind.figure(path.stem), _data_uri(path), _links(path, folder))
         for k, path in enumerate(figures, start=1)
     ]
 
 
-def _illustrate(claims: Sequence[Claim], figures: Sequence[Figure]) -> Mapping[str, Illustration]:
-    seen = set(OVERVIEWS)
+def _illustrate(kind: Kind[Any], claims: Sequence[Claim], figures: Sequence[Figure]) -> Mapping[str, Illustration]:
+    seen = {kind.overview}
     illustrations = {}
     for claim in claims:
-        own = [figure for figure in figures if any(_shows(mention, figure.name) for mention in claim.figures)]
+        own = [figure for figure in figures if any(_shows(kind, mention, figure.name) for mention in claim.figures)]
         illustrations[claim.id] = Illustration(
             shown=tuple(figure for figure in own if figure.name not in seen),
             elsewhere=tuple(figure for figure in own if figure.name in seen),
@@ -167,8 +168,8 @@ def _illustrate(claims: Sequence[Claim], figures: Sequence[Figure]) -> Mapping[s
     return illustrations
 
 
-def _table(path: Path, folder: Path) -> Table:
-    caption, fragment = table_caption(path.stem), _read(path).decode("utf-8")
+def _table(kind: Kind[Any], path: Path, folder: Path) -> Table:
+    caption, fragment = kind.table(path.stem), _read(path).decode("utf-8")
     if "<caption" not in fragment:
         hidden = f'<caption class="hidden">{Markup.escape(caption.title)}</caption>'
         fragment = re.sub(r"<table\b[^>]*>", lambda tag: tag[0] + hidden, fragment, count=1)

@@ -1,7 +1,6 @@
 """All theorems of Dinh et al. 2017 on the networks of one file (theory.md D1-D7)."""
 
 from collections.abc import Callable, Iterable, Sequence
-
 from pathlib import Path
 
 import pandas as pd

@@ -36,7 +36,7 @@ EXPERIMENTS = {f"attempts_{name.replace('-', '_')}": name for name in SOLVERS}
 """Solvers by the experiments of their attempts."""
 
 
-def attempts(measures: pd.DataFrame, figure: str) -> pd.DataFrame:
+def attempts(measures: pd.DataFrame) -> pd.DataFrame:
     """One row per solver and instance.
 
     Returns:
@@ -45,12 +45,12 @@ def attempts(measures: pd.DataFrame, figure: str) -> pd.DataFrame:
     Raises:
         EmptyFigureError: if there is none.
     """
-    rows = _named(measures, figure)
+    rows = _named(measures)
     table = frames.pivot(rows[rows["layer"] == 0], ATTEMPT, INSTANCE)
     return table.assign(solved=table["solved"] == 1)
 
 
-def surroundings(measures: pd.DataFrame, details: pd.DataFrame, figure: str) -> pd.DataFrame:
+def surroundings(measures: pd.DataFrame, details: pd.DataFrame) -> pd.DataFrame:
     """What surrounds the solutions found: one row per solver, instance and distance.
 
     Returns:
@@ -60,14 +60,14 @@ def surroundings(measures: pd.DataFrame, details: pd.DataFrame, figure: str) -> 
         EmptyFigureError: if no local entropy was measured.
     """
     names = (f"bp_entropy_{name}" for name in SOLVERS)
-    places = curves(details, figure, *names)["x"].unique()
-    rows = _named(measures, figure)
+    places = curves(details, *names)["x"].unique()
+    rows = _named(measures)
     table = frames.pivot(rows[rows["layer"] > 0], SURROUNDING, [*INSTANCE, "layer"])
     table.insert(len(INSTANCE), "distance", places[table.pop("layer") - 1])
     return table
 
 
-def neighbours(measures: pd.DataFrame, figure: str) -> pd.DataFrame:
+def neighbours(measures: pd.DataFrame) -> pd.DataFrame:
     """Solutions at some flips from those found, and from planted ones (solver PLANTED): a row for each and flips.
 
     Returns:
@@ -81,7 +81,7 @@ def neighbours(measures: pd.DataFrame, figure: str) -> pd.DataFrame:
         rows = measures[measures["experiment"].isin([PLANTED] if name else EXPERIMENTS)]
         rows = _solvers(rows.assign(optimiser=name) if name else rows)
         table = frames.pivot(rows[rows["layer"] > 0], NEIGHBOURS, [*INSTANCE, "layer"])
-        tables.append(present(table.dropna(subset="neighbours"), figure, what))
+        tables.append(present(table.dropna(subset="neighbours"), what))
     return pd.concat(tables, ignore_index=True).rename(columns={"layer": "flips"})
 
 
@@ -122,9 +122,9 @@ def tally(claimed: Claimed, claim: str, criterion: int) -> Tally:
     return Tally(sum(held), len(held))
 
 
-def _named(measures: pd.DataFrame, figure: str) -> pd.DataFrame:
+def _named(measures: pd.DataFrame) -> pd.DataFrame:
     rows = measures[measures["experiment"].isin(EXPERIMENTS)]
-    return _solvers(present(rows, figure, "attempt of a solver"))
+    return _solvers(present(rows, "attempt of a solver"))
 
 
 def _solvers(rows: pd.DataFrame) -> pd.DataFrame:

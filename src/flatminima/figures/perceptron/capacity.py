@@ -46,9 +46,9 @@ def capacities(curves: pd.DataFrame) -> pd.DataFrame:
         EmptyFigureError: if there are none.
     """
     names = {"x": "margin", "value": "alpha"}
-    line = selection.curves(curves, "capacity", "capacity").rename(columns=names)
+    line = selection.curves(curves, "capacity").rename(columns=names)
     names = {"x": "alpha", "value": "margin"}
-    points = selection.curves(curves, "capacity", "maximal_margin").rename(columns=names)
+    points = selection.curves(curves, "maximal_margin").rename(columns=names)
     return pd.concat([line, points], ignore_index=True)[["curve", "margin", "alpha"]]
 
 
@@ -58,7 +58,7 @@ def entropies(curves: pd.DataFrame) -> pd.DataFrame:
     Raises:
         EmptyFigureError: if there is none.
     """
-    rows = selection.curves(curves, "capacity", "entropy").drop(columns="error_bound")
+    rows = selection.curves(curves, "entropy").drop(columns="error_bound")
     rows = rows.rename(columns={"x": "margin", "y": "alpha", "value": "entropy"})
     return rows[rows["alpha"].isin(selection.some(rows["alpha"], LOADS))]
 

@@ -10,7 +10,6 @@ from flatminima.figures import style
 from flatminima.figures.claimed import Claimed
 from flatminima.figures.perceptron import selection
 
-NAME = "enumeration"
 LOCAL = "local entropy less that of\nall weights (nats per weight)"
 THEORY = "theory for large N"
 LOOKS = [{"color": style.BLUE, "marker": "o"}, {"color": style.VERMILION, "marker": "s"}]
@@ -51,7 +50,7 @@ def compared(curves: pd.DataFrame, name: str) -> pd.DataFrame:
     Raises:
         EmptyFigureError: if there is none.
     """
-    exact, theory = (selection.curves(curves, NAME, curve) for curve in (name, f"{name}_theory"))
+    exact, theory = (selection.curves(curves, curve) for curve in (name, f"{name}_theory"))
     exact = exact.rename(columns={"value": "exact", "error_bound": "standard_error"}).drop(columns="curve")
     rows = exact.assign(theory=theory["value"]).rename(columns={"y": "alpha"}).dropna(subset=["exact", "theory"])
     rows = rows.sort_values(["alpha", "x"], ignore_index=True)

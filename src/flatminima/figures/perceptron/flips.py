@@ -12,7 +12,6 @@ from flatminima.figures import style
 from flatminima.figures.claimed import Claimed
 from flatminima.figures.perceptron import attempts, local_entropy, selection
 
-NAME = "flips"
 FLIPPED = r"share $d$ of weights flipped"
 EXCESS = "local entropy less that around\nmargin 0 (nats per weight)"
 TYPICAL: dict[str, Any] = {"color": "black", "lw": 1.1, "zorder": 0}
@@ -30,8 +29,8 @@ def flips(measures: pd.DataFrame, curves: pd.DataFrame, claimed: Claimed) -> tup
     Raises:
         EmptyFigureError: if no instance was solved, or there are no curves of theory.
     """
-    rows = attempts.surroundings(measures, curves, NAME)
-    load = selection.chosen_load(measures, NAME)
+    rows = attempts.surroundings(measures, curves)
+    load = selection.chosen_load(measures)
     errors, excess = ratios(rows, claimed, load), excesses(rows, curves, load)
     page = style.figure(4.4, message(claimed), style.NARROW)
     left, right = axes = page.subplots(1, 2)
@@ -63,7 +62,7 @@ def ratios(rows: pd.DataFrame, claimed: Claimed, load: float) -> pd.DataFrame:
     """
     asked = attempts.claimed_attempts(claimed, "P6", "flip_error_ratio")
     found = rows.merge(asked, on=attempts.INSTANCE).dropna(subset=["flip_error_ratio"])
-    found = _at(selection.present(found, NAME, "errors after flips of a solution"), load)
+    found = _at(selection.present(found, "errors after flips of a solution"), load)
     table = []
     for key, values in found.groupby(GROUP)["flip_error_ratio"]:
         ends = mean_interval(values.to_numpy())._asdict() if len(values) > 1 else {"value": values.iloc[0]}
@@ -80,7 +79,7 @@ def excesses(rows: pd.DataFrame, curves: pd.DataFrame, load: float) -> pd.DataFr
     Raises:
         EmptyFigureError: if there are none.
     """
-    rows = selection.present(rows.dropna(subset=["local_entropy_excess"]), NAME, "local entropy of a solution")
+    rows = selection.present(rows.dropna(subset=["local_entropy_excess"]), "local entropy of a solution")
     rows = _at(rows, load)
     found = rows.groupby(GROUP)["local_entropy_excess"].agg(value="mean", solutions="size").reset_index()
     theory = lead(curves, rows["distance"].max()).assign(solver="theory", alpha=load)

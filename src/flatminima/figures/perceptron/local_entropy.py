@@ -12,7 +12,6 @@ from flatminima.figures import style
 from flatminima.figures.claimed import Claimed
 from flatminima.figures.perceptron import selection
 
-NAME = "local-entropy"
 EVERY = "all weights"
 FINE = 200
 FARTHEST = 3.0
@@ -30,8 +29,8 @@ def local_entropy(measures: pd.DataFrame, curves: pd.DataFrame, _claimed: Claime
         EmptyFigureError: if local entropies were not computed.
     """
     plotted = surroundings(curves)
-    load = selection.chosen_load(measures, NAME)
-    isolation = selection.isolation(measures, NAME, load)
+    load = selection.chosen_load(measures)
+    isolation = selection.isolation(measures, load)
     page = style.figure(4.2, message(plotted, load), style.NARROW)
     left, right = axes = page.subplots(1, 2)
     for panel in axes:
@@ -49,7 +48,7 @@ def surroundings(curves: pd.DataFrame) -> pd.DataFrame:
     Raises:
         EmptyFigureError: if there is none.
     """
-    rows = selection.curves(curves, NAME, "local_entropy").drop(columns=["curve", "error_bound"])
+    rows = selection.curves(curves, "local_entropy").drop(columns=["curve", "error_bound"])
     rows = rows.rename(columns={"x": "distance", "y": "margin", "value": "local_entropy"}).dropna()
     rows = rows.assign(all_weights=selection.all_weights(rows["distance"].to_numpy()))
     columns = ["margin", "distance", "local_entropy", "all_weights"]

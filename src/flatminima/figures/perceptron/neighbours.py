@@ -13,7 +13,6 @@ from flatminima.figures.claimed import Claimed
 from flatminima.figures.labels import n_of
 from flatminima.figures.perceptron import attempts, selection, success
 
-NAME = "neighbours"
 FEWEST = 5
 """Solutions from which on a median is drawn as a filled marker: as many as a verdict takes."""
 GROUP = ["solver", "size", "alpha", "flips"]
@@ -39,7 +38,7 @@ def neighbours(measures: pd.DataFrame, _curves: pd.DataFrame, claimed: Claimed) 
     Raises:
         EmptyFigureError: if no instance was solved, or none planted.
     """
-    rows, ends = medians(measures, claimed), success.halves(success.counts(measures, NAME))
+    rows, ends = medians(measures, claimed), success.halves(success.counts(measures))
     solver = followed(rows)
     largest = rows["size"] == rows.loc[rows["solver"] == solver, "size"].max()
     both, one = rows["solver"].isin([solver, attempts.PLANTED]), rows["flips"] == 1
@@ -68,7 +67,7 @@ def medians(measures: pd.DataFrame, claimed: Claimed) -> pd.DataFrame:
     Raises:
         EmptyFigureError: if no instance was solved, or none planted.
     """
-    rows = attempts.neighbours(measures, NAME)
+    rows = attempts.neighbours(measures)
     asked = attempts.claimed_attempts(claimed, "P6", "log_neighbours")
     planted = rows["solver"] == attempts.PLANTED
     found = rows[~planted].merge(asked, on=attempts.INSTANCE, validate="many_to_one")

@@ -11,8 +11,6 @@ from flatminima.figures import style
 from flatminima.figures.claimed import Claimed
 from flatminima.figures.perceptron import attempts, local_entropy, neighbours, selection
 
-NAME = "perceptron-overview"
-
 
 @style.styled
 def perceptron_overview(measures: pd.DataFrame, curves: pd.DataFrame, claimed: Claimed) -> tuple[Figure, pd.DataFrame]:
@@ -25,7 +23,7 @@ def perceptron_overview(measures: pd.DataFrame, curves: pd.DataFrame, claimed: C
     Raises:
         EmptyFigureError: if there are no such curves, or no instance was solved.
     """
-    load = selection.chosen_load(measures, NAME)
+    load = selection.chosen_load(measures)
     rare, dense = rarity(curves, load), surroundings(curves, load)
     found = neighbours.of_all_solvers(neighbours.medians(measures, claimed))
     page = style.figure(6.0, message(rare, claimed), style.NARROW)
@@ -44,7 +42,7 @@ def rarity(curves: pd.DataFrame, load: float) -> pd.DataFrame:
     Raises:
         EmptyFigureError: if there is none.
     """
-    rows = selection.curves(curves, NAME, "entropy").rename(columns={"x": "margin", "y": "alpha"})
+    rows = selection.curves(curves, "entropy").rename(columns={"x": "margin", "y": "alpha"})
     rows = rows[rows["alpha"] == selection.nearest(rows["alpha"], load)].sort_values("margin")
     margins = np.append(0.0, rows.loc[rows["margin"] > 1e-9, "margin"])
     entropy = np.interp(margins, rows["margin"], rows["value"])

@@ -27,7 +27,7 @@ THRESHOLDS: dict[str, tuple[str, dict[str, Any]]] = {
 present = partial(frames.present, cure="run a study of kind perceptron")
 
 
-def curves(details: pd.DataFrame, figure: str, *names: str) -> pd.DataFrame:
+def curves(details: pd.DataFrame, *names: str) -> pd.DataFrame:
     """The curves of some names.
 
     Returns:
@@ -36,33 +36,33 @@ def curves(details: pd.DataFrame, figure: str, *names: str) -> pd.DataFrame:
     Raises:
         EmptyFigureError: if there is none.
     """
-    rows = present(details[details["experiment"].isin(names)], figure, f"curve {' or '.join(names)}")
+    rows = present(details[details["experiment"].isin(names)], f"curve {' or '.join(names)}")
     rows = rows.rename(columns={"experiment": "curve"})
     return rows[["curve", "x", "y", "value", "error_bound"]].reset_index(drop=True)
 
 
-def thresholds(measures: pd.DataFrame, figure: str) -> dict[str, float]:
+def thresholds(measures: pd.DataFrame) -> dict[str, float]:
     """The loads of THRESHOLDS, in its order.
 
     Raises:
         EmptyFigureError: if they were not computed.
     """
     rows = measures[(measures["experiment"] == "thresholds") & measures["statistic"].isin(THRESHOLDS)]
-    values = present(rows, figure, "threshold").set_index("statistic")["value"]
+    values = present(rows, "threshold").set_index("statistic")["value"]
     return {name: float(values[name]) for name in THRESHOLDS}
 
 
-def chosen_load(measures: pd.DataFrame, figure: str) -> float:
+def chosen_load(measures: pd.DataFrame) -> float:
     """The alpha at which local entropies were followed for all margins.
 
     Raises:
         EmptyFigureError: if there is none.
     """
-    rows = present(measures[measures["experiment"] == "ordering"], figure, "local entropy of several margins")
+    rows = present(measures[measures["experiment"] == "ordering"], "local entropy of several margins")
     return float(rows["step_fraction"].iloc[0])
 
 
-def isolation(measures: pd.DataFrame, figure: str, load: float) -> float:
+def isolation(measures: pd.DataFrame, load: float) -> float:
     """Distance up to which solutions of margin zero have no others around.
 
     Raises:
@@ -70,7 +70,7 @@ def isolation(measures: pd.DataFrame, figure: str, load: float) -> float:
     """
     of_load = (measures["experiment"] == "zero_margin") & (measures["step_fraction"] == load)
     rows = measures[of_load & (measures["statistic"] == "isolation")]
-    return float(present(rows, figure, "distance of isolation")["value"].iloc[0])
+    return float(present(rows, "distance of isolation")["value"].iloc[0])
 
 
 def nearest(values: Iterable[float], load: float) -> float:

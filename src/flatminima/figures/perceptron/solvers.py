@@ -13,7 +13,6 @@ from flatminima.figures.claimed import Claimed
 from flatminima.figures.labels import n_of
 from flatminima.figures.perceptron import attempts, selection, success
 
-NAME = "solvers"
 COLUMNS = 3
 SOLID: dict[str, Any] = {"color": "0.45", "lw": 0.8, "zorder": 0}
 BAND: dict[str, Any] = {"color": "0.85", "lw": 0, "zorder": -1}
@@ -30,8 +29,8 @@ def solvers(measures: pd.DataFrame, _curves: pd.DataFrame, claimed: Claimed) -> 
     Raises:
         EmptyFigureError: if there was no attempt, no instance was solved, or thresholds were not computed.
     """
-    counts = success.counts(measures, NAME)
-    plotted, halves, known = shares(counts), success.halves(counts), success.estimates(measures, NAME)
+    counts = success.counts(measures)
+    plotted, halves, known = shares(counts), success.halves(counts), success.estimates(measures)
     farthest = halves.assign(reach=halves["half_solved_median"].fillna(halves["half_solved_low"]))
     names = list(farthest.groupby("solver")["reach"].max().sort_values(ascending=False, kind="stable").index)
     lines = len(names) // COLUMNS + 1

@@ -10,7 +10,6 @@ from flatminima.claims.intervals import Interval
 from flatminima.figures.perceptron import attempts, selection
 from flatminima.figures.perceptron.half_load import extrapolate, half_load
 
-NAME = "success"
 POWERS = {"1/√N": 0.5, "1/N": 1.0}
 """How loads may change with N: which of them, if either, is not known."""
 EVENTS = {"half_solved": "solved", "half_near": "near"}
@@ -37,13 +36,13 @@ class Estimate(NamedTuple):
         return self.high < limit.low or self.low > limit.high
 
 
-def estimates(measures: pd.DataFrame, figure: str) -> list[Estimate]:
+def estimates(measures: pd.DataFrame) -> list[Estimate]:
     """Our own estimate and the capacity, as computed, and those of the literature, in ascending order.
 
     Raises:
         EmptyFigureError: if thresholds were not computed.
     """
-    ours = selection.thresholds(measures, figure)
+    ours = selection.thresholds(measures)
     gap, end = round(ours["connected_load"], 4), round(ours["capacity"], 4)
     known = [
         Estimate(gap, gap, "gap in theory (ours)"),
@@ -55,7 +54,7 @@ def estimates(measures: pd.DataFrame, figure: str) -> list[Estimate]:
     return sorted(known)
 
 
-def counts(measures: pd.DataFrame, figure: str) -> pd.DataFrame:
+def counts(measures: pd.DataFrame) -> pd.DataFrame:
     """Attempts by solver, size and alpha: how many there are, find a solution, and find one with another at one flip.
 
     Returns:
@@ -65,9 +64,9 @@ def counts(measures: pd.DataFrame, figure: str) -> pd.DataFrame:
         EmptyFigureError: if there was no attempt, or no instance was solved.
     """
     by = ["solver", "size", "alpha"]
-    groups = attempts.attempts(measures, figure).groupby(by)["solved"]
+    groups = attempts.attempts(measures).groupby(by)["solved"]
     rows = groups.agg(instances="size", solved="sum").reset_index()
-    around = attempts.neighbours(measures, figure)
+    around = attempts.neighbours(measures)
     around = around[around["flips"] == 1].assign(near=lambda rows: rows["neighbours"] >= 1)
     near = around.groupby(by)["near"].agg(found="size", near="sum").reset_index()
     return rows.merge(near, on=by, how="left", validate="one_to_one").fillna({"found": 0, "near": 0})
@@ -126,7 +125,7 @@ def success(measures: pd.DataFrame, _curves: pd.DataFrame) -> pd.DataFrame:
     Raises:
         EmptyFigureError: if there was no attempt, no instance was solved, or thresholds were not computed.
     """
-    table, known = halves(counts(measures, NAME)).assign(limit=""), estimates(measures, NAME)
+    table, known = halves(counts(measures)).assign(limit=""), estimates(measures)
     parts = []
     for _, line in table.groupby("solver", sort=False):
         parts += [line, _with_answers(limits(line), known)]

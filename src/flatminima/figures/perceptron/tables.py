@@ -3,8 +3,7 @@
 import pandas as pd
 
 from flatminima.figures import frames
-from flatminima.figures.perceptron import attempts, enumeration, selection, transitions
-from flatminima.figures.perceptron.success import success
+from flatminima.figures.perceptron import attempts, enumeration, selection
 
 MARGINS = ["connected_margin", "monotone_margin", "maximal_margin"]
 EVENTS = {
@@ -27,15 +26,15 @@ def thresholds(measures: pd.DataFrame, curves: pd.DataFrame) -> pd.DataFrame:
         EmptyFigureError: if thresholds were not computed.
     """
     names = ["isolation_distance", *MARGINS]
-    rows = selection.curves(curves, "thresholds", *names)
+    rows = selection.curves(curves, *names)
     table = rows.pivot(index="x", columns="curve", values="value").reindex(columns=names)  # noqa: PD010
     table = table.reset_index().rename(columns={"x": "alpha"})
-    meetings = selection.curves(curves, "thresholds", *EVENTS).set_index("curve")
+    meetings = selection.curves(curves, *EVENTS).set_index("curve")
     events = [
         {"threshold": event, "alpha": meetings.loc[name, "x"]} | dict.fromkeys(margins, meetings.loc[name, "value"])
         for name, (event, margins) in EVENTS.items()
     ]
-    end = selection.thresholds(measures, transitions.NAME)["capacity"]
+    end = selection.thresholds(measures)["capacity"]
     events.append({"threshold": "capacity", "alpha": end, "maximal_margin": 0.0})
     table = pd.concat([table, pd.DataFrame(events)], ignore_index=True).fillna({"threshold": ""})
     return table.sort_values("alpha", ignore_index=True)[["threshold", "alpha", *names]].rename_axis(columns=None)
@@ -53,9 +52,9 @@ def solvers(measures: pd.DataFrame, curves: pd.DataFrame) -> pd.DataFrame:
         EmptyFigureError: if there was no attempt, or no instance was solved.
     """
     by = ["solver", "size", "alpha"]
-    rows = attempts.attempts(measures, "solvers")
+    rows = attempts.attempts(measures)
     table = rows.groupby(by).agg(instances=("seed", "size"), solved=("solved", "sum")).reset_index()
-    around = attempts.surroundings(measures, curves, "solvers")
+    around = attempts.surroundings(measures, curves)
     middle = selection.middle(around["distance"])
     rows = rows.merge(around[around["distance"] == middle], on=[*by, "seed"], validate="one_to_one")
     rows[SPREADS] = rows[SPREADS].where(rows["solved"])
@@ -91,7 +90,7 @@ def agreement(measures: pd.DataFrame, curves: pd.DataFrame) -> pd.DataFrame:
 
 def _local_errors(measures: pd.DataFrame, curves: pd.DataFrame) -> pd.DataFrame:
     """The largest over distances, by 1 / N (x) and alpha; column seed of the measures numbers the sizes."""
-    sizes = selection.curves(curves, enumeration.NAME, "exact_entropy")["x"].unique()
+    sizes = selection.curves(curves, "exact_entropy")["x"].unique()
     rows = measures[(measures["experiment"] == "enumerated") & (measures["statistic"] == "local_error")]
     rows = rows.assign(x=sizes[rows["seed"]]).rename(columns={"step_fraction": "alpha"})
     return rows.groupby(["x", "alpha"])["value"].max().rename("local_error").reset_index()
@@ -102,6 +101,3 @@ def _local_shares(curves: pd.DataFrame) -> pd.Series:
     local = enumeration.compared(curves, "exact_local")
     within = (local["exact"] - local["theory"]).abs() <= TRUSTED * local["standard_error"]
     return within.groupby(local["alpha"]).mean()
-
-
-TABLES = {"thresholds": thresholds, "success": success, "solvers": solvers, "agreement": agreement}

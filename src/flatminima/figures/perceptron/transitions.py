@@ -11,7 +11,6 @@ from flatminima.figures import style
 from flatminima.figures.claimed import Claimed
 from flatminima.figures.perceptron import selection
 
-NAME = "transitions"
 MIDDLE = 0.4
 BOUNDARIES: dict[str, tuple[str, dict[str, Any]]] = {
     "maximal_margin": (r"$\kappa_{\max}$: no solutions above", {"color": "black"}),
@@ -38,7 +37,7 @@ def transitions(measures: pd.DataFrame, curves: pd.DataFrame, _claimed: Claimed)
     Raises:
         EmptyFigureError: if thresholds were not computed.
     """
-    loads = selection.thresholds(measures, NAME)
+    loads = selection.thresholds(measures)
     margins, isolation = boundaries(curves), isolations(curves)
     page = style.figure(4.6, message(loads), style.NARROW)
     left, right = axes = page.subplots(1, 2, width_ratios=[1.3, 1])
@@ -61,8 +60,8 @@ def boundaries(curves: pd.DataFrame) -> pd.DataFrame:
     Raises:
         EmptyFigureError: if there are none.
     """
-    rows = selection.curves(curves, NAME, *BOUNDARIES)
-    meetings = selection.curves(curves, NAME, *MEETINGS)
+    rows = selection.curves(curves, *BOUNDARIES)
+    meetings = selection.curves(curves, *MEETINGS)
     both = [meetings.assign(curve=meetings["curve"].map(MEETINGS)), meetings.assign(curve="maximal_margin")]
     end = _towards_capacity(curves, rows["value"].min(), meetings["value"].min())
     rows = pd.concat([rows, *both, end]).rename(columns={"x": "alpha", "value": "margin"})
@@ -75,14 +74,14 @@ def isolations(curves: pd.DataFrame) -> pd.DataFrame:
     Raises:
         EmptyFigureError: if there is none.
     """
-    rows = selection.curves(curves, NAME, "isolation_distance")
+    rows = selection.curves(curves, "isolation_distance")
     rows = rows.rename(columns={"x": "alpha", "value": "distance"})
     return rows[["curve", "alpha", "distance"]].sort_values("alpha")
 
 
 def _towards_capacity(curves: pd.DataFrame, low: float, high: float) -> pd.DataFrame:
     """The maximal margin between two values, from the capacity at each margin."""
-    line = selection.curves(curves, NAME, "capacity").sort_values("x")
+    line = selection.curves(curves, "capacity").sort_values("x")
     margins = np.geomspace(low, high, 12)[:-1]
     return pd.DataFrame(
         {"curve": "maximal_margin", "x": np.interp(margins, line["x"], line["value"]), "value": margins}

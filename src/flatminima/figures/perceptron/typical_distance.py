@@ -8,7 +8,6 @@ from flatminima.figures import style
 from flatminima.figures.claimed import Claimed
 from flatminima.figures.perceptron import selection
 
-NAME = "typical-distance"
 LOADS = 5
 APART = "typical distance of two solutions\n(share of weights that differ)"
 
@@ -49,7 +48,7 @@ def distances(curves: pd.DataFrame) -> pd.DataFrame:
         EmptyFigureError: if there are none.
     """
     distance, entropy = (
-        selection.curves(curves, NAME, curve).rename(columns={"x": "margin", "y": "alpha", "value": name})
+        selection.curves(curves, curve).rename(columns={"x": "margin", "y": "alpha", "value": name})
         for curve, name in (("typical_distance", "distance"), ("entropy", "entropy"))
     )
     key = ["alpha", "margin"]

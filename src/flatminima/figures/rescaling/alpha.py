@@ -56,7 +56,7 @@ def along_alpha(measures: pd.DataFrame) -> pd.DataFrame:
         EmptyFigureError: if there is none.
     """
     statistics = [*GROWTHS, "test_error", "test_error_change"]
-    return selection.networks(measures, "alpha", KINDS, statistics, "alpha")
+    return selection.networks(measures, KINDS, statistics, "alpha")
 
 
 def message(claimed: Claimed) -> str:

@@ -27,7 +27,7 @@ def balls(measures: pd.DataFrame, _curves: pd.DataFrame, claimed: Claimed) -> tu
     Raises:
         EmptyFigureError: if no fully connected network was rescaled.
     """
-    plotted = selection.networks(measures, "balls", KINDS, STATISTICS, "radius")
+    plotted = selection.networks(measures, KINDS, STATISTICS, "radius")
     page = style.figure(4.2, message(plotted, claimed), style.NARROW)
     counts = plotted.groupby("depth")["seed"].nunique()
     depths = {depth: f"depth {depth}, n = {count}" for depth, count in counts.items()}

@@ -35,7 +35,7 @@ def coordinates(measures: pd.DataFrame, curves: pd.DataFrame, claimed: Claimed) 
         EmptyFigureError: if no network was reparametrised.
     """
     plotted = growths(measures)
-    lines = selection.curves(curves, "coordinates", ["radial_loss", "trained_loss"])
+    lines = selection.curves(curves, ["radial_loss", "trained_loss"])
     page = style.figure(6.2, message(claimed), style.NARROW)
     left, right = page.subplots(2, 1)
     _draw_losses(left, lines[lines["depth"] == frames.moderate_depth(lines["depth"], DEEPEST)])
@@ -52,7 +52,7 @@ def growths(measures: pd.DataFrame) -> pd.DataFrame:
         EmptyFigureError: if there is none.
     """
     names = selection.both_families({name: name for name in LOOKS})
-    return selection.networks(measures, "coordinates", names, GROWTH, "offset")
+    return selection.networks(measures, names, GROWTH, "offset")
 
 
 def message(claimed: Claimed) -> str:

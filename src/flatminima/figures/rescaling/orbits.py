@@ -55,7 +55,7 @@ def minima(measures: pd.DataFrame) -> pd.DataFrame:
         EmptyFigureError: if there is none.
     """
     kinds = selection.both_families(KINDS)
-    rows = selection.networks(measures, "orbits", kinds, STATISTICS)
+    rows = selection.networks(measures, kinds, STATISTICS)
     key = selection.KEY
     rows = rows.merge(measures[[*key, "step_size"]].drop_duplicates(key), on=key, validate="many_to_one")
     rows = rows.dropna(subset=["orbit_minimum"]).sort_values(["kind", "family"], ascending=[True, False], kind="stable")

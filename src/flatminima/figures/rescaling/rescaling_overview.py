@@ -11,7 +11,6 @@ from flatminima.figures.rescaling import selection
 MOST = 3
 """Depths that are shown."""
 LINEAR = {"orbit_linear-unminimised": "rescaled at random", "orbit_linear": "their flattest rescalings"}
-NAME = "rescaling-overview"
 FACTOR = r"$\alpha$ (layer 1 times $\alpha$, layer 2 over $\alpha$)"
 FLOOR = "flattest rescaling"
 THEORY = "no minimum is this flat"
@@ -46,12 +45,12 @@ def heights(measures: pd.DataFrame) -> pd.DataFrame:
         EmptyFigureError: if there is none, or its orbit was not minimised.
     """
     key, values = selection.KEY, ["sharpness", "test_error"]
-    rescaled = selection.networks(measures, NAME, {"two_layers": "rectified"}, values, "alpha")
+    rescaled = selection.networks(measures, {"two_layers": "rectified"}, values, "alpha")
     orbits = {"orbit_layers": "rectified"}
-    trained = selection.networks(measures, NAME, orbits, [*values, "orbit_minimum"], "alpha").drop(columns="detailed")
+    trained = selection.networks(measures, orbits, [*values, "orbit_minimum"], "alpha").drop(columns="detailed")
     trained = trained.merge(rescaled[[*key, "detailed"]].drop_duplicates(), on=key, validate="one_to_one")
     rows = rescaled.merge(trained[[*key, "orbit_minimum"]], on=key, validate="many_to_one")
-    rows = selection.present(rows, NAME, "rescaled network whose orbit was minimised")
+    rows = selection.present(rows, "rescaled network whose orbit was minimised")
     rows = pd.concat([rows, trained.assign(alpha=1.0)]).sort_values([*key, "alpha"])
     rows = rows[rows.pop("detailed") & rows["depth"].isin(frames.spread(rows["depth"], MOST))]
     ratio = rows["sharpness"] / rows["orbit_minimum"]
@@ -64,7 +63,7 @@ def floors(measures: pd.DataFrame) -> pd.DataFrame:
     Raises:
         EmptyFigureError: if there is none.
     """
-    rows = selection.networks(measures, NAME, LINEAR, ["orbit_ratio"])
+    rows = selection.networks(measures, LINEAR, ["orbit_ratio"])
     return rows.drop(columns=["setting", "detailed"]).rename(columns={"orbit_ratio": "sharpness_ratio"})
 
 

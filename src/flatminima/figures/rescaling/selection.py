@@ -16,7 +16,6 @@ present = partial(frames.present, cure="run a study of kind rescaling")
 
 def networks(
     measures: pd.DataFrame,
-    figure: str,
     experiments: Mapping[str, str],
     statistics: Sequence[str],
     setting: str = "setting",
@@ -25,7 +24,6 @@ def networks(
 
     Args:
         measures: the long table measures.parquet.
-        figure: what it is for.
         experiments: the experiments and the kind that each stands for.
         statistics: of whole networks.
         setting: what column step_fraction holds.
@@ -42,7 +40,7 @@ def networks(
         frames.pivot(rows[rows["experiment"] == name], statistics, [*KEY, "step_fraction"]).assign(kind=kind)
         for name, kind in experiments.items()
     ]
-    present(tables[0].dropna(subset=[statistics[0]]), figure, f"network of experiment {first}")
+    present(tables[0].dropna(subset=[statistics[0]]), f"network of experiment {first}")
     table = pd.concat(tables, ignore_index=True).rename(columns={"step_fraction": setting})
     table["detailed"] = _detailed(table, setting)
     return table[["kind", *KEY, setting, "detailed", *statistics]]
@@ -55,7 +53,7 @@ def both_families(experiments: Mapping[str, str]) -> dict[str, str]:
     return dict(experiments) | {name: experiments[known] for name, known in convolutional.items()}
 
 
-def curves(details: pd.DataFrame, figure: str, names: Sequence[str]) -> pd.DataFrame:
+def curves(details: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
     """The curves of some names.
 
     Returns:
@@ -65,7 +63,7 @@ def curves(details: pd.DataFrame, figure: str, names: Sequence[str]) -> pd.DataF
         EmptyFigureError: if there is none.
     """
     rows = details.reindex(columns=CURVE)
-    return present(rows[rows["experiment"].isin(names)], figure, f"curve {' or '.join(names)}").reset_index(drop=True)
+    return present(rows[rows["experiment"].isin(names)], f"curve {' or '.join(names)}").reset_index(drop=True)
 
 
 def holds(claimed: Claimed, name: str, *statistics: str) -> bool:

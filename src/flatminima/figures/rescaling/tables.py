@@ -94,7 +94,7 @@ def orbits(measures: pd.DataFrame) -> pd.DataFrame:
     """
     kinds = selection.both_families(KINDS)
     statistics = ["diverged", *SPREADS, *SINGLE]
-    rows = selection.networks(measures, "orbits", kinds, statistics)
+    rows = selection.networks(measures, kinds, statistics)
     groups = rows.groupby(BY)
     table = groups.agg(networks=("seed", "size"), diverged=("diverged", "sum")).astype(int).reset_index()
     for name in SPREADS:
@@ -142,6 +142,3 @@ def _values(measures: pd.DataFrame, statement: Statement, ending: str) -> pd.Ser
     table = table.sort_values("step_fraction")
     values = table[statement.statistic] / (table[statement.over] if statement.over else 1)
     return values.groupby([table[key] for key in selection.KEY]).agg(statement.rule[0])
-
-
-TABLES = {"orbits": orbits, "theorems": theorems}

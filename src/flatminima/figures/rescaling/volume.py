@@ -31,8 +31,8 @@ def volume(measures: pd.DataFrame, curves: pd.DataFrame, claimed: Claimed) -> tu
     Raises:
         EmptyFigureError: if no area was measured.
     """
-    plotted = selection.curves(curves, "volume", [LAW, *AREAS])
-    boxes = selection.networks(measures, "volume", BOXES, ["meeting_boxes", "image_loss_change"])
+    plotted = selection.curves(curves, [LAW, *AREAS])
+    boxes = selection.networks(measures, BOXES, ["meeting_boxes", "image_loss_change"])
     page = style.figure(6.4, message(claimed), style.NARROW)
     above, below = page.subplots(2, 1, height_ratios=[1.25, 1])
     _draw_boxes(above, boxes)

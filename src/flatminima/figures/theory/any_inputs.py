@@ -53,7 +53,7 @@ def closeness(measures: pd.DataFrame, claimed: Claimed) -> pd.DataFrame:
     found = found.assign(way="descent", excess=found["value"] - 1, name=found["task"])
     known = [rows.assign(name=rows["seed"].astype(str)) for rows in (minima, balanced)]
     rows = pd.concat([table[["way", "depth", "name", "excess"]] for table in (*known, found)], ignore_index=True)
-    return selection.present(rows, "any-inputs", "minimum on inputs that are not white")
+    return selection.present(rows, "minimum on inputs that are not white")
 
 
 def message(plotted: pd.DataFrame) -> str:

@@ -41,7 +41,7 @@ def shares(measures: pd.DataFrame, claimed: Claimed) -> pd.DataFrame:
         EmptyFigureError: if there is no run of gradient flow.
     """
     rows = selection.findings(claimed, measures, CLAIM)
-    selection.present(rows[~rows["control"]], "arrival", "run of gradient flow")
+    selection.present(rows[~rows["control"]], "run of gradient flow")
     return rows[~rows["control"] | rows["decided"]].reset_index(drop=True)
 
 

@@ -63,7 +63,7 @@ def attempts(measures: pd.DataFrame, claimed: Claimed) -> pd.DataFrame:
     claims = dict.fromkeys(search.claim for search in SEARCHES)
     chosen = {claim: selection.selected(claimed, measures, claim, "inequality_ratio") for claim in claims}
     rows = pd.concat([rows.assign(claim=claim) for claim, rows in chosen.items()], ignore_index=True)
-    rows = selection.present(rows, "attacks", "attempt to break a statement")
+    rows = selection.present(rows, "attempt to break a statement")
     rows = rows.rename(columns={"task": "condition", "initialisation": "start", "value": "approach"})
     rows = rows.assign(broken=rows["approach"] < 1 - selection.ROUNDING)
     return rows[["claim", "control", "experiment", "condition", "start", "depth", "seed", "approach", "broken"]]

@@ -42,7 +42,7 @@ def prices(measures: pd.DataFrame) -> pd.DataFrame:
     key = ["experiment", "initialisation", "depth", "task", "seed"]
     table = frames.pivot(rows, ["condition", "balance_price", "price_ceiling"], key)
     table = table.drop(columns="task").rename(columns={"initialisation": "size"})
-    return selection.present(table, "balance-price", "price of balance")
+    return selection.present(table, "price of balance")
 
 
 def message(plotted: pd.DataFrame) -> str:

@@ -54,7 +54,7 @@ def descents(measures: pd.DataFrame, claimed: Claimed) -> pd.DataFrame:
     """
     rows = claimed.networks(CLAIM, "sharpness")
     rows = rows[rows["task"].isin(measures["task"].unique())].rename(columns={"step_fraction": "step"})
-    selection.present(rows[rows["counted"] & ~rows["control"]], "catapult", "minimum reached with a growing step")
+    selection.present(rows[rows["counted"] & ~rows["control"]], "minimum reached with a growing step")
     limited = rows["value"].where(rows["counted"])
     rows = rows.assign(limited=limited, sharpness_ratio=limited / rows["step"])
     columns = ["control", "experiment", "depth", "step", "seed", "diverged", "counted", "limited", "sharpness_ratio"]

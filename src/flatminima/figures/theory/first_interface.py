@@ -48,7 +48,7 @@ def residuals(measures: pd.DataFrame, claimed: Claimed) -> pd.DataFrame:
         EmptyFigureError: if there is no flattest minimum on inputs that are not white.
     """
     chosen = selection.selected(claimed, measures, CLAIM, STATISTIC)
-    chosen = selection.present(chosen, "first-interface", "flattest minimum on inputs that are not white")
+    chosen = selection.present(chosen, "flattest minimum on inputs that are not white")
     rows = measures[measures["statistic"].eq(STATISTIC) & measures["layer"].gt(0)]
     key = ["experiment", "depth", "seed"]
     own = rows.merge(chosen[[*key, "control"]], on=key, validate="many_to_one")

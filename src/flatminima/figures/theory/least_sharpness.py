@@ -64,7 +64,7 @@ def minima(measures: pd.DataFrame, claimed: Claimed) -> pd.DataFrame:
     values = selection.constructed(measures)
     values = values.loc[values["construction"].isin(LOOKS), [*key, *VALUES]]
     rows = rows.merge(values, on=key, validate="one_to_one")
-    return selection.present(rows, "least-sharpness", "constructed minimum")
+    return selection.present(rows, "constructed minimum")
 
 
 def message(plotted: pd.DataFrame) -> str:

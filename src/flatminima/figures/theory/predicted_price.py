@@ -39,7 +39,7 @@ def ends(measures: pd.DataFrame, claimed: Claimed) -> pd.DataFrame:
         EmptyFigureError: if no run of gradient flow arrived.
     """
     rows = selection.selected(claimed, measures, CLAIM, "price_error")
-    selection.present(rows[~rows["control"]], "predicted-price", "run of gradient flow that arrived")
+    selection.present(rows[~rows["control"]], "run of gradient flow that arrived")
     key = ["experiment", "task", "depth", "step_fraction", "seed"]
     whole = measures[(measures["layer"] == 0) & measures["experiment"].isin(rows["experiment"].unique())]
     values = frames.pivot(whole, ["balance_price", "sharpness_ratio"], key)

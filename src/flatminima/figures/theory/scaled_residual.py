@@ -58,7 +58,7 @@ def ends(measures: pd.DataFrame, claimed: Claimed) -> pd.DataFrame:
     key = ["seed", "initialisation", "step_fraction"]
     rows = measures[measures["experiment"] == "scaled_residual"]
     table = frames.pivot(rows, STATISTICS, [*key, "step_size"])
-    selection.present(table, "scaled-residual", "run of the residual sweep")
+    selection.present(table, "run of the residual sweep")
     table = table.merge(asked[[*key, "reached", "diverged"]], on=key, validate="one_to_one")
     table = table.drop(columns="initialisation")
     return table.assign(sharpness_ratio=table["sharpness_ratio"].where(table["reached"]))

@@ -62,7 +62,7 @@ def ends(measures: pd.DataFrame, claimed: Claimed) -> pd.DataFrame:
     Raises:
         EmptyFigureError: if there is none.
     """
-    return selection.present(selection.findings(claimed, measures, CLAIM), "step-size", "training run")
+    return selection.present(selection.findings(claimed, measures, CLAIM), "training run")
 
 
 def message(plotted: pd.DataFrame) -> str:

@@ -76,6 +76,3 @@ def _measured(rows: pd.DataFrame, what: str) -> pd.DataFrame:
     if rows.empty:
         raise UserError(f"the measures hold no {what}; run a study of kind theory first")
     return rows
-
-
-TABLES = {"falsification": falsification, "constructed": constructed, "convergence": convergence}

@@ -64,7 +64,7 @@ def minima(measures: pd.DataFrame, claimed: Claimed) -> pd.DataFrame:
     rows = rows.assign(group=groups, sharpness_ratio=rows["value"]).dropna(subset="group")
     columns = ["group", "experiment", "depth", "step_fraction", "seed", "sharpness_ratio"]
     rows = rows[columns].drop_duplicates(columns[1:-1])
-    return selection.present(rows, "theory-overview", "minimum").reset_index(drop=True)
+    return selection.present(rows, "minimum").reset_index(drop=True)
 
 
 def message(plotted: pd.DataFrame, claimed: Claimed) -> str:

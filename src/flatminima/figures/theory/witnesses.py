@@ -66,7 +66,7 @@ def distances(measures: pd.DataFrame) -> pd.DataFrame:
         EmptyFigureError: if there is none.
     """
     rows = measures[measures["initialisation"].eq("prescribed") & measures["statistic"].isin(WITNESSES)]
-    rows = selection.present(rows, "witnesses", "minimum of prescribed sharpness")
+    rows = selection.present(rows, "minimum of prescribed sharpness")
     parts = [
         part.assign(distance=WITNESSES[str(name)].distance(part["value"])) for name, part in rows.groupby("statistic")
     ]

@@ -81,7 +81,7 @@ def points(claimed: Claimed) -> pd.DataFrame:
     rows = pd.DataFrame(found)
     rows = rows[rows["excess"].notna() | (rows["diverged"] > 0)] if found else rows
     cure = "measure experiments of two layers or more"
-    frames.present(rows[rows["excess"].notna()] if found else rows, "coupling-excess", "network with nulls", cure)
+    frames.present(rows[rows["excess"].notna()] if found else rows, "network with nulls", cure)
     names = claimed.measures[["experiment", "family", "task", "optimiser"]].drop_duplicates("experiment")
     rows = rows.merge(names, on="experiment")
     order = rows["family"].map(list(style.FAMILY_LABEL).index)

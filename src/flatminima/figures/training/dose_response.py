@@ -68,7 +68,7 @@ def points(claimed: Claimed) -> pd.DataFrame:
     """
     rows = claimed.counted(CLAIMS["path_gain"], "path_gain").dropna(subset=["dose"])
     cure = "add linear networks of two layers or more, or more steps"
-    frames.present(rows, "dose-response", "linear network at a minimum", cure)
+    frames.present(rows, "linear network at a minimum", cure)
     rows = rows.assign(excess=rows["dose"] - 1)[[*NETWORK, "excess"]]
     worst = worst_deviations(claimed.measures, list(STATISTICS))
     rows = rows.merge(worst, on=NETWORK, validate="one_to_one")

@@ -14,12 +14,11 @@ NULLS = {
 STATISTICS = {"own_cosine": "path cosine", "own_gain": "path gain"}
 
 
-def excess(measures: pd.DataFrame, figure: str) -> pd.DataFrame:
+def excess(measures: pd.DataFrame) -> pd.DataFrame:
     """Excess of every final network that has nulls, for both statistics of its own path; not along training.
 
     Args:
         measures: the long table measures.parquet.
-        figure: the figure that lacks data if no network has nulls.
 
     Returns:
         One row per network and statistic: CASE, seed, diverged (boolean), sharpness_ratio, statistic, deviation at the
@@ -42,4 +41,4 @@ def excess(measures: pd.DataFrame, figure: str) -> pd.DataFrame:
     compared = worst.loc[worst["kind"].isin(NULLS), "experiment"].unique()
     networks = frames.judged(frames.networks(measures))[[*CASE, "seed", "diverged", "sharpness_ratio"]]
     rows = networks.merge(found[found["experiment"].isin(compared)], on=[*CASE, "seed"], validate="one_to_many")
-    return frames.present(rows, figure, "network with nulls of coupling", "measure experiments of two layers or more")
+    return frames.present(rows, "network with nulls of coupling", "measure experiments of two layers or more")

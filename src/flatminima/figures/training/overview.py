@@ -58,7 +58,7 @@ def overview(measures: pd.DataFrame, shared: pd.DataFrame, claimed: Claimed) -> 
     swept, pair = families(measures, claimed), compared(claimed)
     gains, vectors = along_path(claimed.measures, pair), carriers(shared, pair)
     if swept.empty and pair.empty:
-        raise EmptyFigureError("figure overview: no network with a step size; add an experiment with step_sizes")
+        raise EmptyFigureError("no network with a step size; add an experiment with step_sizes")
     page = style.figure(4.4 if pair.empty else 6.6, message(claimed, pair), style.NARROW)
     below = "none none" if pair.empty else "gains vectors"
     grid: list[Any] = [["steps", "steps"], below.split()]

@@ -49,7 +49,7 @@ def points(measures: pd.DataFrame, claimed: Claimed) -> pd.DataFrame:
     """
     rows = frames.final(frames.networks(measures)).dropna(subset=["sharpness_ratio", "path_cosine"])
     rows = rows[rows["family"] == "linear"]
-    frames.present(rows, "path-cosine", "linear network of two layers or more", "add one to config.yaml")
+    frames.present(rows, "linear network of two layers or more", "add one to config.yaml")
     counted = claimed.counted(BALANCE, GAIN)[NETWORK].drop_duplicates()
     at_minimum = rows[NETWORK].merge(counted.assign(found=True), on=NETWORK, how="left")["found"].notna().to_numpy()
     kind = pd.Series("not counted", rows.index).mask(at_minimum, MINIMUM)

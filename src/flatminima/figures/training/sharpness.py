@@ -52,7 +52,7 @@ def swept(measures: pd.DataFrame) -> pd.DataFrame:
         EmptyFigureError: if there are none.
     """
     rows = sweeps.sweeps(measures)
-    frames.present(rows, "sharpness", "trained network with a step size", "add an experiment with step_sizes")
+    frames.present(rows, "trained network with a step size", "add an experiment with step_sizes")
     rows = frames.main_task(rows)
     rows = rows.assign(adam=rows["optimiser"] == "adam").merge(sweeps.summary(rows), on=sweeps.PLACE)
     return rows.sort_values(["adam", *sweeps.PLACE[1::-1], "x", "seed"], ignore_index=True)

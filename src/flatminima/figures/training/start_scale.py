@@ -56,12 +56,12 @@ def points(measures: pd.DataFrame) -> pd.DataFrame:
         EmptyFigureError: if there are none, or of one seed alone.
     """
     scales = measures[measures["final"] & (measures["statistic"] == "start_scale")]
-    frames.present(scales, "start-scale", "network whose start has a scale", "set `start_scale` of experiments")
+    frames.present(scales, "network whose start has a scale", "set `start_scale` of experiments")
     scales = scales[[*CASE, "seed", "value"]].rename(columns={"value": "start_scale"})
-    rows = excess(measures[frames.base(measures).isin(scales["experiment"])], "start-scale")
+    rows = excess(measures[frames.base(measures).isin(scales["experiment"])])
     rows = rows[rows["statistic"].eq("own_cosine") & rows["depth"].eq(rows["depth"].mode().iloc[0])]
     rows = rows.merge(scales, on=[*CASE, "seed"], validate="one_to_one").dropna(subset=["excess"])
-    frames.present(rows[rows["seed"] > rows["seed"].min()], "start-scale", "network of a second seed", "raise `seeds`")
+    frames.present(rows[rows["seed"] > rows["seed"].min()], "network of a second seed", "raise `seeds`")
     return rows.drop(columns=["statistic", "diverged"]).sort_values([*CASE, "seed"], ignore_index=True)
 
 

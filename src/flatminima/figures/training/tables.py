@@ -1,7 +1,6 @@
 """Tables of a training study: its networks by experiment, depth and step size, and the check by other libraries."""
 
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Sequence
 
 import pandas as pd
 
@@ -76,12 +75,16 @@ def summary(measures: pd.DataFrame) -> pd.DataFrame:
     return summarise(trained, ("sharpness_ratio", "path_gain", "path_cosine", "gradient_norm", "step"), SHAPE)
 
 
-TABLES: dict[str, Callable[[pd.DataFrame], pd.DataFrame]] = {
-    "summary": summary,
-    "sharpness": partial(
-        summarise, statistics=("sharpness", "sharpness_ratio", "excess_loss", "loss", "gradient_norm")
-    ),
-    "balance": partial(summarise, statistics=("path_gain", "product_norm")),
-    "coupling": partial(summarise, statistics=("path_cosine", "path_residual", "singular_overlap")),
-    "crosscheck": crosscheck,
-}
+def sharpness(measures: pd.DataFrame) -> pd.DataFrame:
+    """Sharpness, loss and gradient by experiment, depth and step size."""
+    return summarise(measures, ("sharpness", "sharpness_ratio", "excess_loss", "loss", "gradient_norm"))
+
+
+def balance(measures: pd.DataFrame) -> pd.DataFrame:
+    """Gains of the layers by experiment, depth and step size."""
+    return summarise(measures, ("path_gain", "product_norm"))
+
+
+def coupling(measures: pd.DataFrame) -> pd.DataFrame:
+    """Coupling of neighbouring layers by experiment, depth and step size."""
+    return summarise(measures, ("path_cosine", "path_residual", "singular_overlap"))

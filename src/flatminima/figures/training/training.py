@@ -79,7 +79,7 @@ def curves(measures: pd.DataFrame) -> pd.DataFrame:
     """
     rows = frames.along_training(frames.networks(measures)).dropna(subset=["step_fraction"])
     cure = "set `snapshots` of an experiment in config.yaml"
-    rows = frames.main_task(frames.present(rows, "training", "network along training", cure))
+    rows = frames.main_task(frames.present(rows, "network along training", cure))
     rows = rows[rows["step_fraction"].eq(rows["step_fraction"].mode().iloc[0])]
     rows = rows.sort_values([*EXPERIMENT, "seed", "step", "final"]).drop_duplicates(
         [*EXPERIMENT, "seed", "step"], keep="last"
