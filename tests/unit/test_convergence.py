@@ -11,7 +11,9 @@ from scipy.linalg import fractional_matrix_power
 from flatminima.settings.theory import Convergence
 from flatminima.theory.convergence import converge
 from flatminima.theory.problems import label_tasks, square_maps
-from flatminima.training.descent import MomentProblem, gradient_descent, gradient_flow
+from flatminima.training.descent import gradient_descent
+from flatminima.training.flow import gradient_flow
+from flatminima.training.moment_problem import MomentProblem
 
 STARTS = ["residual", "flow", "default", "catapult"]
 STABLE, UNSTABLE, FAR_OFF = [0.1, 0.9], 1.5, 4.0

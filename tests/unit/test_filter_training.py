@@ -15,7 +15,8 @@ from flatminima.data.tasks import Samples
 from flatminima.errors import UserError
 from flatminima.generators import generators
 from flatminima.networks.fully_convolutional import FullyConvolutionalStack
-from flatminima.training.experiments import train
+from flatminima.training.experiments import Task, train
+from flatminima.training.job import Job
 
 SIDE, BATCH, STEPS = 4, 10, 30
 OPTIMISERS = {"sgd": torch.optim.SGD, "adam": torch.optim.Adam}
@@ -34,7 +35,7 @@ def samples(channels=3, outputs=None, noise_draw="fresh"):
 
 def run(values, data=None, depth=3):
     data = data or samples()
-    return train("study", "run", values, depth, data, second_moments(data), CRITICAL)
+    return train(Job("study", "run", values, depth), Task(data, second_moments(data), CRITICAL))
 
 
 def start(depth, channels, width, bias, generator):

@@ -14,7 +14,7 @@ from flatminima.networks.fully_convolutional import CHANNELS, image_shape
 from flatminima.networks.initialisations import initialise_filters
 from flatminima.networks.storage import Networks, load, save
 from flatminima.networks.symmetries import rescale_layers
-from flatminima.training.stochastic import loss_and_gradient_by_autograd
+from flatminima.training.backpropagation import loss_and_gradient_by_autograd
 
 
 @pytest.mark.parametrize("bias", [False, True])

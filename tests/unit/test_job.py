@@ -13,7 +13,8 @@ from flatminima.errors import UserError
 from flatminima.generators import generators
 from flatminima.networks.initialisations import initialise
 from flatminima.settings.training import Experiment
-from flatminima.training.experiments import train
+from flatminima.training.experiments import Task, train
+from flatminima.training.job import Job
 
 FRACTIONS = [0.1, 0.5]
 CRITICAL = 0.2
@@ -49,7 +50,7 @@ def samples(noise_draw="fixed", loss="sum", outputs=4):
 
 def run(settings, data=None, depth=3):
     data = data or samples()
-    return train("study", "run", settings, depth, data, second_moments(data), CRITICAL)
+    return train(Job("study", "run", settings, depth), Task(data, second_moments(data), CRITICAL))
 
 
 def descend(weights, data, rate, steps):

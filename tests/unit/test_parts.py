@@ -13,7 +13,9 @@ from flatminima.minima.controls import unbalanced
 from flatminima.minima.measure import measure
 from flatminima.rescaling.subjects import fully_connected, linear
 from flatminima.settings.training import Measure
-from flatminima.training import experiments
+from flatminima.training import job
+from flatminima.training.experiments import Task, train
+from flatminima.training.job import Job
 
 SEEDS = 5
 SGD = {"optimiser": "sgd", "batch_size": 10, "steps": 60, "step_unit": "absolute", "step_sizes": [0.01, 0.03]}
@@ -37,8 +39,8 @@ def trained(kind, seeds_per_job, snapshots=2):
     data = samples("fresh" if "sgd" in kind else "fixed")
     settings = experiment(seeds=SEEDS, seeds_per_job=seeds_per_job, snapshots=snapshots, **KINDS[kind])
     parts = range(len(settings.parts()))
-    moments = second_moments(data)
-    return [experiments.train("study", "run", settings, 2, data, moments, CRITICAL, part) for part in parts]
+    task = Task(data, second_moments(data), CRITICAL)
+    return [train(Job("study", "run", settings, 2, part), task) for part in parts]
 
 
 def rows(outcomes, final):
@@ -87,8 +89,8 @@ def test_batches_do_not_depend_on_the_division(monkeypatch):
             kept.extend((stream, stream.get_state()) for stream in streams)
         return streams
 
-    named = experiments.generators
-    monkeypatch.setattr(experiments, "generators", generators)
+    named = job.generators
+    monkeypatch.setattr(job, "generators", generators)
     states = []
     for size in (None, 2):
         kept.clear()
@@ -144,7 +146,7 @@ def test_a_part_that_is_not_there_is_named(part):
     data = samples()
     settings = experiment(seeds=SEEDS, seeds_per_job=2)
     with pytest.raises(UserError, match=rf"part is {part}: experiments\.run has 3, from 0"):
-        experiments.train("study", "run", settings, 2, data, second_moments(data), CRITICAL, part)
+        train(Job("study", "run", settings, 2, part), Task(data, second_moments(data), CRITICAL))
 
 
 def test_one_word_for_many_files():

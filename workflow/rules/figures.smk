@@ -93,7 +93,7 @@ rule sensitivity:
         ),
     params:
         settings=lambda w: json.dumps([variation.model_dump() for variation in kind(w).variations(study(w))]),
-        code=code_digest("flatminima.figures.training.sensitivity"),
+        code=code_digest("flatminima.stages.sensitivity"),
     log:
         "logs/{study}/tables/{name}.log",
     benchmark:

@@ -10,7 +10,7 @@ rule train:
     params:
         settings=lambda w: experiment(w).model_dump_json(exclude={"baseline"}),
         part=lambda w: w.part.replace("-part", "--part="),
-        code=code_digest("flatminima.training.experiments", "flatminima.networks.storage"),
+        code=code_digest("flatminima.stages.train"),
     log:
         "logs/{study}/train/{experiment}-depth{depth}{part}.log",
     benchmark:

@@ -2,12 +2,15 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from flatminima.config import AnyStudy
 from flatminima.provenance.manifest import make_manifest, write_manifest
 
+if TYPE_CHECKING:
+    from flatminima.config import AnyStudy
 
-def manifest(study: str, targets: Sequence[Path], settings: AnyStudy, repository: Path, output: Path) -> None:
+
+def manifest(study: str, targets: Sequence[Path], settings: "AnyStudy", repository: Path, output: Path) -> None:
     """Make a manifest, in the folder that the workflow ran in.
 
     Args:

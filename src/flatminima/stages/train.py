@@ -8,8 +8,9 @@ from flatminima.networks.device import flush_denormals, resolve
 from flatminima.networks.storage import save
 from flatminima.settings.device import DeviceName
 from flatminima.stages.files import read_json, write_table
-from flatminima.training.experiments import Job
+from flatminima.training.experiments import Task
 from flatminima.training.experiments import train as train_replicas
+from flatminima.training.job import Job
 
 
 def train(
@@ -30,9 +31,8 @@ def train(
         UserError: if a file cannot be read, or does not fit the job.
     """
     flush_denormals()
-    trained, losses = train_replicas(
-        job, load_samples(samples), load_moments(moments), _critical_step(bounds, job.depth), resolve(device)
-    )
+    task = Task(load_samples(samples), load_moments(moments), _critical_step(bounds, job.depth))
+    trained, losses = train_replicas(job, task, resolve(device))
     write_table(history, losses)
     save(trained, networks)
 

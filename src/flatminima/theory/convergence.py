@@ -18,7 +18,9 @@ from flatminima.theory.price import balance_price
 from flatminima.theory.runs import Runs, Tasks, stacks
 from flatminima.theory.sampling import Chart, flattest, of_ratio
 from flatminima.theory.shared import near_minima
-from flatminima.training.descent import MomentProblem, gradient_descent, gradient_flow, gradient_norm, loss_and_gradient
+from flatminima.training.descent import gradient_descent
+from flatminima.training.flow import gradient_flow
+from flatminima.training.moment_problem import MomentProblem, gradient_norm, loss_and_gradient
 from flatminima.training.run import Trained
 
 CONTROL = "unbalanced"

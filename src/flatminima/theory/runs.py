@@ -13,7 +13,7 @@ from flatminima.minima.linear import LinearProblems
 from flatminima.settings.theory import Convergence
 from flatminima.theory.problems import Array, evenly, label_tasks, log_uniform, positive, square_maps
 from flatminima.theory.shared import labels, stream
-from flatminima.training.descent import MomentProblem
+from flatminima.training.moment_problem import MomentProblem
 
 MAPS = ("positive", "turned", "reflected")
 LABELS = "labels"

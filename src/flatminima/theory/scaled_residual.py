@@ -19,7 +19,8 @@ from flatminima.minima.statistics import Statistic, Statistics, scatter, tidy
 from flatminima.settings.theory import ScaledResidual
 from flatminima.theory.price import balance_price
 from flatminima.theory.shared import PRODUCTS, RESIDUAL, labels, stream
-from flatminima.training.descent import MomentProblem, gradient_descent, gradient_norm, loss_and_gradient
+from flatminima.training.descent import gradient_descent
+from flatminima.training.moment_problem import MomentProblem, gradient_norm, loss_and_gradient
 from flatminima.training.run import Trained
 
 ARRIVED = 1e-12
