@@ -67,10 +67,16 @@ DeepDepths = Grid[Annotated[int, Field(ge=2, le=64)]]
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=64), AfterValidator(_names_a_file)]
 
 
+def _untitled(schema: dict[str, Any]) -> None:
+    """Drop titles of keys, which say what their names do."""
+    for entry in schema["properties"].values():
+        entry.pop("title", None)
+
+
 class Strict(BaseModel):
     """Base of every section: unknown keys are errors and values are never coerced from text."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, json_schema_extra=_untitled)
 
 
 class Hyperparameters(Strict):
