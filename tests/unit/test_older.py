@@ -122,6 +122,13 @@ def test_settings_that_changed_are_named(folder):
     assert level.older[0].endswith("; settings changed since: title, more")
 
 
+def test_where_a_value_comes_from_makes_no_results_older(root, folder):
+    all_of_today(folder)
+    rejudge(folder, root)
+    edited(folder, lambda values: values["settings"]["tasks"]["noisy"].update(stated=[], derived=["noise"]))
+    assert level_of_code(folder).outcome == Outcome.PASSED
+
+
 def test_settings_alone_make_results_older(root, folder):
     all_of_today(folder)
     rejudge(folder, root)

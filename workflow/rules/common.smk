@@ -8,7 +8,7 @@ from flatminima import config as schema
 from flatminima.errors import UserError
 from flatminima.files import numbered
 from flatminima.provenance.job_records import code_stamp as code_digest
-from flatminima.settings.base import LABELLED
+from flatminima.settings.base import unlabelled
 from flatminima.studies import experiments, rescaling
 from flatminima.studies.registry import KINDS, kind_of
 
@@ -46,12 +46,12 @@ wildcard_constraints:
 
 def settings(model):
     """A section of the configuration as JSON in ASCII, the form in which rules pass it on under any locale."""
-    return json.dumps(model.model_dump(mode="json") if hasattr(model, "model_dump") else model)
+    return json.dumps(unlabelled(model.model_dump(mode="json") if hasattr(model, "model_dump") else model))
 
 
 def labelled(model):
-    """The same with where each value comes from, which the report alone shows."""
-    return json.dumps(model.model_dump(mode="json", context=LABELLED))
+    """A section with where each value comes from, which reports show and no number depends on."""
+    return json.dumps(model.model_dump(mode="json"))
 
 
 def study(wildcards):

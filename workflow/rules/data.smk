@@ -6,7 +6,7 @@ rule data:
         moments="results/{study}/data/{task}-moments.safetensors",
         checksums="results/{study}/data/{task}.sha256",
     params:
-        settings=lambda w: json.dumps(
+        settings=lambda w: settings(
             {
                 "dataset": study(w).dataset.model_dump(),
                 "task": study(w).tasks[w.task].model_dump(),
