@@ -7,9 +7,9 @@ import numpy as np
 import pandas as pd
 
 from flatminima.audit.names import TOLERANCE
+from flatminima.claims.results import read_results
 from flatminima.errors import UserError
 from flatminima.record import read_table
-from flatminima.report.evidence import read_ledger
 
 NETWORK = ["experiment", "task", "initialisation", "depth", "step_fraction", "seed", "final"]
 ROW = [*NETWORK, "layer", "statistic"]
@@ -112,7 +112,7 @@ def _relative(both: pd.DataFrame) -> np.ndarray:
 
 def _flips(first: Path, second: Path) -> tuple[tuple[str, str, str], ...]:
     old, new = (
-        {claim.id: claim.verdict.value for claim in read_ledger(folder / "claims.json").claims}
+        {claim.id: claim.verdict.value for claim in read_results(folder / "claims.json").claims}
         for folder in (first, second)
     )
     names = [*old, *(name for name in new if name not in old)]
