@@ -12,7 +12,7 @@ from flatminima.claims.verdicts import Verdict
 from flatminima.errors import UserError
 from flatminima.figures import frames
 from flatminima.figures.table_files import VERDICT, save
-from flatminima.record import read_table
+from flatminima.record import final, read_table
 from flatminima.settings.variations import Variation
 
 NAME = "sensitivity"
@@ -77,7 +77,7 @@ def _differ(before: str, after: str | None) -> bool:
 
 
 def _row(measures: pd.DataFrame, ledger: Ledger, experiment: str, baseline: str) -> dict[str, Any]:
-    rows = frames.final(frames.networks(measures[measures["experiment"] == experiment]))
+    rows = final(frames.networks(measures[measures["experiment"] == experiment]))
     rows = rows.merge(_gain_range(measures), on=frames.NETWORK, how="left")
     row: dict[str, Any] = {
         "experiment": experiment,
