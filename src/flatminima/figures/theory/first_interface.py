@@ -5,7 +5,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from flatminima.claims.cases import Case
+from flatminima.claims.findings import Case
 from flatminima.figures import strips, style
 from flatminima.figures.claimed import Claimed
 from flatminima.figures.theory import selection

@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from flatminima.claims.cases import Case
+from flatminima.claims.findings import Case
 from flatminima.claims.ledger import Class
 from flatminima.figures import frames, style
 from flatminima.figures.claimed import Claimed
@@ -132,10 +132,17 @@ def findings(claimed: Claimed, measures: pd.DataFrame, claim: str) -> pd.DataFra
 def _found(case: Case, control: bool) -> dict[str, Any]:
     """A row of `findings`."""
     found = next(finding for finding in case.findings if finding.criterion == 0)
-    start, kind, inputs = case.experiment.split("_")
+    start, kind, inputs = case.case.split("_")
     row = {name: getattr(found, name) for name in ("effect", "low", "high", "excluded", "diverged", "refutes")}
-    row |= {"control": control, "start": start, "map": kind, "inputs": inputs, "depth": case.depth, "step": case.step}
-    return row | {"units": len(found.units), "holds": found.holds is True, "decided": found.holds is not None}
+    row |= {
+        "control": control,
+        "start": start,
+        "map": kind,
+        "inputs": inputs,
+        "depth": case.shape,
+        "step": case.setting,
+    }
+    return row | {"units": found.units, "holds": found.holds is True, "decided": found.holds is not None}
 
 
 def settled(cases: Sequence[Case]) -> bool | None:

@@ -71,7 +71,7 @@ def message(plotted: pd.DataFrame, claimed: Claimed) -> str:
     """The picture's one message: whether any minimum is flatter than the least, and where zero residuals reach it."""
     if (plotted["sharpness_ratio"] < 1 - selection.ROUNDING).any():
         return "Some minima are flatter than theory's least sharpness allows"
-    flow = [case for case in claimed.cases("M1") if case.counted and case.step is None]
+    flow = [case for case in claimed.cases("M1") if case.counted and case.setting is None]
     reached = selection.settled(flow), selection.settled(claimed.cases("M1c"))
     return f"Theory says how flat a minimum can be, and {ENDS.get(reached, UNDECIDED)}"
 
