@@ -205,7 +205,7 @@ PAGE = "before\n<!-- mnist/summary:begin -->\nold\n<!-- mnist/summary:end -->\nb
 def page(tmp_path):
     """A page that shows a table of record."""
     (tmp_path / "mnist/tables").mkdir(parents=True)
-    table = "experiment,depth,path_gain_median,path_gain_low,path_gain_high,flips\nrelu,2,1.25,1.0,2.0,none\n"
+    table = "case,depth,path_gain_median,path_gain_low,path_gain_high,flips\nrelu,2,1.25,1.0,2.0,none\n"
     (tmp_path / "mnist/tables/summary.csv").write_text(table)
     page = tmp_path / "results.md"
     page.write_text(PAGE)
