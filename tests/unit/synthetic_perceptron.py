@@ -77,7 +77,9 @@ def enumeration():
             tables.append(rows("test", "enumerated", load, worst, size=size))
         places = np.array([0.1, 0.2, 0.3, 0.6])
         curves.append(curve("test", "exact_local", places, off - places, load, ERROR, size))
-        curves.append(curve("test", "exact_local_theory", places, np.where(places < 0.5, -places, np.nan), load, size=size))
+        curves.append(
+            curve("test", "exact_local_theory", places, np.where(places < 0.5, -places, np.nan), load, size=size)
+        )
     return tables, curves
 
 
@@ -112,6 +114,11 @@ def attempts():
     for size, load in product(WEIGHTS["reinforced-bp"], SOLVED["sgd"]):
         tables.append(rows("test", "planted", load, around(np.full(INSTANCES, PLANTED)), size=size))
     return tables, curves
+
+
+def at_loads(measures, loads):
+    """Measures with some loads replaced by others."""
+    return measures.assign(**{name: measures[name].replace(loads) for name in ("alpha", "setting")})
 
 
 def synthetic_perceptron():
