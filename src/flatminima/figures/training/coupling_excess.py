@@ -63,14 +63,14 @@ def points(claimed: Claimed) -> pd.DataFrame:
     criteria = claimed.claim(CLAIM).criteria
     found = [
         {
-            "case": case.experiment,
-            "depth": case.depth,
-            "setting": case.step,
+            "case": case.case,
+            "depth": case.shape,
+            "setting": case.setting,
             "statistic": criteria[finding.criterion].statistic,
             "excess": finding.effect,
             "low": finding.low,
             "high": finding.high,
-            "survivors": len(finding.units),
+            "survivors": finding.units,
             "diverged": finding.diverged,
             "best": case.counted,
             "beyond": finding.holds is True,
