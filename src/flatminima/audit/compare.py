@@ -118,7 +118,6 @@ def _relative(both: pd.DataFrame) -> np.ndarray:
     size = pd.Series(np.abs(a)).where(np.isfinite(a))
     groups = size.groupby([both[name] for name in ("case", "control", "depth", "statistic")])
     typical = groups.transform("median").fillna(0.0)
-    )
     with np.errstate(invalid="ignore", divide="ignore"):
         relative = np.abs(a - b) / np.maximum(np.maximum(np.abs(a), np.abs(b)), typical.to_numpy())
     return np.where(np.isnan(relative), np.inf, relative)

@@ -35,9 +35,9 @@ def constructed(measures: pd.DataFrame) -> pd.DataFrame:
     """Constructed minima by construction, inputs, depth and prescribed sharpness.
 
     Returns:
-        Columns start (how it was constructed), inputs, depth, prescribed_excess (prescribed sharpness ratio - 1), minima
-        (how many), certificate_gap (the largest, relative to the minimal sharpness), and median and 5-95 % interval of
-        the sharpness ratio.
+        Columns start (how it was constructed), inputs, depth, prescribed_excess (prescribed sharpness ratio - 1),
+        minima (how many), certificate_gap (the largest, relative to the minimal sharpness), and median and 5-95 %
+        interval of the sharpness ratio.
 
     Raises:
         UserError: if there is none.
@@ -55,7 +55,8 @@ def convergence(measures: pd.DataFrame) -> pd.DataFrame:
 
     Returns:
         Columns start, map, inputs, depth, setting (the step size in units of 2 / minimal sharpness; none for gradient
-        flow), runs, diverged and reached (how many), and median and 5-95 % interval of the sharpness ratio of runs at a minimum.
+        flow), runs, diverged and reached (how many), and median and 5-95 % interval of the sharpness ratio of runs at
+        a minimum.
 
     Raises:
         UserError: if there is no run.
