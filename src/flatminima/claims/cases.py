@@ -65,7 +65,7 @@ def finding(number: int, criterion: Criterion, class_: Class, units: Units) -> F
         decided = _share(criterion, values, fewest) if by_share else _mean(criterion, values)
     return Finding(
         criterion=number,
-        values=tuple(values.tolist()),
+        by_unit=tuple(values.tolist()),
         units=len(values),
         **decided._asdict(),
         worst=float(values[_outside(criterion, values).argmax()]) if len(values) else None,

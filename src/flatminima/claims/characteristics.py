@@ -73,7 +73,7 @@ def _pool(findings: Sequence[Finding]) -> Array:
     """Residuals of all units from the mean of their case, on the scale of its standard deviation."""
     residuals = []
     for found in findings:
-        values, units = np.asarray(found.values), found.units
+        values, units = np.asarray(found.by_unit), found.units
         spread = values.std(ddof=1) if units > 1 else 0.0
         if spread > 0:
             residuals.append((values - values.mean()) / spread * np.sqrt(units / (units - 1)))
@@ -94,7 +94,7 @@ def _holds(criterion: Criterion, found: Finding, pool: Array, present: bool, ran
         return _share_holds(criterion.share, smallest, found.units, present, random)
     bound = criterion.at_least if criterion.at_most is None else criterion.at_most
     inwards = smallest if criterion.at_most is None else -smallest
-    spread = max(float(np.std(found.values, ddof=1)), ROUNDING * max(abs(bound or 0.0), smallest))
+    spread = max(float(np.std(found.by_unit, ddof=1)), ROUNDING * max(abs(bound or 0.0), smallest))
     units = random.choice(pool, (POPULATIONS, found.units)) * spread
     _, low, high = mean_intervals(units + (bound or 0.0) + present * inwards)
     result: Holds = (low >= criterion.low) & (high <= criterion.high)

@@ -29,7 +29,9 @@ class Control(Strict):
     def _differs(self) -> Self:
         named = [bool(names) for names in (self.controls, self.instead, self.cases)]
         if not (any(named) or self.where or self.settings):
-            raise ValueError("a control needs controls, instead, cases, where or settings: it must differ from the case")
+            raise ValueError(
+                "a control needs controls, instead, cases, where or settings: it must differ from the case"
+            )
         if sum(named) > 1:
             raise ValueError("a control names its networks by one of controls, instead and cases; leave the others out")
         return self

@@ -30,7 +30,7 @@ class Finding(Record):
 
     Attributes:
         criterion: its place among the criteria of the claim; 0 in the cases of a control.
-        values: one for each unit, in memory alone: empty when read from claims.json.
+        by_unit: one value for each unit, in memory alone: empty when read from claims.json.
         units: number of seeds or instances with a value.
         effect, low, high: mean over units or share of them within the range, and its 95 % interval; None without units.
         worst: the unit's value nearest to failing, or farthest out; None without units.
@@ -40,7 +40,7 @@ class Finding(Record):
     """
 
     criterion: int
-    values: tuple[float, ...] = Field(default=(), exclude=True, repr=False)
+    by_unit: tuple[float, ...] = Field(default=(), exclude=True, repr=False)
     units: int
     effect: Number
     low: Number

@@ -1,7 +1,7 @@
 """Networks of a table of record as claims take them: one row for each, by case, control and shape."""
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import numpy as np
 import pandas as pd
@@ -32,10 +32,12 @@ def networks_of(measures: pd.DataFrame) -> Networks:
     place = ["case", "control", shape_column(rows)]
     identity, within = ([name for name in names if name in rows] for names in (IDENTITY, WITHIN))
     values = rows.set_index([*place, *identity, "statistic", *within])["value"]
-    return {
-        Place(str(case), str(control), int(shape)): own.droplevel(place).unstack(["statistic", *within])  # noqa: PD010
-        for (case, control, shape), own in values.groupby(place)
-    }
+    networks: dict[Place, pd.DataFrame] = {}
+    for key, own in values.groupby(place):
+        case, control, shape = cast(tuple[str, str, int], key)
+        wide = own.reset_index(place, drop=True).unstack(["statistic", *within])  # noqa: PD010
+        networks[Place(case, control, int(shape))] = wide
+    return networks
 
 
 def has(networks: pd.DataFrame, statistic: str) -> bool:

@@ -98,7 +98,7 @@ def _broken(claim: Claim, number: int, cases: Sequence[Case], controls: Sequence
 
 
 def _values(findings: Sequence[Finding]) -> Array:
-    return np.concatenate([finding.values for finding in findings]) if findings else np.empty(0)
+    return np.concatenate([finding.by_unit for finding in findings]) if findings else np.empty(0)
 
 
 def _verdict(
@@ -139,7 +139,9 @@ def _measured(
         return REFUTATIONS[predicted], f"{len(against)} of {count(decided)} refute it: {places(against, words)}"
     verb = "holds" if len(decided) == 1 else "hold"
     reason = (
-        f"{len(holding)} of {count(decided)} {verb}{failing(claim, decided, words)}" if decided else "no case was decided"
+        f"{len(holding)} of {count(decided)} {verb}{failing(claim, decided, words)}"
+        if decided
+        else "no case was decided"
     )
     if untested := len(cases) - len(decided):
         reason += f"; {count(untested)} could not be tested ({why_untested(cases)})"

@@ -4,8 +4,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import pandas as pd
-
 from flatminima.claims.findings import Case
 from flatminima.claims.ledger import COUNTED, Class
 from flatminima.claims.results import Judgement
@@ -56,7 +54,7 @@ class Population:
     """Number of networks of one case, or of one of its controls, and number of those that diverged.
 
     Attributes:
-        task, family, optimiser, solver, condition, map: labels of the networks; empty where their table has no such column.
+        task, family, optimiser, solver, condition, map: labels of the networks; empty where their table has none.
     """
 
     case: str
@@ -89,4 +87,5 @@ def read_populations(measures: Path) -> list[Population]:
         counts = rows.assign(**labels).groupby(["case", "control", *LABELS])["value"].agg(["size", "sum"])
     except KeyError:
         raise UserError(f"{measures}: not a table of measures; delete it and run `make reproduce`") from None
-    return [Population(*key, int(size), int(lost)) for key, (size, lost) in zip(counts.index, counts.to_numpy(), strict=True)]
+    counts = counts.astype(int)
+    return [Population(*key, *count) for key, count in zip(counts.index, counts.to_numpy().tolist(), strict=True)]

@@ -80,7 +80,7 @@ def _related(studies: Sequence[Results]) -> list[list[Results]]:
         linked = [group for group in groups if claims & {claim.id for other in group for claim in other.claims}]
         place = groups.index(linked[0]) if linked else len(groups)
         groups = [group for group in groups if group not in linked]
-        groups.insert(place, [*chain(*linked), ledger])
+        groups.insert(place, [*chain(*linked), study])
     return groups
 
 
