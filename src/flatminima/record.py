@@ -48,6 +48,11 @@ def long_table(
     return table[[*COLUMNS, *(name for name in labels if name not in LABELS)]]
 
 
+def full_name(case: str, control: str) -> str:
+    """Name of a case, or of one of its controls: `linear`, `linear-unbalanced`; random streams are named by it."""
+    return f"{case}-{control}" if control else case
+
+
 def final(table: pd.DataFrame) -> pd.DataFrame:
     """Rows of networks at the end of training: all rows of a table without column `final`."""
     return table[table["final"]] if "final" in table else table
@@ -55,10 +60,10 @@ def final(table: pd.DataFrame) -> pd.DataFrame:
 
 def _rows(labels: pd.DataFrame, name: str, value: ArrayLike, bound: ArrayLike) -> pd.DataFrame:
     values = np.asarray(value, np.float64)
-    flat = values.reshape(len(labels), -1)
-    layers = 0 if values.ndim == 1 else FIRST_LAYER.get(name, 1)
-    return labels.loc[labels.index.repeat(flat.shape[1])].assign(
-        layer=np.tile(np.arange(layers, layers + flat.shape[1]), len(labels)),
+    count, first = (1, 0) if values.ndim == 1 else (values.shape[1], FIRST_LAYER.get(name, 1))
+    flat = values.reshape(len(labels), count)
+    return labels.loc[labels.index.repeat(count)].assign(
+        layer=np.tile(np.arange(first, first + count), len(labels)),
         statistic=name,
         value=flat.ravel(),
         error_bound=np.broadcast_to(np.asarray(bound, np.float64), values.shape).ravel(),

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from flatminima.commands.files import parse_json, write_json
+from flatminima.commands.files import parse_json
 from flatminima.commands.options import Input, Inputs, Output, Settings, StudyName
 from flatminima.config import StudySettings
 from flatminima.files import atomic_path
@@ -65,10 +65,12 @@ def sensitivity(settings: Settings, ledger: Input, measures: Input, output: Outp
 def claims(study: StudyName, ledger: Input, measures: Input, output: Output) -> None:
     """Judge every claim of the ledger by the measures."""
     from flatminima.claims.ledger import load_ledger
-    from flatminima.claims.verdicts import judge
+    from flatminima.claims.verdicts import results_of
     from flatminima.record import read_table
 
-    write_json(output, {"study": study, "claims": judge(load_ledger(ledger), read_table(measures))})
+    results = results_of(study, load_ledger(ledger), read_table(measures))
+    with atomic_path(output) as temporary:
+        temporary.write_text(results.to_json(), encoding="utf-8")
 
 
 def report(

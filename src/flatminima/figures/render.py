@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from flatminima.claims.ledger import Ledger
 from flatminima.errors import EmptyFigureError, UserError
-from flatminima.figures import frames, style
+from flatminima.figures import style
 from flatminima.figures.claimed import Claimed
 from flatminima.figures.figure_files import save
 from flatminima.figures.perceptron.capacity import capacity
@@ -105,7 +105,7 @@ PERCEPTRON: dict[str, Drawing] = {
     "enumeration": enumeration,
 }
 FIGURES = TRAINING | EVIDENCE | THEORY | RESCALING | PERCEPTRON
-NO_DETAILS = pd.DataFrame(columns=["study", "experiment", "depth", "step_fraction", "seed"])
+NO_DETAILS = pd.DataFrame(columns=["study", "case", "depth", "setting", "seed"])
 """Stands for the other table of a study that has none."""
 
 
@@ -147,7 +147,7 @@ def drawn(
     try:
         measures = read_table(measures_path)
         details = read_table(details_path) if details_path else NO_DETAILS
-        return draw(name, measures[~frames.base(measures).isin(without)], details, Claimed(ledger, measures))
+        return draw(name, measures[~measures["case"].isin(without)], details, Claimed(ledger, measures))
     except EmptyFigureError as absence:
         print(absence, file=sys.stderr)
         return style.note(str(absence)), pd.DataFrame({"absent": [str(absence)]})
@@ -175,7 +175,7 @@ def draw(name: str, measures: pd.DataFrame, details: pd.DataFrame, claimed: Clai
         raise UserError(
             f"figure {name!r} is not known: {nearest(figure or name, FIGURES)}; or one of them with -<task>"
         )
-    tasks = sorted(measures["task"].unique())
+    tasks = sorted(measures["task"].unique()) if "task" in measures else []
     if task not in tasks:
         raise UserError(f"figure {name!r}: no network of task {task!r} in the measures: {nearest(task, tasks)}")
     of_task = replace(claimed, measures=claimed.measures[claimed.measures["task"] == task])

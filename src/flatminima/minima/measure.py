@@ -28,7 +28,7 @@ from flatminima.settings.training import Measure
 
 CPU = torch.device("cpu")
 COLLAPSED = 0.99
-SHARED_LABELS = ["study", "experiment", "family", "depth", "step_fraction", "seed"]
+SHARED_LABELS = ["study", "case", "family", "setting", "depth", "seed"]
 NOTHING_SHARED = torch.zeros(0, 0, 0, 2, dtype=torch.float64)
 SHARED = [*SHARED_LABELS, "layer", "rank", "left", "right"]
 MEMORY = 2**30
@@ -84,7 +84,7 @@ def measure(
 
 def replica_labels(networks: Networks) -> pd.DataFrame:
     """What the tidy table says of every replica, whatever the statistic."""
-    return networks.replicas[["seed", "step_size", "step_fraction", "step", "final"]].assign(**networks.labels)
+    return networks.replicas[["setting", "seed", "step_size", "step", "final"]].assign(**networks.labels)
 
 
 def _bytes(stack: Stack, samples: int) -> int:
@@ -125,7 +125,7 @@ def _measure_group(networks: Networks, group: Tensor, problem: Problem, settings
     """Statistics of some replicas, few enough for the graph of their gradients to fit in memory."""
     stack = networks.stack.select(group).double()
     replicas = networks.replicas.iloc[group.numpy()]
-    names = [str(networks.labels[key]) for key in ("study", "experiment", "depth")]
+    names = [str(networks.labels["study"]), networks.name, str(stack.depth)]
     hessian = problem.hessian(stack)
     statistics = _curvature(stack, problem, settings, names, hessian)
     statistics |= _whole(stack, replicas, problem, hessian) | _gradients(stack, replicas, problem, names, hessian)

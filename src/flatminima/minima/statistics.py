@@ -64,11 +64,8 @@ def tidy(labels: pd.DataFrame, statistics: Statistics) -> pd.DataFrame:
     """Rows of the tidy table.
 
     Args:
-        labels: one row per replica: study, experiment, depth, step_size and so on.
+        labels: one row per replica, as `flatminima.record.long_table` takes them.
         statistics: their values.
-
-    Returns:
-        The columns of `labels`, layer (0 for whole networks), statistic, value, error_bound (NaN for none).
     """
     bounds = {name: s.error_bound.numpy() for name, s in statistics.items() if s.error_bound is not None}
     return long_table(labels, {name: s.value.numpy() for name, s in statistics.items()}, bounds)

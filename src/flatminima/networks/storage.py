@@ -1,7 +1,7 @@
 """Trained networks on disk: one safetensors file holds every replica of a shape, and what each replica is."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pandas as pd
@@ -13,6 +13,7 @@ from flatminima.networks.fully_convolutional import ConvolutionalStack
 from flatminima.networks.initialisations import generators
 from flatminima.networks.stack import Stack
 from flatminima.networks.symmetries import rescale_layers
+from flatminima.record import full_name
 
 
 @dataclass(frozen=True)
@@ -21,14 +22,20 @@ class Networks:
 
     Attributes:
         stack: the replicas.
-        replicas: one row per replica: seed, step_size, step_fraction, step, final, diverged, gradient_scale, and
-            start_scale where the experiment sets it.
-        labels: study, experiment, family, task, initialisation, optimiser, depth.
+        replicas: one row per replica: seed, step_size, setting (the configured step size), step, final, diverged,
+            gradient_scale, and start_scale where the experiment sets it.
+        labels: study, case, control (`""`, or what was done to the trained networks), family, task, initialisation,
+            optimiser, depth.
     """
 
     stack: Stack
     replicas: pd.DataFrame
     labels: dict[str, str | int]
+
+    @property
+    def name(self) -> str:
+        """Name of the random streams of these networks."""
+        return full_name(str(self.labels["case"]), str(self.labels["control"]))
 
     @property
     def first(self) -> int:
@@ -39,14 +46,14 @@ class Networks:
 
 
 def unbalanced(networks: Networks, log_scale: float) -> Networks:
-    """The control `<experiment>-unbalanced`: the final networks' functions, with their layers rescaled at random."""
+    """The control `unbalanced`: the final networks' functions, with their layers rescaled at random."""
     final = networks.replicas["final"].to_numpy()
     stack = networks.stack.select(torch.tensor(final)).double()
-    labels = {**networks.labels, "experiment": f"{networks.labels['experiment']}-unbalanced"}
+    control = replace(networks, labels=networks.labels | {"control": "unbalanced"})
     numbers = range(networks.first, networks.first + stack.replicas)
-    streams = generators(str(labels["study"]), str(labels["experiment"]), stack.depth, numbers, "scales")
+    streams = generators(str(control.labels["study"]), control.name, stack.depth, numbers, "scales")
     replicas = networks.replicas[final].reset_index(drop=True)
-    return Networks(rescale_layers(stack, log_scale, streams), replicas, labels)
+    return replace(control, stack=rescale_layers(stack, log_scale, streams), replicas=replicas)
 
 
 def save(networks: Networks, path: Path) -> None:

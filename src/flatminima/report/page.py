@@ -13,14 +13,14 @@ from markupsafe import Markup
 
 from flatminima.claims.changelog import load_changelog
 from flatminima.claims.characteristics import LARGEST_SIZE, LEAST_POWER
-from flatminima.claims.words import words
+from flatminima.claims.results import Judgement, read_results
 from flatminima.config import AnyStudy
 from flatminima.errors import UserError
 from flatminima.files import atomic_path
 from flatminima.provenance.environment import environment
 from flatminima.report.caption import Caption
 from flatminima.report.captions import figure_caption, table_caption
-from flatminima.report.evidence import Claim, read_ledger, read_populations
+from flatminima.report.evidence import groups, read_populations
 from flatminima.report.formats import interval, number, percent, plural
 from flatminima.report.protocol import SOURCES, protocol
 from flatminima.report.vocabulary import CLASSES, MEANINGS, SYMBOLS
@@ -92,7 +92,7 @@ def write_report(
     Raises:
         UserError: if an input is missing or malformed, or the page cannot be written.
     """
-    ledger = read_ledger(claims)
+    ledger = read_results(claims)
     populations = read_populations(claims.with_name("measures.parquet"))
     numbered = _number(_in_order_of_mention(ledger.claims, figures), output.parent)
     illustrations = _illustrate(ledger.claims, numbered)
@@ -128,7 +128,7 @@ def _templates() -> Environment:
         keep_trailing_newline=True,
     )
     templates.globals.update(symbols=SYMBOLS, meanings=MEANINGS, headings=CLASSES, sources=SOURCES, longest=LONGEST)
-    templates.globals.update(largest_size=LARGEST_SIZE, least_power=LEAST_POWER, interval=interval, words=words)
+    templates.globals.update(largest_size=LARGEST_SIZE, least_power=LEAST_POWER, interval=interval, groups=groups)
     templates.filters.update(number=number, percent=percent, plural=plural)
     return templates
 
@@ -138,7 +138,7 @@ def _shows(mention: str, name: str) -> bool:
     return name == mention or name.startswith(f"{mention}-")
 
 
-def _in_order_of_mention(claims: Sequence[Claim], figures: Sequence[Path]) -> list[Path]:
+def _in_order_of_mention(claims: Sequence[Judgement], figures: Sequence[Path]) -> list[Path]:
     mentions = [*OVERVIEWS, *(mention for claim in claims for mention in claim.figures)]
 
     def place(path: Path) -> int:
@@ -154,7 +154,7 @@ def _number(figures: Sequence[Path], folder: Path) -> list[Figure]:
     ]
 
 
-def _illustrate(claims: Sequence[Claim], figures: Sequence[Figure]) -> Mapping[str, Illustration]:
+def _illustrate(claims: Sequence[Judgement], figures: Sequence[Figure]) -> Mapping[str, Illustration]:
     seen = set(OVERVIEWS)
     illustrations = {}
     for claim in claims:

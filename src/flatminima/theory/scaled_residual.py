@@ -34,9 +34,9 @@ def sweep(study: str, settings: ScaledResidual) -> pd.DataFrame:
         settings: the sweep.
 
     Returns:
-        Tidy rows of experiment `scaled_residual`: column seed is the problem, which starts of all scales share,
-        initialisation the scale. Statistics are those of `_measure`, NaN but for `diverged` where a run diverged, and
-        for what is known of its problem and its start.
+        Rows of case `scaled_residual`: the seed is the problem, which starts of all scales share, the start the scale,
+        the setting the step size as a multiple of the problem's critical step. Statistics are those of `_measure`, NaN
+        but for `diverged` where a run diverged, and for what is known of its problem and its start.
     """
     scales = np.linspace(0.0, settings.largest_scale.value, settings.scales.value)
     steps, count = settings.step_sizes.value, settings.repeats.value
@@ -56,14 +56,14 @@ def sweep(study: str, settings: ScaledResidual) -> pd.DataFrame:
         snapshots=0,
         job=f"{study} scaled residual",
     )
-    frame = labels(study, len(rates), 0, depth=settings.depth.value, experiment="scaled_residual", task="regression")
-    frame = frame.assign(
-        family="residual_linear",
-        seed=index.numpy(),
-        initialisation=[f"scale{value:g}" for value in scale],
-        optimiser="gradient_descent",
+    frame = labels(
+        study,
+        "scaled_residual",
+        settings.depth.value,
+        index.numpy(),
+        start=[f"scale{value:g}" for value in scale],
+        setting=(rates * problems.least / 2).numpy(),
         step_size=rates.numpy(),
-        step_fraction=(rates * problems.least / 2).numpy(),
         step=end.steps.numpy(),
     )
     return tidy(frame, _measure(end, problems, target, rates) | {"start_scale": Statistic(torch.from_numpy(scale))})

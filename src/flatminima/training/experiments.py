@@ -52,7 +52,7 @@ def train(
 
     Returns:
         The networks, snapshots along training included, and the training history with columns
-        seed, step_fraction, step, loss.
+        seed, setting (the configured step size), step, loss.
 
     Raises:
         UserError: if the task does not fit the network family, or there is no such part.
@@ -81,14 +81,15 @@ def train(
         {
             "seed": np.repeat(seeds, len(fractions)),
             "step_size": step_sizes,
-            "step_fraction": np.tile(fractions, len(seeds)),
+            "setting": np.tile(fractions, len(seeds)),
         }
     )
     if experiment.start_scale is not None:
         replicas["start_scale"] = experiment.start_scale.value
     labels: dict[str, str | int] = {
         "study": study,
-        "experiment": name,
+        "case": name,
+        "control": "",
         "family": experiment.family,
         "task": experiment.task,
         "initialisation": experiment.initialisation.value,
@@ -219,7 +220,5 @@ def _with_snapshots(stack: Stack, trained: Trained, replicas: pd.DataFrame, labe
 
 
 def _history(trained: Trained, replicas: pd.DataFrame) -> pd.DataFrame:
-    rows = [
-        replicas[["seed", "step_fraction"]].assign(step=step, loss=loss.cpu().numpy()) for step, loss in trained.history
-    ]
+    rows = [replicas[["seed", "setting"]].assign(step=step, loss=loss.cpu().numpy()) for step, loss in trained.history]
     return pd.concat(rows, ignore_index=True)
