@@ -44,7 +44,7 @@ def test_networks_are_those_of_the_criterion_and_of_its_control():
         *("criterion", "control", "case", "depth", "setting", "seed", "task"),
         *("initialisation", "value", "dose", "diverged", "counted"),
     ]
-    own, control = found[~found["control"]], found[found["control"]]
+    own, control = found[~found["as_control"]], found[found["as_control"]]
     counts = own.groupby("setting")[["counted", "diverged"]].sum()
     assert counts.to_numpy().tolist() == [[5, 0], [0, 0], [5, 0], [0, 5]]
     counted = own[own["counted"]]
@@ -59,7 +59,7 @@ def test_networks_and_cases_give_the_numbers_of_the_verdict():
     (judged,) = judged_by(source.measures, asked)
     (finding,) = judged["cases"][0]["findings"]
     found = source.networks("M4", "path_gain")
-    own = found[~found["control"]]
+    own = found[~found["as_control"]]
     assert finding["diverged"] == own["diverged"].sum()
     assert finding["excluded"] == (~own["counted"] & ~own["diverged"]).sum()
     assert finding["effect"] == pytest.approx(np.log(0.9 / 0.5))

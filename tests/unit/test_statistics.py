@@ -41,7 +41,7 @@ def test_a_declaration_leads_to_a_heading_that_is_there(name):
 @pytest.mark.parametrize("name", STATISTICS)
 def test_a_declaration_says_what_and_of_which_studies(name):
     one = STATISTICS[name]
-    assert one.heading and one.meaning[0].isupper() or one.meaning[0] == "1"
+    assert (one.heading and one.meaning[0].isupper()) or one.meaning[0] == "1"
     assert one.meaning.endswith(".")
     assert one.kinds and set(one.kinds) <= set(KINDS)
     assert set(one.within) <= {"layer", "distance", "flips"}

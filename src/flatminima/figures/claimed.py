@@ -38,7 +38,8 @@ class Claimed:
         shape = shape_column(self.measures)
         identity = {name: str(self.measures[name].dtype) for name in IDENTITY if name in self.measures}
         found = {"value": "float64", "dose": "float64", "diverged": "bool", "counted": "bool"}
-        return {"criterion": "int64", "control": "bool", "case": "str", shape: "int64"} | identity | found
+        known = {"criterion": "int64", "as_control": "bool", "case": "str", "control": "str", shape: "int64"}
+        return known | identity | found
 
     def claim(self, name: str) -> Claim:
         """The claim of an id such as M2.
@@ -77,11 +78,11 @@ class Claimed:
             statistic: that of the criteria.
 
         Returns:
-            One row per criterion and network: `criterion` is its number in the claim, `control` whether it is asked as
-            a control, `value` as the criterion takes it (of the worst layer, a deviation, an excess over nulls), `dose`
+            One row per criterion and network: `criterion` is its number in the claim, `as_control` whether it is asked
+            as a control, `value` as the criterion takes it (of the worst layer, a deviation, an excess over nulls), `dose`
             the statistic that a contrast orders a seed's networks by, `counted` whether its conditions take the
             network; a network that neither counts nor diverged was left out by them. The other columns are those of the
-            measures: case, depth or size, and what tells networks apart; setting is NaN where there is none. Without a
+            measures: case, control, depth or size, and what tells networks apart; setting is NaN where there is none. Without a
             network there are no rows.
 
         Raises:
@@ -91,8 +92,8 @@ class Claimed:
         for number, criterion in enumerate(self.claim(name).criteria):
             if criterion.statistic == statistic:
                 own, elsewhere = places_of(criterion, self.all_networks), control_places(criterion, self.all_networks)
-                tables += self._asked(number, criterion, own, control=False)
-                tables += self._asked(number, criterion.on_control(), elsewhere, control=True)
+                tables += self._asked(number, criterion, own, as_control=False)
+                tables += self._asked(number, criterion.on_control(), elsewhere, as_control=True)
         filled = [table for table in tables if not table.empty] or tables
         return pd.concat(filled, ignore_index=True)
 
@@ -107,13 +108,19 @@ class Claimed:
             UserError: if the ledger has no claim of this id.
         """
         rows = self.networks(name, statistic)
-        return rows[rows["counted"] & ~rows["control"]]
+        return rows[rows["counted"] & ~rows["as_control"]]
 
-    def _asked(self, number: int, criterion: Criterion, places: Sequence[Place], control: bool) -> list[pd.DataFrame]:
+    def _asked(self, number: int, criterion: Criterion, places: Sequence[Place], as_control: bool) -> list[pd.DataFrame]:
         tables = []
         for place in places:
             rows = asked_of(criterion, place, self.all_networks).reset_index()
-            rows = rows.assign(setting=rows["setting"].where(rows["setting"] > 0), case=place.case)
-            rows[["criterion", "control", shape_column(self.measures)]] = number, control, place.shape
+            rows = rows.assign(
+                criterion=number,
+                as_control=as_control,
+                case=place.case,
+                control=place.control,
+                setting=rows["setting"].where(rows["setting"] > 0),
+            )
+            rows[shape_column(self.measures)] = place.shape
             tables.append(rows[[*self.columns]])
         return tables

@@ -49,7 +49,7 @@ def minima(measures: pd.DataFrame, claimed: Claimed) -> pd.DataFrame:
     """The minima of each of GROUPS: constructed ones, and where gradient flow and its controls end.
 
     Returns:
-        Columns group, experiment, depth, step_fraction, seed, sharpness_ratio.
+        Columns group, case, control, depth, setting, seed, sharpness_ratio.
 
     Raises:
         EmptyFigureError: if there is none.
@@ -57,12 +57,11 @@ def minima(measures: pd.DataFrame, claimed: Claimed) -> pd.DataFrame:
     rows = pd.concat(
         [selection.selected(claimed, measures, name, "sharpness_ratio") for name in ("I2", "I3", "M1", "M1c")]
     )
-    groups = rows["initialisation"].map({"random": "random", "flattest": "closed"})
-    inputs = rows["task"].str.split("_").str[-1]
-    trained = rows["initialisation"].isin(["flow", "default"])
-    groups = groups.where(~trained, inputs + "-" + rows["initialisation"])
+    groups = rows["start"].map({"random": "random", "flattest": "closed"})
+    trained = rows["start"].isin(["flow", "default"])
+    groups = groups.where(~trained, rows["inputs"] + "-" + rows["start"])
     rows = rows.assign(group=groups, sharpness_ratio=rows["value"]).dropna(subset="group")
-    columns = ["group", "experiment", "depth", "step_fraction", "seed", "sharpness_ratio"]
+    columns = ["group", "case", "control", "depth", "setting", "seed", "sharpness_ratio"]
     rows = rows[columns].drop_duplicates(columns[1:-1])
     return selection.present(rows, "theory-overview", "minimum").reset_index(drop=True)
 

@@ -47,9 +47,9 @@ def not_flat_from(claimed: Claimed) -> float:
 
 def findings(claimed: Claimed, claim: str, networks: pd.DataFrame) -> list[Finding]:
     """What a claim that can fail finds in the experiment and depth of these networks, one for each criterion."""
-    experiment, depth = networks["case"].iloc[0], networks["depth"].iloc[0]
+    shape = networks["case"].iloc[0], networks["depth"].iloc[0]
     cases = [case for case in claimed.cases(claim) if case.counted]
-    return [f for case in cases if (case.case, case.shape) == (experiment, depth) for f in case.findings]
+    return [f for case in cases if (case.case, case.shape) == shape for f in case.findings]
 
 
 def found(claimed: Claimed, claim: str, networks: pd.DataFrame) -> int | None:

@@ -81,7 +81,7 @@ def families(measures: pd.DataFrame, claimed: Claimed) -> pd.DataFrame:
     """
     rows = sweeps.sweeps(claimed.measures)
     asked = claimed.networks(BALANCE, GAIN)
-    asked = asked[~asked["control"] & (asked["counted"] | asked["diverged"]) & asked["setting"].notna()]
+    asked = asked[~asked["as_control"] & (asked["counted"] | asked["diverged"]) & asked["setting"].notna()]
     linear = rows[rows["family"] == "linear"].merge(asked[NETWORK].drop_duplicates(), on=NETWORK)
     residual = rows[(rows["family"] == "residual_linear") & (rows["at_minimum"] | rows["diverged"])]
     relu = rows[(rows["family"] == "relu") & (rows["optimiser"] == "sgd")]
