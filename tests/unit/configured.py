@@ -10,13 +10,8 @@ from flatminima.errors import UserError
 from flatminima.settings.parsing import parse
 
 ROOT = Path(__file__).resolve().parents[2]
-ANYWHERE = "chosen"
 RUN = "studies.digits.experiments.linear"
 TASK = "studies.digits.tasks.noisy"
-
-
-def sourced(value):
-    return {"value": value, "source": ANYWHERE}
 
 
 def example():
@@ -26,16 +21,13 @@ def example():
     run |= {"step_unit": "critical", "step_sizes": [0.1], "steps": 10, "tolerance": 0.0, "snapshots": 0}
     measure = {"tolerance": 1e-3, "products": 50, "jacobian_samples": 4}
 
-    def section(values, *plain):
-        return {key: value if key in plain else sourced(value) for key, value in values.items()}
-
     study = {
         "kind": "training",
         "title": "Digits",
-        "dataset": {"name": "digits", "holdout": sourced(0.2)},
-        "tasks": {"noisy": section(task | {"loss": "sum"}, "kind")},
-        "measure": section(measure),
-        "experiments": {"linear": {"task": "noisy", "family": "linear"} | section(run)},
+        "dataset": {"name": "digits", "holdout": 0.2},
+        "tasks": {"noisy": task | {"loss": "sum", "stated": ["pixels"]}},
+        "measure": measure,
+        "experiments": {"linear": {"task": "noisy", "family": "linear"} | run | {"derived": ["bias"]}},
     }
     return {"data_root": "data", "embedded": ["digits"], "studies": {"digits": study}}
 

@@ -30,9 +30,9 @@ INPUTS, OUTPUTS, SAMPLES, JACOBIANS = 4, 3, 30, 11
 QUANTILES = {"": 0.5, "_q05": 0.05, "_q25": 0.25, "_q75": 0.75, "_q95": 0.95}
 SETTINGS = Measure.model_validate(
     {
-        "tolerance": {"value": 1e-6, "source": "chosen"},
-        "products": {"value": 300, "source": "chosen"},
-        "jacobian_samples": {"value": JACOBIANS, "source": "chosen"},
+        "tolerance": 1e-6,
+        "products": 300,
+        "jacobian_samples": JACOBIANS,
     }
 )
 

@@ -9,29 +9,25 @@ from flatminima.perceptron.typical import surroundings, typical_solutions
 from flatminima.settings.perceptron import Attempts, Enumeration, ReplicaTheory, Survey
 
 
-def sourced(values):
-    return {name: {"value": value, "source": "chosen"} for name, value in values.items()}
-
-
 def theory(**changed):
     values = {"loads": [0.5], "margins": [0.5, 1.0], "load": 0.5, "distances": [1e-3, 0.45], "points": 12}
-    return ReplicaTheory.model_validate(sourced(values | changed))
+    return ReplicaTheory.model_validate(values | changed)
 
 
 def enumeration(**changed):
     values = {"sizes": [11, 13], "loads": [0.5], "instances": 40, "references": 20}
-    return Enumeration.model_validate(sourced(values | changed))
+    return Enumeration.model_validate(values | changed)
 
 
 SIZE = 201
 
 
 def attempts(**changed):
-    return Attempts.model_validate(sourced({"loads": [0.3, 0.9], "instances": 2} | changed))
+    return Attempts.model_validate({"loads": [0.3, 0.9], "instances": 2} | changed)
 
 
 def around(**changed):
-    return Survey.model_validate(sourced({"distances": [0.02, 0.05], "surveyed": 1, "largest": SIZE} | changed))
+    return Survey.model_validate({"distances": [0.02, 0.05], "surveyed": 1, "largest": SIZE} | changed)
 
 
 def surveyed(solver):

@@ -18,15 +18,11 @@ LABELS = {"family": "relu", "task": "labels", "initialisation": "pytorch", "opti
 LABELS |= {"step_size": 0.1, "seed": 0, "replica": 0}
 
 
-def sourced(values):
-    return {name: {"value": value, "source": "chosen"} for name, value in values.items()}
-
-
 def demonstrations(**changed):
     values = {"seeds": 1, "spread": 100.0, "alphas": [0.01, 0.3, 100.0], "boxes": 4, "box": 0.1, "ranges": [2.0, 8.0]}
     values |= {"shown": ["volume", "two_layers", "many_directions", "balls", "coordinates", "landscape"]}
     values |= {"draws": 20_000, "radii": [0.01, 0.1], "ascents": 20, "offsets": [0.01, 1.0], "exponent": 1.0}
-    return Demonstrations.model_validate(sourced(values | changed))
+    return Demonstrations.model_validate(values | changed)
 
 
 def orbit_settings(**changed):
@@ -37,7 +33,7 @@ def orbit_settings(**changed):
         "spread": 10.0,
         "landscape": 5,
     } | changed
-    return Orbits.model_validate(sourced(values))
+    return Orbits.model_validate(values)
 
 
 def blobs(count, seed):

@@ -74,11 +74,11 @@ def test_results_of_another_user_that_one_may_not_read_are_no_failure(tmp_path_f
 
 def test_settings_are_merged_as_snakemake_merges_them(tmp_path):
     longer, other = tmp_path / "longer.yaml", tmp_path / "other.json"
-    longer.write_text("embedded: [theory]\nstudies: {patches: {title: Mine, dataset: {holdout: {value: 0.3}}}}\n")
+    longer.write_text("embedded: [theory]\nstudies: {patches: {title: Mine, dataset: {holdout: 0.3}}}\n")
     other.write_text('{"studies": {"patches": {"title": "Other"}}}')
     values = yaml.safe_load((ROOT / "config.yaml").read_text())
     update_config(values, {"embedded": ["theory"], "studies": {"patches": {"title": "Other"}}})
-    values["studies"]["patches"]["dataset"]["holdout"]["value"] = 0.3
+    values["studies"]["patches"]["dataset"]["holdout"] = 0.3
     config = configured(ROOT / "config.yaml", [longer, other])
     assert config == type(config).model_validate(values)
     settings = config.studies["patches"].model_dump(mode="json")

@@ -4,17 +4,18 @@ import json
 
 import pytest
 import yaml
-from configured import RUN, TASK, changed, example, message, sourced
+from configured import RUN, TASK, changed, example, message
 
 from flatminima.config import Config, load
 from flatminima.errors import UserError
+from flatminima.settings.base import LABELLED
 from flatminima.settings.parsing import nearest, parse
 
 
 def test_the_example_is_valid():
     config = parse(Config, example(), "config.yaml")
-    assert config.studies["digits"].experiments["linear"].depths.value == [2, 3]
-    assert json.loads(config.model_dump_json(exclude_unset=True)) == example()
+    assert config.studies["digits"].experiments["linear"].depths == [2, 3]
+    assert json.loads(config.model_dump_json(exclude_unset=True, context=LABELLED)) == example()
 
 
 @pytest.mark.parametrize(
@@ -25,14 +26,13 @@ def test_the_example_is_valid():
             [],
             "embeded: unknown key; did you mean 'embedded'? allowed: data_root, device, embedded, paper, studies",
         ),
-        (f"{RUN}.step_size", sourced(1), f"{RUN}.step_size: unknown key; did you mean 'step_sizes'? allowed: task, "),
-        (f"{RUN}.depths.values", 1, f"{RUN}.depths.values: unknown key; did you mean 'value'? allowed: value, source"),
-        (f"{TASK}.sigma", sourced(1), f"{TASK}.sigma: unknown key; allowed: kind, noise, "),
+        (f"{RUN}.step_size", 1, f"{RUN}.step_size: unknown key; did you mean 'step_sizes'? allowed: "),
+        (f"{TASK}.sigma", 1, f"{TASK}.sigma: unknown key; allowed: stated, derived, kind, noise, "),
         ("studies.digits.measure.product", 1, "studies.digits.measure.product: unknown key; did you mean 'products'?"),
         (
-            "studies.digits.dataset.holdout.sorce",
-            "chosen",
-            "studies.digits.dataset.holdout.sorce: unknown key; did you mean 'source'? allowed: value, source",
+            "studies.digits.dataset.state",
+            ["holdout"],
+            "studies.digits.dataset.state: unknown key; did you mean 'stated'? allowed: stated, derived, name",
         ),
     ],
 )
@@ -45,7 +45,6 @@ def test_unknown_keys_name_the_nearest(path, value, expected):
     [
         ("data_root", "data_root: missing key; add it (Config requires it)"),
         (f"{RUN}.seeds", f"{RUN}.seeds: missing key; add it (Experiment requires it)"),
-        (f"{RUN}.seeds.source", f"{RUN}.seeds.source: missing key; add it (Sourced"),
         (f"{TASK}.loss", f"{TASK}.loss: missing key; add it (Task requires it)"),
     ],
 )
@@ -58,12 +57,11 @@ def test_missing_keys_are_named(path, expected):
     [
         (f"{RUN}.family", "rellu", "is 'rellu': did you mean 'relu'? allowed: linear, residual_linear, relu"),
         (
-            f"{RUN}.optimiser.value",
+            f"{RUN}.optimiser",
             "gradient_decent",
             "is 'gradient_decent': did you mean 'gradient_descent'? allowed: ",
         ),
-        (f"{RUN}.seeds.source", "paper", "is 'paper': allowed: stated, derived, chosen"),
-        (f"{TASK}.pixels.value", "Unit", "is 'Unit': did you mean 'unit'? allowed: unit, raw"),
+        (f"{TASK}.pixels", "Unit", "is 'Unit': did you mean 'unit'? allowed: unit, raw"),
         ("studies.digits.dataset.name", "digit", "is 'digit': did you mean 'digits'? allowed: digits, patches, mnist"),
     ],
 )
@@ -74,17 +72,17 @@ def test_a_wrong_choice_names_the_value_and_the_nearest(path, value, expected):
 @pytest.mark.parametrize(
     ("path", "value", "expected"),
     [
-        (f"{RUN}.seeds.value", 0, "is 0: input should be greater than or equal to 1"),
-        (f"{RUN}.seeds.value", "2", "is '2': input should be a valid integer"),
-        (f"{RUN}.seeds.value", 2.0, "is 2.0: input should be a valid integer"),
-        (f"{RUN}.bias.value", "no", "is 'no': input should be a valid boolean"),
-        (f"{RUN}.step_sizes.value", [], "is []: list should have at least 1 item"),
-        (f"{RUN}.step_sizes.value", [0.1, -0.1], ".1 is -0.1: input should be greater than 0"),
-        (f"{RUN}.step_sizes.value", [float("inf")], ".0 is inf: input should be a finite number"),
-        (f"{RUN}.depths.value", [65], ".0 is 65: input should be less than or equal to 64"),
-        (f"{RUN}.tolerance.value", float("nan"), "is nan: input should be"),
-        ("studies.digits.dataset.holdout.value", 1.0, "is 1.0: input should be less than 1"),
-        (f"{TASK}.noise.value", 0.0, "is 0.0: input should be greater than 0"),
+        (f"{RUN}.seeds", 0, "is 0: input should be greater than or equal to 1"),
+        (f"{RUN}.seeds", "2", "is '2': input should be a valid integer"),
+        (f"{RUN}.seeds", 2.0, "is 2.0: input should be a valid integer"),
+        (f"{RUN}.bias", "no", "is 'no': input should be a valid boolean"),
+        (f"{RUN}.step_sizes", [], "is []: list should have at least 1 item"),
+        (f"{RUN}.step_sizes", [0.1, -0.1], ".1 is -0.1: input should be greater than 0"),
+        (f"{RUN}.step_sizes", [float("inf")], ".0 is inf: input should be a finite number"),
+        (f"{RUN}.depths", [65], ".0 is 65: input should be less than or equal to 64"),
+        (f"{RUN}.tolerance", float("nan"), "is nan: input should be"),
+        ("studies.digits.dataset.holdout", 1.0, "is 1.0: input should be less than 1"),
+        (f"{TASK}.noise", 0.0, "is 0.0: input should be greater than 0"),
     ],
 )
 def test_a_value_out_of_range_is_shown(path, value, expected):
@@ -96,14 +94,14 @@ def test_a_value_out_of_range_is_shown(path, value, expected):
 @pytest.mark.parametrize(
     ("path", "written", "cure"),
     [
-        (f"{RUN}.tolerance.value", "1e-3", "write 1.0e-3"),
-        (f"{RUN}.tolerance.value", "1E5", "write 1.0e+5"),
-        (f"{RUN}.tolerance.value", "-.5e3", "write -0.5e+3"),
-        (f"{RUN}.tolerance.value", "1.e5", "write 1.e+5"),
-        (f"{RUN}.tolerance.value", "'0.1'", "write 0.1"),
-        (f"{RUN}.seeds.value", "1e1", "write 10"),
-        (f"{RUN}.seeds.value", "'08'", "write 8"),
-        (f"{RUN}.step_sizes.value.0", "[1e-3]", "write 1.0e-3"),
+        (f"{RUN}.tolerance", "1e-3", "write 1.0e-3"),
+        (f"{RUN}.tolerance", "1E5", "write 1.0e+5"),
+        (f"{RUN}.tolerance", "-.5e3", "write -0.5e+3"),
+        (f"{RUN}.tolerance", "1.e5", "write 1.e+5"),
+        (f"{RUN}.tolerance", "'0.1'", "write 0.1"),
+        (f"{RUN}.seeds", "1e1", "write 10"),
+        (f"{RUN}.seeds", "'08'", "write 8"),
+        (f"{RUN}.step_sizes.0", "[1e-3]", "write 1.0e-3"),
     ],
 )
 def test_a_number_that_yaml_reads_as_text_is_told_with_a_cure_that_it_reads_as_a_number(path, written, cure):
@@ -124,12 +122,12 @@ def test_a_number_that_yaml_reads_as_text_is_told_with_a_cure_that_it_reads_as_a
         ("data_root", "''", "data_root is '': string should have at least 1 character"),
         ("embedded", "[no]", "embedded.0 is False: input should be a valid string; YAML reads yes, no, on and off as"),
         ("embedded", "digits", "embedded is 'digits': input should be a valid list; write [digits]"),
-        (f"{RUN}.depths.value", "3", f"{RUN}.depths.value is 3: input should be a valid list; write [3]"),
-        (f"{RUN}.depths.value", "[true]", f"{RUN}.depths.value.0 is True: input should be a valid integer"),
-        (f"{RUN}.depths.value", "[2.0]", f"{RUN}.depths.value.0 is 2.0: input should be a valid integer; write 2"),
-        (f"{RUN}.bias.value", "'no'", f"{RUN}.bias.value is 'no': input should be a valid boolean; write true or "),
-        (f"{RUN}.steps.value", "1" + "0" * 30, f"{RUN}.steps.value is 1{'0' * 30}: input should be less than or equal"),
-        (f"{RUN}.tolerance.value", "null", f"{RUN}.tolerance.value is None: input should be a valid number"),
+        (f"{RUN}.depths", "3", f"{RUN}.depths is 3: input should be a valid list; write [3]"),
+        (f"{RUN}.depths", "[true]", f"{RUN}.depths.0 is True: input should be a valid integer"),
+        (f"{RUN}.depths", "[2.0]", f"{RUN}.depths.0 is 2.0: input should be a valid integer; write 2"),
+        (f"{RUN}.bias", "'no'", f"{RUN}.bias is 'no': input should be a valid boolean; write true or "),
+        (f"{RUN}.steps", "1" + "0" * 30, f"{RUN}.steps is 1{'0' * 30}: input should be less than or equal"),
+        (f"{RUN}.tolerance", "null", f"{RUN}.tolerance is None: input should be a valid number"),
         ("studies", "{}", "studies is {}: dictionary should have at least 1 item"),
         ("studies.digits.experiments", "{}", "studies.digits.experiments is {}: dictionary should have at least 1 it"),
         ("studies.digits.experiments", "{no: {}}", "studies.digits.experiments.0 is False: input should be a valid st"),
@@ -146,10 +144,10 @@ def test_what_yaml_reads_as_something_else_is_told(path, written, told):
 @pytest.mark.parametrize(
     ("path", "values", "told"),
     [
-        (f"{RUN}.depths.value", [2, 3, 2], f"{RUN}.depths.value: 2 is given twice; give each value once"),
-        (f"{RUN}.step_sizes.value", [0.1, 0.10], f"{RUN}.step_sizes.value: 0.1 is given twice; give each value once"),
-        (f"{RUN}.step_sizes.value", [1, 0.5, 1.0], f"{RUN}.step_sizes.value: 1.0 is given twice; give each"),
-        (f"{RUN}.step_sizes.value", [0.3, 0.3000001], f"{RUN}.step_sizes.value: 0.3 and 0.3000001 are both shown as 0"),
+        (f"{RUN}.depths", [2, 3, 2], f"{RUN}.depths: 2 is given twice; give each value once"),
+        (f"{RUN}.step_sizes", [0.1, 0.10], f"{RUN}.step_sizes: 0.1 is given twice; give each value once"),
+        (f"{RUN}.step_sizes", [1, 0.5, 1.0], f"{RUN}.step_sizes: 1.0 is given twice; give each"),
+        (f"{RUN}.step_sizes", [0.3, 0.3000001], f"{RUN}.step_sizes: 0.3 and 0.3000001 are both shown as 0"),
         ("embedded", ["digits", "digits"], "embedded: 'digits' is given twice; give each value once"),
         ("paper", ["digits", "digits"], "paper: 'digits' is given twice; give each value once"),
     ],
@@ -167,8 +165,7 @@ def test_a_study_may_not_lie_where_the_results_of_record_are():
 @pytest.mark.parametrize(
     ("path", "value", "expected"),
     [
-        (f"{RUN}.seeds", 5, f"{RUN}.seeds is 5: expected a mapping with the keys value, source"),
-        (RUN, None, f"{RUN} is None: expected a mapping with the keys task, family, depths"),
+        (RUN, None, f"{RUN} is None: expected a mapping with the keys stated, derived, task, family, depths"),
         ("studies", [], "studies is []: input should be a valid dictionary"),
     ],
 )
@@ -185,12 +182,12 @@ def test_names_are_lower_case_words():
 
 
 def test_long_values_are_not_printed():
-    text = message(changed(f"{RUN}.seeds.value", list(range(1000))))
-    assert text == f"{RUN}.seeds.value is list: input should be a valid integer"
+    text = message(changed(f"{RUN}.seeds", list(range(1000))))
+    assert text == f"{RUN}.seeds is list: input should be a valid integer"
 
 
 def test_several_mistakes_are_counted_and_typos_come_first():
-    values = changed(f"{RUN}.seeds.value", 0)
+    values = changed(f"{RUN}.seeds", 0)
     values["studies"]["digits"]["experiments"]["linear"]["step"] = values["studies"]["digits"]["experiments"][
         "linear"
     ].pop("steps")
@@ -203,26 +200,26 @@ def test_several_mistakes_are_counted_and_typos_come_first():
     ("changes", "expected"),
     [
         ({"family": "relu"}, "optimiser gradient_descent works on second moments: linear families only"),
-        ({"bias": sourced(True)}, "`bias` needs an optimiser on samples: sgd or adam"),
-        ({"batch_size": sourced(8)}, "`batch_size` is required for sgd and adam, and only allowed there"),
-        ({"optimiser": sourced("sgd")}, "`batch_size` is required for sgd and adam, and only allowed there"),
-        ({"optimiser": sourced("gradient_flow")}, "`step_sizes` and `step_unit` are required for all optimisers but"),
+        ({"bias": True}, "`bias` needs an optimiser on samples: sgd or adam"),
+        ({"batch_size": 8}, "`batch_size` is required for sgd and adam, and only allowed there"),
+        ({"optimiser": "sgd"}, "`batch_size` is required for sgd and adam, and only allowed there"),
+        ({"optimiser": "gradient_flow"}, "`step_sizes` and `step_unit` are required for all optimisers but"),
         ({"step_unit": None}, "`step_sizes` and `step_unit` are required for all optimisers but gradient_flow"),
         (
             {"family": "residual_linear"},
             "initialisation identity (zero residuals) belongs to the family residual_linear",
         ),
-        ({"initialisation": sourced("identity")}, "initialisation identity (zero residuals) belongs to the family"),
+        ({"initialisation": "identity"}, "initialisation identity (zero residuals) belongs to the family"),
         (
-            {"family": "residual_linear", "initialisation": sourced("identity"), "width": sourced(8)},
+            {"family": "residual_linear", "initialisation": "identity", "width": 8},
             "residual_linear layers are square: leave `width` out",
         ),
         (
-            {"optimiser": sourced("gradient_flow"), "step_unit": None, "step_sizes": None, "finish": sourced(0.1)},
+            {"optimiser": "gradient_flow", "step_unit": None, "step_sizes": None, "finish": 0.1},
             "`warmup` and `finish` are for optimisers with steps: leave them out of gradient_flow",
         ),
         (
-            {"warmup": sourced(0.7), "finish": sourced(0.4)},
+            {"warmup": 0.7, "finish": 0.4},
             "`warmup` and `finish` are more than all steps together: make one smaller",
         ),
         ({"task": "noizy"}, "experiments.linear.task is 'noizy': did you mean 'noisy'? allowed: noisy"),
@@ -246,7 +243,7 @@ def test_settings_of_an_experiment_that_do_not_fit_together(changes, expected):
         ("tasks.noisy", {"kind": "classify"}, "`noise` and `noise_draw` are required for denoise, and only allowed"),
         (
             "tasks.noisy",
-            {"noise_draw": sourced("fresh"), "whiten": sourced(True)},
+            {"noise_draw": "fresh", "whiten": True},
             "`whiten` needs a fixed noise_draw: fresh noise leaves no fixed inputs to whiten",
         ),
     ],
@@ -288,10 +285,56 @@ def test_nearest_without_anything_near():
     assert nearest("xyz", ["linear", "relu"]) == "allowed: linear, relu"
 
 
-@pytest.mark.parametrize("source", ["stated", "derived", "chosen"])
-def test_every_source_is_a_word_of_the_ledger(source):
-    values = changed(f"{RUN}.seeds.source", source)
-    assert parse(Config, values, "config.yaml").studies["digits"].experiments["linear"].seeds.source == source
+@pytest.mark.parametrize(
+    ("stated", "derived", "origin"), [([], [], "chosen"), (["seeds"], [], "stated"), ([], ["seeds"], "derived")]
+)
+def test_what_a_section_does_not_list_is_chosen(stated, derived, origin):
+    values = changed(
+        RUN, example()["studies"]["digits"]["experiments"]["linear"] | {"stated": stated, "derived": derived}
+    )
+    run = parse(Config, values, "config.yaml").studies["digits"].experiments["linear"]
+    assert run.origin("seeds") == origin
+
+
+@pytest.mark.parametrize(
+    ("path", "names", "expected"),
+    [
+        (
+            f"{TASK}.stated",
+            ["noize"],
+            f"{TASK}: `stated` names 'noize': did you mean 'noise'? allowed: noise, ",
+        ),
+        (
+            f"{TASK}.stated",
+            ["kind"],
+            f"{TASK}: `stated` names 'kind': allowed: noise, noise_draw, pixels, centre",
+        ),
+        (
+            f"{RUN}.derived",
+            ["family"],
+            f"{RUN}: `derived` names 'family': allowed: depths, width, bias, ",
+        ),
+        (
+            f"{RUN}.stated",
+            ["width"],
+            f"{RUN}: `stated` names 'width', which has no value: give it one, or take the",
+        ),
+        (f"{RUN}.stated", ["bias"], f"{RUN}: 'bias' is both in `stated` and in `derived`: take it out of one of them"),
+        (f"{RUN}.stated", ["seeds", "seeds"], f"{RUN}.stated: 'seeds' is given twice; give each value once"),
+        (f"{RUN}.stated", "seeds", f"{RUN}.stated is 'seeds': input should be a valid list; write [seeds]"),
+    ],
+)
+def test_a_list_of_sources_names_hyperparameters_that_are_given_once(path, names, expected):
+    assert message(changed(path, names)).startswith(expected)
+
+
+def test_jobs_are_given_no_sources_and_reports_are():
+    config = parse(Config, example(), "config.yaml")
+    plain, labelled = config.model_dump(), config.model_dump(context=LABELLED)
+    assert labelled["studies"]["digits"]["tasks"]["noisy"]["stated"] == ["pixels"]
+    assert "stated" not in str(plain)
+    assert "derived" not in str(plain)
+    assert parse(Config, plain, "config.yaml").model_dump() == plain
 
 
 def test_configurations_are_frozen():

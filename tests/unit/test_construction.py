@@ -20,8 +20,7 @@ def settings_of(**changes):
         "scale": 0.3,
         "ratios": RATIOS,
     }
-    named = {name: {"value": value, "source": "chosen"} for name, value in (values | changes).items()}
-    return Minima.model_validate(named)
+    return Minima.model_validate(values | changes)
 
 
 @pytest.fixture(scope="module")

@@ -35,8 +35,7 @@ def settings_of(**changes):
         "start_ratio": 10.0,
         "kick": 0.01,
     }
-    named = {name: {"value": value, "source": "chosen"} for name, value in (values | changes).items()}
-    return Convergence.model_validate(named)
+    return Convergence.model_validate(values | changes)
 
 
 @pytest.fixture(scope="module")

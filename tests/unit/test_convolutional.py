@@ -27,7 +27,7 @@ def networks(count=2):
 
 def settings(**changed):
     values = {"channels": [2, 3], "step_size": 0.1, "seeds": 2, "epochs": 3, "batch_size": 16} | changed
-    return Convolutional.model_validate({k: {"value": v, "source": "chosen"} for k, v in values.items()})
+    return Convolutional.model_validate(values)
 
 
 def samples(pixels=64, count=80):

@@ -275,7 +275,7 @@ def test_true_statements_are_never_broken(shape, rank, more, spread, log_ill, de
 def settings_of(**changes):
     conditions = {"square": condition_of(), "wide": condition_of(inputs=4, hidden=5), "plain": condition_of(ill=1.0)}
     values = {"conditions": conditions, "depths": [2, 3], "attempts": 6, "steps": 8, "controls": 4} | changes
-    return Attack.model_validate({name: {"value": value, "source": "chosen"} for name, value in values.items()})
+    return Attack.model_validate(values)
 
 
 @pytest.fixture(scope="module")

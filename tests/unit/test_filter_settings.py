@@ -1,19 +1,19 @@
 """Settings of convolutional experiments that do not fit together."""
 
 import pytest
-from configured import RUN, example, message, sourced
+from configured import RUN, example, message
 
-SGD = {"family": "convolutional", "optimiser": sourced("sgd"), "batch_size": sourced(8)}
-WIDE = SGD | {"width": sourced(8)}
+SGD = {"family": "convolutional", "optimiser": "sgd", "batch_size": 8}
+WIDE = SGD | {"width": 8}
 
 
 @pytest.mark.parametrize(
     ("changes", "expected"),
     [
-        ({"family": "convolutional", "width": sourced(8)}, "optimiser gradient_descent works on second moments"),
+        ({"family": "convolutional", "width": 8}, "optimiser gradient_descent works on second moments"),
         (SGD, "`width` is required for convolutional: the channels of its hidden layers"),
         (
-            WIDE | {"initialisation": sourced("xavier_normal")},
+            WIDE | {"initialisation": "xavier_normal"},
             "filters start as PyTorch's do: the family convolutional needs initialisation pytorch",
         ),
     ],

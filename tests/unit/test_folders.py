@@ -68,5 +68,5 @@ def test_data_in_the_home_folder_are_found(folder, home, monkeypatch):
 
 
 def test_bundled_data_need_no_folder():
-    dataset = Dataset.model_validate({"name": "digits", "holdout": {"value": 0.2, "source": "chosen"}})
+    dataset = Dataset.model_validate({"name": "digits", "holdout": 0.2})
     assert len(load_images(dataset, Path("$UNSET/data")).train_images) == 1438

@@ -18,26 +18,22 @@ FRACTIONS = [0.1, 0.5]
 CRITICAL = 0.2
 
 
-def sourced(**values):
-    return {name: {"value": value, "source": "chosen"} for name, value in values.items()}
-
-
 def experiment(**changes):
     """Gradient descent on a linear network; sections set to None are left out."""
-    settings = sourced(
-        depths=[3],
-        bias=False,
-        initialisation="pytorch",
-        optimiser="gradient_descent",
-        step_unit="critical",
-        step_sizes=FRACTIONS,
-        seeds=3,
-        steps=40,
-        tolerance=0.0,
-        snapshots=0,
-    )
+    settings = {
+        "depths": [3],
+        "bias": False,
+        "initialisation": "pytorch",
+        "optimiser": "gradient_descent",
+        "step_unit": "critical",
+        "step_sizes": FRACTIONS,
+        "seeds": 3,
+        "steps": 40,
+        "tolerance": 0.0,
+        "snapshots": 0,
+    }
     family = changes.pop("family", "linear")
-    settings |= sourced(**{name: value for name, value in changes.items() if value is not None})
+    settings |= {name: value for name, value in changes.items() if value is not None}
     kept = {name: value for name, value in settings.items() if name not in changes or changes[name] is not None}
     return Experiment.model_validate({"task": "noisy", "family": family, **kept})
 

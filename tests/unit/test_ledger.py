@@ -197,7 +197,7 @@ def measured_statistics(stack, inputs):
     labels = dict.fromkeys(["study", "experiment", "family", "task", "initialisation", "optimiser"], "x") | {"depth": 3}
     networks = Networks(stack, pd.DataFrame([row | {"gradient_scale": 1.0}]), labels)
     values = {"tolerance": 0.01, "products": 50, "jacobian_samples": 5}
-    settings = Measure.model_validate({k: {"value": v, "source": "chosen"} for k, v in values.items()})
+    settings = Measure.model_validate(values)
     rows, _ = measure(networks, samples, second_moments(samples), settings)
     return emitted(rows)
 

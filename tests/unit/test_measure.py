@@ -247,7 +247,7 @@ def test_curvature_may_be_taken_over_the_first_samples_alone():
     """Loss and curvature are; the linear minimum that sharpness is compared with stays that of all samples."""
     samples = samples_of()
     networks = networks_of(fitted(samples, [4, 6, 3], bias=True, rectified=True))
-    some = SETTINGS.model_validate(SETTINGS.model_dump() | {"samples": {"value": 17, "source": "chosen"}})
+    some = SETTINGS.model_validate(SETTINGS.model_dump() | {"samples": 17})
     cut = replace(samples, inputs=samples.inputs[:17], targets=samples.targets[:17])
     found = of_replica(run(networks, samples, some)[0], 0)
     few, whole = (of_replica(run(networks, data)[0], 0) for data in (cut, samples))

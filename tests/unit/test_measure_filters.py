@@ -180,7 +180,7 @@ def test_a_filter_is_no_sharper_than_its_pixels_together(bias):
 def test_measured_on_the_first_samples_only():
     stack = stack_of(1, (1, 3, 1))
     samples, networks = samples_of(stack), convolutional(stack)
-    few = Measure.model_validate(SETTINGS.model_dump() | {"convolution_samples": {"value": 12, "source": "chosen"}})
+    few = Measure.model_validate(SETTINGS.model_dump() | {"convolution_samples": 12})
     rows, _ = run(networks, samples, few)
     first = replace(samples, inputs=samples.inputs[:12], targets=samples.targets[:12])
     loss, flat = loss_of(sequential(stack, 0), *tensors(first), 1.0)

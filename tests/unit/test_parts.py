@@ -25,9 +25,9 @@ KINDS = {
 }
 MEASURE = Measure.model_validate(
     {
-        "tolerance": {"value": 1e-7, "source": "chosen"},
-        "products": {"value": 400, "source": "chosen"},
-        "jacobian_samples": {"value": 5, "source": "chosen"},
+        "tolerance": 1e-7,
+        "products": 400,
+        "jacobian_samples": 5,
     }
 )
 

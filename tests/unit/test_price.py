@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 from references import path_by_search, spectrum_at_minimum
-from theory_study import sourced
 
 from flatminima.minima.linear import LinearProblems
 from flatminima.settings.theory import Price
@@ -90,7 +89,7 @@ def test_a_search_finds_the_dearest_of_two_layers(condition):
 
 def test_tidy_rows():
     values = {"ill": [10.0], "depths": [2, 3], "searched": [2], "restarts": 2, "evaluations": 40}
-    table = prices("theory", Price.model_validate(sourced(**values, drawn=3, spread=5.0, instances=4)))
+    table = prices("theory", Price(**values, drawn=3, spread=5.0, instances=4))
     assert (table["value"] > 0).where(table["statistic"] != "diverged", table["value"] == 0).all()
     wide = table.pivot(index=["experiment", "depth", "seed"], columns="statistic", values="value")
     assert wide.groupby(["experiment", "depth"]).size().to_dict() == {

@@ -5,6 +5,7 @@ import os
 import platform
 import re
 import sys
+from collections.abc import Iterator
 from importlib.metadata import version
 from itertools import pairwise
 from pathlib import Path
@@ -15,6 +16,7 @@ import pytest
 from docutils.core import publish_parts
 from jinja2 import Template
 from markupsafe import Markup
+from pydantic import BaseModel
 from report_pages import (
     CLAIMS,
     REPOSITORY,
@@ -42,6 +44,7 @@ from flatminima.provenance.environment import environment
 from flatminima.report import formats, page
 from flatminima.report.captions import FIGURES, TABLES, figure_caption, table_caption
 from flatminima.report.vocabulary import CLASSES, MEANINGS, SYMBOLS
+from flatminima.settings.base import LABELS, Hyperparameters
 
 
 @pytest.fixture
@@ -60,22 +63,24 @@ def results(tmp_path) -> Path:
     return tmp_path
 
 
-def sourced(node: dict, path: tuple[str, ...] = ()) -> list[tuple[tuple[str, ...], object, str]]:
-    """Every hyperparameter in a dumped configuration: path, value, source."""
-    if set(node) == {"value", "source"}:
-        return [(path, node["value"], node["source"])]
-    found = []
-    for key, item in node.items():
-        entries = item if isinstance(item, list) else [item]
-        for number, entry in enumerate(entries, 1):
-            if isinstance(entry, dict):
-                found += sourced(entry, (*path, key, *([str(number)] if isinstance(item, list) else [])))
-    return found
+def sourced(section: BaseModel, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], object, str]]:
+    """Every hyperparameter below a section of the configuration: path, value, source."""
+    own = section.hyperparameters() if isinstance(section, Hyperparameters) else []
+    for key, item in section:
+        if key in own and item is not None:
+            yield (*path, key), item, section.origin(key)
+        elif key not in own:
+            parts = (
+                item if isinstance(item, dict) else dict(enumerate(item, 1)) if isinstance(item, list) else {"": item}
+            )
+            for name, part in parts.items():
+                if isinstance(part, BaseModel):
+                    yield from sourced(part, (*path, key, *([str(name)] if name else [])))
 
 
 def shown(value: object) -> str:
-    if isinstance(value, dict):
-        return ", ".join(f"{key} {shown(item)}" for key, item in value.items())
+    if isinstance(value, BaseModel):
+        return ", ".join(f"{key} {shown(item)}" for key, item in value)
     if isinstance(value, list):
         return ", ".join(shown(item) for item in value)
     return {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value)
@@ -85,8 +90,8 @@ def shown(value: object) -> str:
 def test_every_hyperparameter_is_shown_with_its_source(results, study):
     measures(STUDIES[study]).to_parquet(results / "measures.parquet")
     shown_tables = [table for table in Page(build(results, study)).tables if table[0][0] == "Hyperparameter"]
-    sections = [name for name, part in STUDIES[study] if name not in ("kind", "title") and part is not None]
-    hyperparameters = sourced(STUDIES[study].model_dump())
+    sections = [name for name, part in STUDIES[study] if name not in ("kind", "title", *LABELS) and part is not None]
+    hyperparameters = list(sourced(STUDIES[study]))
     conditions = [
         ((*path, key), v, s)
         for path, value, s in hyperparameters

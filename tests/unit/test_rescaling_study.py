@@ -85,7 +85,7 @@ def test_d2_volumes_do_not_shrink(widths):
 
 def test_d3_and_d4(subject):
     """Sharpness and trace of dense Hessians; both grow as alpha^2 and alpha^-2."""
-    alphas = SETTINGS.alphas.value
+    alphas = SETTINGS.alphas
     table, group = two_layers("test", subject, alphas), Rescaling(subject.model, "layers")
     before = dense_hessian(subject.model, squared, *subject.data)
     matrices = [hessian_after(subject, two_layer(group, 1, 2, alpha)) for alpha in alphas]
@@ -209,7 +209,7 @@ def test_lines_of_the_loss(subject):
     expected = sorted(Landscape(subject.model, squared, subject.data).value(end) for end in ends)
     assert sorted(line["value"].iloc[[0, -1]]) == pytest.approx(expected, rel=1e-6)
     assert line["x"].iloc[-1] == -line["x"].iloc[0] == 0.3
-    for offset in SETTINGS.offsets.value:
+    for offset in SETTINGS.offsets:
         radial = curves[(curves["experiment"] == "radial_loss") & (curves["y"] == offset)]
         assert radial["value"].tolist() == line["value"].tolist()
         np.testing.assert_allclose(radial["x"], (line["x"] ** 2 + offset) * line["x"], rtol=1e-10, atol=1e-12)

@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 import torch
-from theory_study import sourced
 
 from flatminima.seeding import sequence
 from flatminima.settings.theory import ScaledResidual
@@ -14,7 +13,7 @@ SETTINGS |= {"step_sizes": [0.01, 0.05, 5.0], "repeats": 3, "tolerance": 1e-9}
 
 
 def swept(**changes):
-    return sweep("theory", ScaledResidual.model_validate(sourced(**SETTINGS | {"steps": 3000} | changes)))
+    return sweep("theory", ScaledResidual(**SETTINGS | {"steps": 3000} | changes))
 
 
 def wide(table):

@@ -9,7 +9,7 @@ from configured import ROOT, message
 from pydantic import BaseModel
 
 from flatminima.config import Config, load
-from flatminima.settings.base import Sourced
+from flatminima.settings.base import LABELLED, LABELS, Hyperparameters
 from flatminima.settings.training import Experiment
 
 PLAIN = {
@@ -45,7 +45,7 @@ def lists(section, path=()):
 def test_every_list_of_the_shipped_configuration_refuses_a_value_given_twice():
     values = json.loads(json.dumps(yaml.safe_load((ROOT / "config.yaml").read_text())))
     paths = [path for path in lists(values) if not MAY_REPEAT.intersection(path)]
-    assert len({[key for key in path if key != "value"][-1] for path in paths}) >= 20
+    assert len({path[-1] for path in paths}) >= 20
     for path in paths:
         *parents, last = path
         section = values
@@ -71,12 +71,13 @@ def test_embedded_studies_need_no_download():
 
 
 def fields(model, seen=()):
-    """(section, field, bare annotation) of every field of a model and of the models inside it."""
+    """(section, field, bare annotation) of every field of a model and of those inside it, hyperparameters apart."""
+    own = model.hyperparameters() if issubclass(model, Hyperparameters) else []
     for name, field in model.model_fields.items():
         kinds = [kind for kind in unwrapped(field.annotation) if kind is not type(None)]
-        yield model.__name__, name, kinds
+        yield model, name, kinds
         for kind in kinds:
-            if isinstance(kind, type) and issubclass(kind, BaseModel) and not is_sourced(kind) and kind not in seen:
+            if name not in own and is_section(kind) and kind not in seen:
                 yield from fields(kind, (*seen, model))
 
 
@@ -89,23 +90,31 @@ def unwrapped(annotation):
         return unwrapped(typing.get_args(annotation)[1])
     if origin is list:
         (inside,) = typing.get_args(annotation)
-        return [inside if isinstance(inside, type) and issubclass(inside, BaseModel) else annotation]
+        return [inside if is_section(inside) else annotation]
     return [kind for arm in typing.get_args(annotation) for kind in unwrapped(arm)]
 
 
-def is_sourced(kind):
-    return isinstance(kind, type) and issubclass(kind, Sourced)
+def is_section(kind):
+    return isinstance(kind, type) and issubclass(kind, BaseModel)
 
 
-def test_every_hyperparameter_carries_its_source():
-    found = list(fields(Config))
-    hyperparameters = [(section, name) for section, name, kinds in found if any(map(is_sourced, kinds))]
-    sections = [(s, n) for s, n, kinds in found if any(isinstance(k, type) and issubclass(k, BaseModel) for k in kinds)]
-    others = {name for section, name, _ in found if (section, name) not in {*hyperparameters, *sections}}
+def test_every_value_but_names_and_sections_is_a_hyperparameter():
+    others = set()
+    for model, name, kinds in fields(Config):
+        own = model.hyperparameters() if issubclass(model, Hyperparameters) else []
+        if name not in (*own, *LABELS) and not any(map(is_section, kinds)):
+            others.add(name)
     assert others == PLAIN
-    assert set(Experiment.model_fields) - {"task", "family", "baseline"} == {
-        n for s, n in hyperparameters if s == "Experiment"
-    }
+    assert set(Experiment.model_fields) - {"task", "family", "baseline", *LABELS} == set(Experiment.hyperparameters())
+
+
+def sections(values):
+    """All mappings in a mapping, itself included."""
+    yield values
+    for entry in values.values():
+        for inside in entry if isinstance(entry, list) else [entry]:
+            if isinstance(inside, dict):
+                yield from sections(inside)
 
 
 def test_what_the_paper_states_is_marked_so():
@@ -113,11 +122,9 @@ def test_what_the_paper_states_is_marked_so():
 
     The residual sweep is another paper's, whose grid is public in full (theory.md 4); when to stop is all we chose.
     """
-    text = yaml.safe_load((ROOT / "config.yaml").read_text())
-    stated = set()
-    sweep = text["studies"]["theory"].pop("scaled_residual")
-    grid = {name: section["value"] for name, section in sweep.items() if section["source"] == "stated"}
-    assert grid == {
+    studies = load(ROOT / "config.yaml").model_dump(context=LABELLED)["studies"]
+    sweep = studies["theory"].pop("scaled_residual")
+    assert {name: sweep[name] for name in sweep["stated"]} == {
         "samples": 50,
         "inputs": 5,
         "noise": 1.0,
@@ -128,15 +135,7 @@ def test_what_the_paper_states_is_marked_so():
         "steps": 4000,
         "repeats": 20,
     }
-
-    def walk(section, name=""):
-        if isinstance(section, dict):
-            if section.get("source") == "stated":
-                stated.add((name, section["value"]))
-            for key, value in section.items():
-                walk(value, key)
-
-    walk(text)
+    stated = {(name, section[name]) for section in sections(studies) for name in section.get("stated", [])}
     known = {
         ("noise", 1.25),
         ("pixels", "unit"),

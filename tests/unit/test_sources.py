@@ -12,17 +12,13 @@ from flatminima.settings.training import Dataset
 WIDTH = 640
 
 
-def chosen(value):
-    return {"value": value, "source": "chosen"}
-
-
 def digits(holdout=0.2):
-    return Dataset.model_validate({"name": "digits", "holdout": chosen(holdout)})
+    return Dataset.model_validate({"name": "digits", "holdout": holdout})
 
 
 def patches(size=8, colour=False, count=200, holdout=0.25):
-    section = {"size": chosen(size), "colour": chosen(colour), "count": chosen(count)}
-    return Dataset.model_validate({"name": "patches", "patches": section, "holdout": chosen(holdout)})
+    section = {"size": size, "colour": colour, "count": count}
+    return Dataset.model_validate({"name": "patches", "patches": section, "holdout": holdout})
 
 
 def rows(images):

@@ -9,17 +9,13 @@ from flatminima.errors import UserError
 from flatminima.settings.training import Task
 
 
-def chosen(value):
-    return {"value": value, "source": "chosen"}
-
-
 def task(kind="denoise", noise=0.5, draw="fixed", pixels="unit", centre=False, whiten=False, loss="sum", keep=None):
-    section = {"kind": kind, "pixels": chosen(pixels), "centre": chosen(centre), "whiten": chosen(whiten)}
-    section["loss"] = chosen(loss)
+    section = {"kind": kind, "pixels": pixels, "centre": centre, "whiten": whiten}
+    section["loss"] = loss
     if kind == "denoise":
-        section |= {"noise": chosen(noise), "noise_draw": chosen(draw)}
+        section |= {"noise": noise, "noise_draw": draw}
     if keep is not None:
-        section["components"] = chosen(keep)
+        section["components"] = keep
     return Task.model_validate(section)
 
 

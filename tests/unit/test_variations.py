@@ -3,7 +3,7 @@
 import copy
 
 import pytest
-from configured import ROOT, example, sourced
+from configured import ROOT, example
 
 from flatminima.config import Config, load
 from flatminima.errors import UserError
@@ -24,13 +24,13 @@ def parsed(*, task=None, **changes):
 @pytest.mark.parametrize(
     ("changes", "choice"),
     [
-        ({"width": sourced(32)}, ("width", "input size", "32")),
-        ({"initialisation": sourced("xavier_normal")}, ("initialisation", "pytorch", "xavier_normal")),
-        ({"steps": sourced(20)}, ("steps", "10", "20")),
-        ({"task": {"loss": sourced("mean")}}, ("loss", "sum", "mean")),
-        ({"task": {"centre": sourced(True)}}, ("centre", "no", "yes")),
-        ({"task": {"noise_draw": sourced("fresh")}}, ("noise_draw", "fixed", "fresh")),
-        ({"task": {"noise": sourced(0.7)}}, ("noise", "0.5", "0.7")),
+        ({"width": 32}, ("width", "input size", "32")),
+        ({"initialisation": "xavier_normal"}, ("initialisation", "pytorch", "xavier_normal")),
+        ({"steps": 20}, ("steps", "10", "20")),
+        ({"task": {"loss": "mean"}}, ("loss", "sum", "mean")),
+        ({"task": {"centre": True}}, ("centre", "no", "yes")),
+        ({"task": {"noise_draw": "fresh"}}, ("noise_draw", "fixed", "fresh")),
+        ({"task": {"noise": 0.7}}, ("noise", "0.5", "0.7")),
     ],
 )
 def test_the_choice_is_found_by_comparing_the_two(changes, choice):
@@ -39,14 +39,14 @@ def test_the_choice_is_found_by_comparing_the_two(changes, choice):
     assert (variation.choice, variation.before, variation.after) == choice
 
 
-@pytest.mark.parametrize("part", [{"depths": sourced([3])}, {"seeds": sourced(7)}, {"seeds": sourced(1)}])
+@pytest.mark.parametrize("part", [{"depths": [3]}, {"seeds": 7}, {"seeds": 1}])
 def test_a_part_of_the_grid_is_no_choice_of_its_own(part):
-    (variation,) = parsed(width=sourced(9), **part).variations()
+    (variation,) = parsed(width=9, **part).variations()
     assert variation.choice == "width"
 
 
 def test_where_a_value_comes_from_is_no_choice():
-    (variation,) = parsed(width=sourced(9), steps={"value": 10, "source": "stated"}).variations()
+    (variation,) = parsed(width=9, stated=["steps"], derived=[]).variations()
     assert variation.choice == "width"
 
 
@@ -58,12 +58,12 @@ def test_experiments_without_a_baseline_are_no_variations():
     ("changes", "message"),
     [
         ({}, "differs from its baseline 'linear' in no setting"),
-        ({"seeds": sourced(9)}, "in no setting"),
+        ({"seeds": 9}, "in no setting"),
         ({"task": {}}, "in no setting"),
-        ({"width": sourced(3), "steps": sourced(9)}, "in width, steps: a variation changes one setting"),
-        ({"width": sourced(3), "task": {"loss": sourced("mean")}}, "in width, loss"),
-        ({"width": sourced(3), "depths": sourced([2, 4, 5])}, r"depths has 4, 5, which its baseline .* of 2, 3"),
-        ({"width": sourced(3), "step_sizes": sourced([0.2])}, r"step_sizes has 0.2, .* take some of 0.1"),
+        ({"width": 3, "steps": 9}, "in width, steps: a variation changes one setting"),
+        ({"width": 3, "task": {"loss": "mean"}}, "in width, loss"),
+        ({"width": 3, "depths": [2, 4, 5]}, r"depths has 4, 5, which its baseline .* of 2, 3"),
+        ({"width": 3, "step_sizes": [0.2]}, r"step_sizes has 0.2, .* take some of 0.1"),
         ({"baseline": "linera"}, "baseline is 'linera', .* did you mean 'linear'"),
         ({"baseline": "varied"}, "baseline is 'varied', expected an experiment without a baseline"),
     ],

@@ -20,23 +20,23 @@ LINEAR = ("studies", "digits", "experiments", "linear")
 WRONG_SETTINGS = {
     "unknown key": (
         (*LINEAR, "sedes"),
-        {"value": 2, "source": "chosen"},
+        2,
         "studies.digits.experiments.linear.sedes: unknown key; did you mean 'seeds'?",
     ),
     "negative step size": (
-        (*LINEAR, "step_sizes", "value"),
+        (*LINEAR, "step_sizes"),
         [-0.5],
-        "studies.digits.experiments.linear.step_sizes.value.0 is -0.5: input should be greater than 0",
+        "studies.digits.experiments.linear.step_sizes.0 is -0.5: input should be greater than 0",
     ),
     "depth zero": (
-        (*LINEAR, "depths", "value"),
+        (*LINEAR, "depths"),
         [0],
-        "studies.digits.experiments.linear.depths.value.0 is 0: input should be greater than or equal to 1",
+        "studies.digits.experiments.linear.depths.0 is 0: input should be greater than or equal to 1",
     ),
     "wrong type": (
-        (*LINEAR, "steps", "value"),
+        (*LINEAR, "steps"),
         "many",
-        "studies.digits.experiments.linear.steps.value is 'many': input should be a valid integer",
+        "studies.digits.experiments.linear.steps is 'many': input should be a valid integer",
     ),
     "unknown data set": (
         ("studies", "digits", "dataset", "name"),
@@ -50,20 +50,20 @@ WRONG_SETTINGS = {
     ),
     "unknown study": (("embedded",), ["digitz"], "embedded names 'digitz': did you mean 'digits'? allowed: digits"),
     "value twice": (
-        (*LINEAR, "depths", "value"),
+        (*LINEAR, "depths"),
         [2, 2],
-        "studies.digits.experiments.linear.depths.value: 2 is given twice; give each value once",
+        "studies.digits.experiments.linear.depths: 2 is given twice; give each value once",
     ),
     "number as text": (
-        (*LINEAR, "step_sizes", "value"),
+        (*LINEAR, "step_sizes"),
         ["1e-3"],
-        "studies.digits.experiments.linear.step_sizes.value.0 is '1e-3': input should be a valid number; YAML reads it "
+        "studies.digits.experiments.linear.step_sizes.0 is '1e-3': input should be a valid number; YAML reads it "
         "as text: write 1.0e-3",
     ),
-    "no source": (
-        (*LINEAR, "seeds"),
-        5,
-        "studies.digits.experiments.linear.seeds is 5: expected a mapping with the keys value, source",
+    "unknown source": (
+        (*LINEAR, "stated"),
+        ["sedes"],
+        "studies.digits.experiments.linear: `stated` names 'sedes': did you mean 'seeds'? allowed: depths, width",
     ),
 }
 

@@ -131,7 +131,7 @@ def test_an_edited_tolerance_of_a_claim(study, copied):
 
 def test_an_edited_setting_is_found_by_code(study, copied):
     assert findings(study, CODE) == ()
-    copied.configure("studies", "patches", "measure", "tolerance", "value", value=0.02)
+    copied.configure("studies", "patches", "measure", "tolerance", value=0.02)
     (found,) = findings(study, CODE)
     assert found.startswith("config.yaml: studies.patches: not the settings of the manifest: measure;")
 

@@ -7,7 +7,7 @@ def test_a_rescaling_study_without_its_optional_parts(project):
     study = "studies", "rescaling"
     project.configure(*study, "convolutional", value=None)
     project.configure(*study, "source", "linear", value=None)
-    project.configure(*study, "demonstrations", "shown", "value", value=["two_layers"])
+    project.configure(*study, "demonstrations", "shown", value=["two_layers"])
     planned = project.planned("rescaling")
     rules = {rule for rule, _ in planned}
     assert not rules & {"convolve", "linear_orbit", "volume"}
@@ -20,7 +20,7 @@ def test_a_rescaling_study_without_its_optional_parts(project):
 
 
 def test_a_figure_is_planned_where_its_demonstration_is_shown(project):
-    project.configure("studies", "rescaling", "demonstrations", "shown", "value", value=["balls", "volume"])
+    project.configure("studies", "rescaling", "demonstrations", "shown", value=["balls", "volume"])
     drawn = {wildcards.rpartition("=")[2] for rule, wildcards in project.planned("rescaling") if rule == "figure"}
     assert drawn & CURVES == {"balls", "volume"}
     assert not drawn & {"alpha", "rescaling-overview"}

@@ -99,8 +99,8 @@ def test_names_of_accounts_arrive_as_they_are_written_in_the_docs(project):
 def test_commands_stay_short_however_many_parts_there_are(project):
     """Linux takes at most 128 KiB as one argument of a program, and a command is one argument of bash."""
     linear = ("studies", "digits", "experiments", "linear")
-    project.configure(*linear, "depths", "value", value=[2])
-    project.configure(*linear, "seeds", "value", value=3000)
+    project.configure(*linear, "depths", value=[2])
+    project.configure(*linear, "seeds", value=3000)
     shown = project.snakemake("--dry-run", "--printshellcmds", "results/digits/manifest.json")
     assert shown.returncode == 0, shown.stdout[-2000:]
     commands = re.findall(r"^ +flatminima .*?>&2$", shown.stdout, re.MULTILINE | re.DOTALL)

@@ -23,14 +23,14 @@ def reduced(study: dict) -> dict:
     study["tasks"] = {"noisy": study["tasks"]["noisy"]}
     study["experiments"] = {name: study["experiments"][name] for name in ("linear", "relu")}
     for run in study["experiments"].values():
-        run["depths"]["value"] = [2]
-        run["step_sizes"]["value"] = [0.15, 0.2]
-        run["seeds"]["value"] = 1
-        run["steps"]["value"] = 800 if run["family"] == "relu" else 80
-        run["width"] = {"value": WIDTH, "source": "chosen"}
-    study["measure"]["tolerance"]["value"] = 0.1
-    study["measure"]["products"]["value"] = 4
-    study["measure"]["jacobian_samples"]["value"] = 2
+        run["depths"] = [2]
+        run["step_sizes"] = [0.15, 0.2]
+        run["seeds"] = 1
+        run["steps"] = 800 if run["family"] == "relu" else 80
+        run["width"] = WIDTH
+    study["measure"]["tolerance"] = 0.1
+    study["measure"]["products"] = 4
+    study["measure"]["jacobian_samples"] = 2
     return study
 
 

@@ -81,7 +81,7 @@ def test_words_for_readers_run_nothing(copied, file, old, new):
 
 
 def test_a_changed_step_size_runs_its_experiment_and_what_follows(copied):
-    copied.configure("studies", "digits", "experiments", "linear", "step_sizes", "value", value=[0.8, 3.0])
+    copied.configure("studies", "digits", "experiments", "linear", "step_sizes", value=[0.8, 3.0])
     shapes = [f"depth={depth}, part=-part{part}" for depth in (2, 3) for part in (0, 1)]
     jobs = {(rule, f"study=digits, experiment=linear, {shape}") for rule in ("train", "measure") for shape in shapes}
     assert copied.planned() == evidence("study=digits") | jobs | {("crosscheck", "study=digits, task=noisy")}
@@ -124,7 +124,7 @@ def test_a_changed_title_is_printed_again(copied):
 
 
 def test_a_changed_attack_is_made_again_and_no_minimum(copied):
-    copied.configure("studies", "theory", "attack", "steps", "value", value=30)
+    copied.configure("studies", "theory", "attack", "steps", value=30)
     planned = copied.planned()
     assert {wildcards.split(", ")[0] for _, wildcards in planned} == {"study=theory"}
     assert ("attack", "study=theory, statement=attack_bound") in planned
@@ -132,7 +132,7 @@ def test_a_changed_attack_is_made_again_and_no_minimum(copied):
 
 
 def test_changed_noise_starts_from_the_data(copied):
-    copied.configure("studies", "patches", "tasks", "noisy", "noise", "value", value=0.6)
+    copied.configure("studies", "patches", "tasks", "noisy", "noise", value=0.6)
     planned = copied.planned()
     assert {wildcards.split(", ")[0] for _, wildcards in planned} == {"study=patches"}
     assert ("data", "study=patches, task=noisy") in planned
@@ -140,7 +140,7 @@ def test_changed_noise_starts_from_the_data(copied):
 
 
 def test_changed_orbits_are_measured_again_and_nothing_is_trained(copied):
-    copied.configure("studies", "rescaling", "orbits", "spread", "value", value=20.0)
+    copied.configure("studies", "rescaling", "orbits", "spread", value=20.0)
     planned = copied.planned()
     assert {wildcards.split(", ")[0] for _, wildcards in planned} == {"study=rescaling"}
     assert {"orbit", "linear_orbit", "rescale"} <= {rule for rule, _ in planned}

@@ -82,13 +82,13 @@ OTHER_STAGES = {
 
 def divided(run: dict) -> list[str]:
     """How the names of an experiment's files end: each job has the seeds that it is given."""
-    size = run.get("seeds_per_job", {}).get("value")
-    return [f"-part{k}" for k in range(-(-run["seeds"]["value"] // size))] if size else [""]
+    size = run.get("seeds_per_job")
+    return [f"-part{k}" for k in range(-(-run["seeds"] // size))] if size else [""]
 
 
 def training_stages(study: str) -> dict[str, list[str]]:
     experiments = yaml.safe_load(TINY.read_text())["studies"][study]["experiments"]
-    depths = {f"{name}-depth{depth}": run for name, run in experiments.items() for depth in run["depths"]["value"]}
+    depths = {f"{name}-depth{depth}": run for name, run in experiments.items() for depth in run["depths"]}
     shapes = [f"{shape}{part}" for shape, run in depths.items() for part in divided(run)]
     tasks = STUDIES[study]
     tables = parts({"measures": [*shapes, *(f"crosscheck-{task}" for task in tasks)], "shared": shapes})
@@ -144,8 +144,8 @@ def test_the_measures_name_every_network(finished, study):
     experiments = yaml.safe_load(TINY.read_text())["studies"][study]["experiments"]
     final = measures[measures["final"] & (measures["statistic"] == "diverged")]
     for name, run in experiments.items():
-        sweep = len(run["step_sizes"]["value"]) if "step_sizes" in run else 1
-        networks = len(run["depths"]["value"]) * sweep * run["seeds"]["value"]
+        sweep = len(run["step_sizes"]) if "step_sizes" in run else 1
+        networks = len(run["depths"]) * sweep * run["seeds"]
         assert (final["experiment"] == name).sum() == networks
         assert (final["experiment"] == f"{name}-unbalanced").sum() == (networks if "unbalance" in run else 0)
     assert set(measures["study"]) == {study}

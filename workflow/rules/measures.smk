@@ -9,7 +9,7 @@ rule measure:
         shared="results/{study}/shared/{experiment}-depth{depth}{part}.parquet",
     params:
         settings=lambda w: settings(study(w).measure),
-        unbalance=lambda w: [f"--unbalance={scale.value}" for scale in [experiment(w).unbalance] if scale],
+        unbalance=lambda w: [f"--unbalance={scale}" for scale in [experiment(w).unbalance] if scale],
         code=code_digest("flatminima.minima.nulls", "flatminima.networks.storage", "flatminima.data.storage"),
     log:
         "logs/{study}/measure/{experiment}-depth{depth}{part}.log",

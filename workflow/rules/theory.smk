@@ -65,7 +65,7 @@ rule converge:
         "logs/{study}/measure/{start}.tsv"
     wildcard_constraints:
         study=named(studies("theory")),
-        start=named({start for values in studies("theory").values() for start in values.starts.value}),
+        start=named({start for values in studies("theory").values() for start in values.starts}),
     threads: 1
     resources:
         mem_mb=2000,

@@ -58,9 +58,9 @@ def patches(settings: Patches, holdout: float) -> tuple[NDArray[Any], NDArray[An
     from sklearn.datasets import load_sample_images
 
     photographs = np.stack(load_sample_images().images)
-    if not settings.colour.value:
+    if not settings.colour:
         photographs = (photographs @ LUMINANCE)[..., np.newaxis]
-    size, test_count = settings.size.value, _test_count(settings.count.value, holdout)
+    size, test_count = settings.size, _test_count(settings.count, holdout)
     width = photographs.shape[2]
     line = width - round(holdout * width)
     narrowest = min(line, width - line)
@@ -70,7 +70,7 @@ def patches(settings: Patches, holdout: float) -> tuple[NDArray[Any], NDArray[An
             "one side of the photographs: choose a smaller size, or a holdout nearer 0.5"
         )
     return (
-        _cut(photographs[:, :, :line], size, settings.count.value - test_count, "train"),
+        _cut(photographs[:, :, :line], size, settings.count - test_count, "train"),
         _cut(photographs[:, :, line:], size, test_count, "test"),
     )
 

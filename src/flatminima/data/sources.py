@@ -51,6 +51,6 @@ def load_images(dataset: Dataset, data_root: Path) -> Images:
         folder = expanded(str(data_root), "data_root")
         return Images(*published.load(dataset.name, folder), classes=10, largest_pixel=255.0)
     if dataset.patches is None:
-        return Images(*bundled.digits(dataset.holdout.value), classes=10, largest_pixel=16.0)
-    train, test = bundled.patches(dataset.patches, dataset.holdout.value)
+        return Images(*bundled.digits(dataset.holdout), classes=10, largest_pixel=16.0)
+    train, test = bundled.patches(dataset.patches, dataset.holdout)
     return Images(train, None, test, None, classes=0, largest_pixel=255.0)

@@ -63,17 +63,17 @@ def build(images: Images, task: Task, study: str, name: str) -> Samples:
     """
     train, test = _scaled(images, task)
     if task.components is not None:
-        train, test = _projected(train, test, task.components.value, name)
+        train, test = _projected(train, test, task.components, name)
     if task.noise is not None and task.noise_draw is not None:
-        sigma = task.noise.value
+        sigma = task.noise
         samples = Samples(
             inputs=_noisy(train, sigma, sequence(study, name, "noise", "train")),
             targets=train,
             test_inputs=_noisy(test, sigma, sequence(study, name, "noise", "test")),
             test_targets=test,
             noise=sigma,
-            noise_draw=task.noise_draw.value,
-            loss=task.loss.value,
+            noise_draw=task.noise_draw,
+            loss=task.loss,
         )
     else:
         samples = Samples(
@@ -83,9 +83,9 @@ def build(images: Images, task: Task, study: str, name: str) -> Samples:
             test_targets=_one_hot(images.test_labels, images.classes, name),
             noise=0.0,
             noise_draw="none",
-            loss=task.loss.value,
+            loss=task.loss,
         )
-    return _whitened(samples) if task.whiten.value else samples
+    return _whitened(samples) if task.whiten else samples
 
 
 def _scaled(images: Images, task: Task) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
@@ -93,10 +93,10 @@ def _scaled(images: Images, task: Task) -> tuple[NDArray[np.float32], NDArray[np
     train, test = (
         pixels.reshape(len(pixels), -1).astype(np.float32) for pixels in (images.train_images, images.test_images)
     )
-    if task.pixels.value == "unit":
+    if task.pixels == "unit":
         train /= np.float32(images.largest_pixel)
         test /= np.float32(images.largest_pixel)
-    if task.centre.value:
+    if task.centre:
         mean = train.mean(axis=0, dtype=np.float64).astype(np.float32)
         train -= mean
         test -= mean

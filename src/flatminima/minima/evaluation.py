@@ -53,7 +53,7 @@ class Problem:
 
     def jacobian_inputs(self, settings: Measure) -> Tensor:
         """Inputs whose Jacobians are taken, shape (samples, d_x)."""
-        return torch.from_numpy(self.samples.inputs[: settings.jacobian_samples.value]).to(self.device)
+        return torch.from_numpy(self.samples.inputs[: settings.jacobian_samples]).to(self.device)
 
     def hessian(self, stack: Stack, every: int = 1, memory: int = 0) -> StackHessian:
         """From second moments where they are enough, else from every so many of the samples."""

@@ -98,7 +98,7 @@ def _chosen(samples: Samples, stack: Stack, settings: Measure) -> Samples:
     count = settings.convolution_samples if isinstance(stack, ConvolutionalStack) else settings.samples
     if count is None:
         return samples
-    return replace(samples, inputs=samples.inputs[: count.value], targets=samples.targets[: count.value])
+    return replace(samples, inputs=samples.inputs[:count], targets=samples.targets[:count])
 
 
 def _diverged(networks: Networks, problem: Problem, settings: Measure) -> NDArray[np.bool_]:
@@ -176,7 +176,7 @@ def _curvature(
     stack: Stack, problem: Problem, settings: Measure, names: Sequence[str], hessian: StackHessian
 ) -> Statistics:
     seed = int(sequence(*names, "eigenpairs").generate_state(1, np.uint32)[0])
-    tolerance, most = settings.tolerance.value, settings.products.value
+    tolerance, most = settings.tolerance, settings.products
     if isinstance(hessian, MomentHessian):
         top = hessian.top_eigenpair(tolerance, most, seed)
     else:

@@ -54,7 +54,7 @@ def measure_nulls(
     chosen = np.flatnonzero(final)[sound]
     trained = Networks(networks.stack.select(torch.from_numpy(chosen)), networks.replicas.iloc[chosen], networks.labels)
     numbers = [networks.first + int(place) for place in sound]
-    inputs = torch.from_numpy(samples.inputs[: settings.jacobian_samples.value]).double().to(device)
+    inputs = torch.from_numpy(samples.inputs[: settings.jacobian_samples]).double().to(device)
     tables = []
     for draw, (name, null) in product(DRAWS, NULLS.items()):
         stack = null(trained, numbers, draw).double().to(device)

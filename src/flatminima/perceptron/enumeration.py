@@ -84,17 +84,17 @@ def enumerate_perceptrons(study: str, settings: Enumeration) -> Tables:
         Rows, and curves `exact_entropy` (over x = 1 / N, y = alpha) and `exact_local` (over x = d, y = alpha, at the
         largest size) with standard errors, and theory's values for them, `exact_entropy_theory`, `exact_local_theory`.
     """
-    cases = [(size, load) for load in settings.loads.value for size in settings.sizes.value]
+    cases = [(size, load) for load in settings.loads for size in settings.sizes]
     progress, tables, curves = Progress(f"{study} enumeration", len(cases)), [], []
     for done, (size, load) in enumerate(cases, 1):
         found = _enumerate(study, settings, size, load)
-        first = settings.sizes.value.index(size)
+        first = settings.sizes.index(size)
         for end, values in _statistics(found).items():
             entry = {name: np.asarray(value)[None] for name, value in values.items()}
             tables.append(rows(study, f"enumerated{end}", found.load, entry, first=first))
         typical = {"flip_error_ratio": found.flip_errors / lattice_error(found.load, size, FLIPPED)}
         tables.append(rows(study, "enumerated_typical", found.load, typical, size=size))
-        curves += _curves(study, found, largest=size == max(settings.sizes.value))
+        curves += _curves(study, found, largest=size == max(settings.sizes))
         progress.report(done, f"N = {size}")
     progress.finish(len(cases), "sizes and loads")
     return pd.concat(tables, ignore_index=True), pd.concat(curves, ignore_index=True)
@@ -102,9 +102,9 @@ def enumerate_perceptrons(study: str, settings: Enumeration) -> Tables:
 
 def _enumerate(study: str, settings: Enumeration, size: int, load: float) -> Enumerated:
     generator = np.random.default_rng(sequence(study, "enumeration", size, str(load)))
-    patterns = storage(settings.instances.value, size, load, generator)
+    patterns = storage(settings.instances, size, load, generator)
     levels = [threshold(size, margin) for margin in (-2 / size**0.5, 0.0, 2 / size**0.5)]
-    references = settings.references.value
+    references = settings.references
     counts, apart, flips = [], [], []
     around: tuple[list[NDArray[np.int64]], list[NDArray[np.int64]]] = [], []
     for instance in patterns:

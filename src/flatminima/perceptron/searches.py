@@ -23,11 +23,11 @@ def search_instances(study: str, name: SolverName, size: int, settings: Attempts
         For every load arrays `weights_<load>`, bits of shape (instances, ceil(N / 8)) as numpy.packbits makes them from
         weights above zero, `solved_<load>` and `iterations_<load>`, of shape (instances,).
     """
-    loads = settings.loads.value
+    loads = settings.loads
     arrays: dict[str, NDArray[Any]] = {}
     progress = Progress(f"{study} {name}, {size} weights", len(loads))
     for done, load in enumerate(loads, 1):
-        patterns = instances(study, size, load, settings.instances.value)
+        patterns = instances(study, size, load, settings.instances)
         found = solve(name, patterns, _generator(study, size, load, name))
         arrays |= {
             f"weights_{load}": np.packbits(found.weights > 0, axis=1),

@@ -47,7 +47,7 @@ def survey(study: str, solver: SolverName, size: int, arrays: Arrays, settings: 
         known = ~np.isnan(entropies).all(1)
         if known.any():
             means = entropies[known].mean(0)
-            curves.append(curve(study, f"bp_entropy_{solver}", settings.distances.value, means, load, size=size))
+            curves.append(curve(study, f"bp_entropy_{solver}", settings.distances, means, load, size=size))
         progress.report(done, f"alpha {load:g}")
     progress.finish(loads, "loads")
     empty = curve(study, f"bp_entropy_{solver}", [], [], size=size)
@@ -60,12 +60,12 @@ def planted_solutions(study: str, size: int, settings: Attempts) -> pd.DataFrame
     Experiments `planted` and `planted_again`, two draws with the same numbers, have the statistics neighbours,
     log_neighbours and expected_neighbours of `survey`. Planted solutions have more neighbours than typical ones.
     """
-    tables, loads = [], settings.loads.value
+    tables, loads = [], settings.loads
     progress = Progress(f"{study} planted, {size} weights", len(loads))
     for done, load in enumerate(loads, 1):
         for name in (PLANTED, AGAIN):
             generator = np.random.default_rng(sequence(study, name, size, str(load)))
-            drawn = planted(settings.instances.value, size, load, 0.0, generator)
+            drawn = planted(settings.instances, size, load, 0.0, generator)
             values = _neighbours(drawn.patterns, drawn.reference, np.ones(len(drawn.patterns), bool), load)
             tables.append(rows(study, name, load, values, size=size))
         progress.report(done, f"alpha {load:g}")
@@ -75,13 +75,11 @@ def planted_solutions(study: str, size: int, settings: Attempts) -> pd.DataFrame
 
 def _statistics(patterns: Signs, found: Solutions, load: float, settings: Survey) -> tuple[Values, Array]:
     """Statistics of all attempts, and local entropies of those surveyed, shape (attempts, distances)."""
-    solved, distances, size = found.solved, np.array(settings.distances.value), patterns.shape[2]
-    surveyed = solved & (np.cumsum(solved) <= settings.surveyed.value) & (size <= settings.largest.value)
+    solved, distances, size = found.solved, np.array(settings.distances), patterns.shape[2]
+    surveyed = solved & (np.cumsum(solved) <= settings.surveyed) & (size <= settings.largest)
     entropies = np.full((len(solved), len(distances)), np.nan)
     if surveyed.any():
-        entropies[surveyed] = local_entropies(
-            patterns[surveyed], found.weights[surveyed], settings.distances.value
-        ).entropy
+        entropies[surveyed] = local_entropies(patterns[surveyed], found.weights[surveyed], settings.distances).entropy
     typical = lattice_error(patterns.shape[1] / size, size, np.rint(distances * size))
     ratios = flip_errors(patterns, found.weights, distances) / typical
     typical_entropy = local_entropy(load, distances, 0.0).entropy if surveyed.any() else np.nan

@@ -24,7 +24,7 @@ def transitions(study: str, settings: ReplicaTheory) -> Tables:
         `isolation_distance`, `connected_margin`, `monotone_margin` and `maximal_margin` over x = alpha, and
         `connected_load` and `monotone_load`, one point each: x = alpha, value = margin.
     """
-    loads = settings.loads.value
+    loads = settings.loads
     gap, kink = connected_load(), monotone_load()
     found: dict[str, ArrayLike] = {
         "isolation_distance": [isolation_distance(load) for load in loads],

@@ -35,9 +35,9 @@ def typical_solutions(study: str, settings: ReplicaTheory) -> Tables:
         y).
     """
     tables, curves = [], [curve(study, "capacity", CAPACITY_MARGINS, capacity(CAPACITY_MARGINS))]
-    for load in settings.loads.value:
+    for load in settings.loads:
         top, zero = float(maximal_margin(load)), saddle_point(load)
-        fractions = np.array(settings.margins.value)
+        fractions = np.array(settings.margins)
         for control, shares in (("", fractions), ("-negative", -fractions), ("-slight", SLIGHT)):
             typical = saddle_point(load, top * shares)
             values = {"rarity": zero.entropy - typical.entropy, "distance_ratio": typical.distance / zero.distance}
@@ -64,13 +64,13 @@ def surroundings(study: str, settings: ReplicaTheory) -> Tables:
         Rows, and curves `local_entropy` over distances x for margins y at the chosen alpha. Points at which there is no
         saddle point, inside the gap of zero margin, are missing.
     """
-    low, high = settings.distances.value
-    distances = np.geomspace(low, high, settings.points.value)
-    loads = sorted({*settings.loads.value, settings.load.value})
+    low, high = settings.distances
+    distances = np.geomspace(low, high, settings.points)
+    loads = sorted({*settings.loads, settings.load})
     progress, tables, curves = Progress(f"{study} surroundings", len(loads)), [], []
     for done, load in enumerate(loads, 1):
-        drawn = load == settings.load.value
-        fractions = settings.margins.value if drawn else settings.margins.value[-1:]
+        drawn = load == settings.load
+        fractions = settings.margins if drawn else settings.margins[-1:]
         margins = float(maximal_margin(load)) * np.array([0.0, *fractions])
         near, isolation = first_moment_distance(load), isolation_distance(load)
         found = [_follow(load, margin, np.append(distances, near)) for margin in margins]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pydantic import BaseModel
 
 from flatminima.config import AnyStudy
-from flatminima.settings.base import Sourced
+from flatminima.settings.base import LABELS, Hyperparameters
 
 SOURCES = {
     "stated": "the paper, or a public text about it, says so",
@@ -43,16 +43,20 @@ class Section:
 
 def protocol(study: AnyStudy) -> list[Section]:
     """Arrange all values of a study in one table per section of its schema, such as data set, tasks, experiments."""
-    sections = {name: getattr(study, name) for name in type(study).model_fields if name not in ("kind", "title")}
-    return [_section(name, content) for name, content in sections.items() if content is not None]
+    names = [name for name in type(study).model_fields if name not in ("kind", "title", *LABELS)]
+    return [
+        _section(name, content, _source(study, name)) for name in names if (content := getattr(study, name)) is not None
+    ]
 
 
-def _section(name: str, content: object) -> Section:
-    if isinstance(content, list):
+def _section(name: str, content: object, source: str) -> Section:
+    if isinstance(content, list) and not source:
         content = {str(k): part for k, part in enumerate(content, 1)}
     columns = content if isinstance(content, Mapping) else {"value": content}
-    start = name if isinstance(content, Sourced) else ""
-    leaves = {column: {leaf.name: leaf for leaf in _leaves(part, start)} for column, part in columns.items()}
+    start = name if source else ""
+    leaves = {
+        column: {leaf.name: leaf for leaf in _leaves(part, start, "", source)} for column, part in columns.items()
+    }
     meanings = {leaf.name: leaf.meaning for part in leaves.values() for leaf in part.values()}
     rows = (
         Row(row, meaning, tuple(part[row].cell if row in part else None for part in leaves.values()))
@@ -70,18 +74,23 @@ class _Leaf:
     cell: Cell | None
 
 
-def _leaves(value: object, name: str = "", meaning: str = "") -> Iterator[_Leaf]:
+def _leaves(value: object, name: str, meaning: str, source: str) -> Iterator[_Leaf]:
     """Every value in a part of the configuration, absent options included so that rows keep the schema's order."""
-    if isinstance(value, Sourced) and isinstance(value.value, Mapping):
-        for key, item in value.value.items():
-            yield _Leaf(f"{name}.{key}", meaning, Cell(_text(item), value.source))
-    elif isinstance(value, Sourced):
-        yield _Leaf(name, meaning, Cell(_text(value.value), value.source))
-    elif isinstance(value, BaseModel):
+    if isinstance(value, BaseModel) and not source:
         for key, field in type(value).model_fields.items():
-            yield from _leaves(getattr(value, key), f"{name}.{key}".lstrip("."), field.description or "")
+            if key not in LABELS:
+                below = f"{name}.{key}".lstrip(".")
+                yield from _leaves(getattr(value, key), below, field.description or "", _source(value, key))
+    elif isinstance(value, Mapping):
+        for key, item in value.items():
+            yield from _leaves(item, f"{name}.{key}", meaning, source)
     else:
-        yield _Leaf(name, meaning, None if value is None else Cell(_text(value), ""))
+        yield _Leaf(name, meaning, None if value is None else Cell(_text(value), source))
+
+
+def _source(section: BaseModel, name: str) -> str:
+    """Where a value comes from; empty for what is no hyperparameter."""
+    return section.origin(name) if isinstance(section, Hyperparameters) and name in section.hyperparameters() else ""
 
 
 def _text(value: object) -> str:

@@ -41,7 +41,7 @@ def reparametrised(study: str, subject: Subject, offsets: Sequence[float], setti
     those in the weights' own coordinates, at a point SPAN away from the trained network. Controls: `-rotated` turns the
     coordinates; `-multiplied` multiplies the weights by b^a in place of coordinates.
     """
-    power = settings.exponent.value
+    power = settings.exponent
     rotation = subject.with_model(rotated(subject.model, named_generator(study, "rotation", *subject.names)))
     turned = rotation.sharpness / subject.sharpness
     unscaled = _sharpness_of_directions(weight_normalised(subject.model, 1.0), subject)
@@ -80,9 +80,9 @@ def loss_lines(study: str, subject: Subject, settings: Demonstrations) -> pd.Dat
     landscape = Landscape(subject.model, squared_error, subject.data)
     stations = torch.linspace(-SPAN, SPAN, STATIONS, dtype=torch.float64)
     losses = [landscape.value(landscape.point + station * vector) for station in stations]
-    power = settings.exponent.value
+    power = settings.exponent
     tables = [curve(study, subject, "trained_loss", stations, losses)]
-    for offset in settings.offsets.value:
+    for offset in settings.offsets:
         mapped = torch.stack([radial_map(station * vector, power, offset) @ vector for station in stations])
         tables.append(curve(study, subject, "radial_loss", mapped, losses, offset))
     return pd.concat(tables)
@@ -99,12 +99,12 @@ def volumes(study: str, settings: Demonstrations) -> tuple[pd.DataFrame, pd.Data
         Rows, and curves `area`, `area-tanh` with areas and `area_law` with the closed form, over x = R.
     """
     inputs = torch.randn(INPUTS, generator=named_generator(study, "area", "inputs"), dtype=torch.float64)
-    ranges = settings.ranges.value
+    ranges = settings.ranges
     law = [rectified_area(inputs, EXCESS, bound) for bound in ranges]
     tables, curves = [], [_plane(study, "area_law", ranges, law, np.zeros(len(ranges)))]
     for name, activation in {"area": torch.relu, f"area{TANH}": torch.tanh}.items():
         generator = named_generator(study, name)
-        found = [sublevel_area(activation, inputs, EXCESS, r, settings.draws.value, generator) for r in ranges]
+        found = [sublevel_area(activation, inputs, EXCESS, r, settings.draws, generator) for r in ranges]
         areas = np.array([estimate.value for estimate in found])
         values = {
             "diverged": np.zeros(len(ranges)),

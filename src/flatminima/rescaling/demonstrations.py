@@ -40,7 +40,7 @@ def unchanged(study: str, subject: Subject, settings: Demonstrations) -> pd.Data
     for kind in get_args(Kind):
         group = Rescaling(subject.model, kind)
         generator = named_generator(study, "random", kind, *subject.names)
-        scales = random_scales(group, settings.spread.value, generator)
+        scales = random_scales(group, settings.spread, generator)
         for control, network in _with_control(subject):
             rescaled = network.with_model(group.apply(network.model, scales))
             name = f"random_{kind}{subject.suffix}{control}"
@@ -143,14 +143,14 @@ def _with_control(subject: Subject) -> tuple[tuple[str, Subject], tuple[str, Sub
 def _box(subject: Subject, group: Rescaling, order: tuple[int, int], settings: Demonstrations) -> tuple[float, float]:
     """Radius of the box, and the factor of the first of both layers by which Dinh et al. 2017 take boxes apart."""
     largest = float(subject.parameters[group.layers[order[0] - 1].weights].abs().max())
-    radius = settings.box.value * largest
+    radius = settings.box * largest
     return radius, APART * parting(largest, radius)
 
 
 def _boxes(
     study: str, subject: Subject, order: tuple[int, int], radius: float, alpha: float, settings: Demonstrations
 ) -> Boxes:
-    generator, copies = named_generator(study, "boxes", *subject.names), settings.boxes.value
+    generator, copies = named_generator(study, "boxes", *subject.names), settings.boxes
     return boxes(subject.model, squared_error, subject.data, order, radius, alpha, copies, POINTS, generator)
 
 
@@ -177,7 +177,7 @@ def _growth(subject: Subject, rescaled: Subject, group: Rescaling, alpha: float)
 
 
 def _ascent(study: str, subject: Subject, radius: float, settings: Demonstrations) -> dict[str, float]:
-    generator, steps = named_generator(study, "balls", *subject.names), settings.ascents.value
+    generator, steps = named_generator(study, "balls", *subject.names), settings.ascents
     found = epsilon_sharpness(subject.model, squared_error, subject.data, radius, RESTARTS, steps, generator)
     return {"epsilon_sharpness": found.lower_bound, "quadratic_sharpness": found.quadratic}
 

@@ -48,12 +48,12 @@ def orbits(study: str, subject: Subject, settings: Orbits) -> pd.DataFrame:
     and trace and least_trace of the Gauss-Newton matrix. In the control `orbit_<kind>-unminimised`, orbit_gap and
     orbit_change are those of the sharpness itself.
     """
-    return pd.concat([_orbit(study, subject, kind, settings) for kind in settings.kinds.value], ignore_index=True)
+    return pd.concat([_orbit(study, subject, kind, settings) for kind in settings.kinds], ignore_index=True)
 
 
 def _orbit(study: str, subject: Subject, kind: Kind, settings: Orbits) -> pd.DataFrame:
     group = Rescaling(subject.model, kind)
-    scales = random_scales(group, settings.spread.value, named_generator(study, "attack", kind, *subject.names))
+    scales = random_scales(group, settings.spread, named_generator(study, "attack", kind, *subject.names))
     attacked = subject.with_model(group.apply(subject.model, scales))
     least, again = (_flattest(network, group, settings) for network in (subject, attacked))
     before, after = subject.gauss_newton_sharpness, attacked.gauss_newton_sharpness
@@ -78,9 +78,9 @@ def _orbit(study: str, subject: Subject, kind: Kind, settings: Orbits) -> pd.Dat
 
 
 def _flattest(subject: Subject, group: Rescaling, settings: Orbits) -> OrbitMinimum:
-    curvature, limit = subject.gauss_newton, settings.products.value
+    curvature, limit = subject.gauss_newton, settings.products
     rough = subject.rough(curvature)
-    return flattest(curvature, group, tolerance=settings.tolerance.value, rough=rough, max_products=limit)
+    return flattest(curvature, group, tolerance=settings.tolerance, rough=rough, max_products=limit)
 
 
 def split_orbits(study: str, subject: Subject, settings: Orbits) -> pd.DataFrame:
@@ -92,7 +92,7 @@ def split_orbits(study: str, subject: Subject, settings: Orbits) -> pd.DataFrame
     """
     first, second = (subject.with_model(split_unit(subject.model, shares)) for shares in SHARES)
     tables = []
-    for kind in settings.kinds.value:
+    for kind in settings.kinds:
         minima = [_flattest(network, Rescaling(network.model, kind), settings).value for network in (first, second)]
         values = {"orbit_change": max(minima) / min(minima) - 1} | {
             "function_change": output_change(first.outputs, second.outputs)
@@ -103,7 +103,7 @@ def split_orbits(study: str, subject: Subject, settings: Orbits) -> pd.DataFrame
 
 def unlearned(study: str, subject: Subject, settings: Orbits) -> pd.DataFrame:
     """Rows of a network that diverged or did not learn: counted, and not measured."""
-    names = [f"orbit_{kind}{subject.suffix}" for kind in settings.kinds.value]
+    names = [f"orbit_{kind}{subject.suffix}" for kind in settings.kinds]
     return pd.concat([rows(study, subject, name, {"diverged": 1.0}) for name in names])
 
 
@@ -116,8 +116,8 @@ def landscape(study: str, subject: Subject, settings: Orbits) -> pd.DataFrame:
     if group.size != PLANE:
         return pd.DataFrame()
     curvature = subject.gauss_newton
-    least = flattest(curvature, group, tolerance=settings.tolerance.value)
-    reach = torch.linspace(-REACH, REACH, settings.landscape.value, dtype=torch.float64)
+    least = flattest(curvature, group, tolerance=settings.tolerance)
+    reach = torch.linspace(-REACH, REACH, settings.landscape, dtype=torch.float64)
     offsets = torch.cartesian_prod(reach, reach)
     values = []
     for offset in offsets:
@@ -142,7 +142,7 @@ def linear_orbits(study: str, subject: Subject, least: float, settings: Orbits) 
         settings: tolerance and spread.
     """
     group = Rescaling(subject.model, "layers")
-    scales = random_scales(group, settings.spread.value, named_generator(study, "linear", *subject.names))
+    scales = random_scales(group, settings.spread, named_generator(study, "linear", *subject.names))
     attacked = subject.with_model(group.apply(subject.model, scales))
     mixed = subject.with_model(mixed_layers(subject.model, named_generator(study, "mixed", *subject.names)))
     found, elsewhere = (_flattest(network, group, settings) for network in (attacked, mixed))

@@ -23,7 +23,7 @@ def show_theorems(study: str, subjects: Sequence[Subject], settings: Demonstrati
     D5, which takes whole Hessians, is shown on that one and on the last. Networks that did not learn are counted, in
     the first experiment.
     """
-    chosen = [subject for subject in subjects if subject.labels["seed"] < settings.seeds.value]
+    chosen = [subject for subject in subjects if subject.labels["seed"] < settings.seeds]
     shown = [subject for subject in chosen if subject.learned]
     tables = [rows(study, s, f"random_layers{s.suffix}", {"diverged": 1.0}) for s in chosen if not s.learned]
     progress, drawn = Progress(f"{study} theorems", len(shown)), [NO_CURVES]
@@ -50,7 +50,7 @@ def _theorems(study: str, subject: Subject, settings: Demonstrations, first: boo
     """Rows of D1-D4, D6 and D7; only the first network sees more than the ends of each range."""
     alphas, radii, offsets = (
         values if first else sorted({values[0], values[-1]})
-        for values in (settings.alphas.value, settings.radii.value, settings.offsets.value)
+        for values in (settings.alphas, settings.radii, settings.offsets)
     )
     every: dict[Demonstration, Callable[[], pd.DataFrame]] = {
         "volume": lambda: infinite_volume(study, subject, settings),

@@ -1,11 +1,27 @@
 """What all sections of config.yaml share: strictness, and where each hyperparameter comes from."""
 
 from itertools import pairwise
-from typing import Annotated, Any, Generic, Literal, TypeVar
+from typing import Annotated, Any, ClassVar, Literal, Self, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializationInfo,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+    model_validator,
+)
+
+from flatminima.settings.parsing import nearest
 
 T = TypeVar("T")
+Origin = Literal["stated", "derived", "chosen"]
+LABELS: tuple[Origin, ...] = ("stated", "derived")
+"""Keys of a section that list its hyperparameters by where their values come from; all others are chosen."""
+LABELLED = {"labels": True}
+"""Context of a dump that keeps which hyperparameters are stated, and which derived."""
 DEVICES = frozenset({"con", "prn", "aux", "nul", *(f"{port}{k}" for port in ("com", "lpt") for k in range(1, 10))})
 """Names that no file can have on Windows, whatever their ending."""
 
@@ -57,8 +73,41 @@ class Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
-class Sourced(Strict, Generic[T]):
-    """A hyperparameter and where it comes from: `stated` by the paper, `derived` from theory, `chosen` by us."""
+class Hyperparameters(Strict):
+    """Base of sections with hyperparameters, each `stated` by a paper, `derived` from theory, or `chosen` by us.
 
-    value: T
-    source: Literal["stated", "derived", "chosen"]
+    A section lists the names of those stated and of those derived; all others are chosen. Dumps leave the two lists
+    out, so that what a job is given does not depend on them, unless their context is LABELLED.
+    """
+
+    PARTS: ClassVar[frozenset[str]] = frozenset()
+    """Keys that say what a section is, or that are sections of their own: no hyperparameters."""
+
+    stated: Distinct[str] = Field(default=[], description="Hyperparameters whose values a paper states.")
+    derived: Distinct[str] = Field(default=[], description="Hyperparameters whose values follow from theory.")
+
+    @model_validator(mode="after")
+    def _labels_fit(self) -> Self:
+        for key in LABELS:
+            for name in getattr(self, key):
+                if name not in self.hyperparameters():
+                    raise ValueError(f"`{key}` names {name!r}: {nearest(name, self.hyperparameters())}")
+                if getattr(self, name) is None:
+                    raise ValueError(f"`{key}` names {name!r}, which has no value: give it one, or take the name out")
+        if both := [name for name in self.stated if name in self.derived]:
+            raise ValueError(f"{both[0]!r} is both in `stated` and in `derived`: take it out of one of them")
+        return self
+
+    @model_serializer(mode="wrap")
+    def _dump(self, serialise: SerializerFunctionWrapHandler, info: SerializationInfo) -> dict[str, Any]:
+        values: dict[str, Any] = serialise(self)
+        return {key: value for key, value in values.items() if info.context == LABELLED or key not in LABELS}
+
+    @classmethod
+    def hyperparameters(cls) -> list[str]:
+        """Names of the hyperparameters of a section, whether they are given or not."""
+        return [name for name in cls.model_fields if name not in {*LABELS, *cls.PARTS}]
+
+    def origin(self, name: str) -> Origin:
+        """Where the value of a hyperparameter comes from."""
+        return next((key for key in LABELS if name in getattr(self, key)), "chosen")

@@ -5,7 +5,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from flatminima.settings.base import ASCENDING, EACH_ONCE, Count, Grid, PositiveFloat, Sourced, Strict
+from flatminima.settings.base import ASCENDING, EACH_ONCE, Count, Grid, Hyperparameters, PositiveFloat, Strict
 
 SolverName = Literal[
     "reinforced-bp",
@@ -30,33 +30,33 @@ def _odd(size: int) -> int:
     return size
 
 
-class ReplicaTheory(Strict):
+class ReplicaTheory(Hyperparameters):
     """Replica computations of the binary perceptron (theory.md 3.2-3.3)."""
 
-    loads: Sourced[Grid[PositiveFloat]] = Field(description="Alphas, patterns per weight.")
-    margins: Sourced[Annotated[list[Annotated[float, Field(gt=0, le=1)]], Field(min_length=2), EACH_ONCE]] = Field(
+    loads: Grid[PositiveFloat] = Field(description="Alphas, patterns per weight.")
+    margins: Annotated[list[Annotated[float, Field(gt=0, le=1)]], Field(min_length=2), EACH_ONCE] = Field(
         description="Margins of typical solutions, as fractions of the maximal margin."
     )
-    load: Sourced[PositiveFloat] = Field(description="Alpha at which local entropies are drawn, and ordered.")
-    distances: Sourced[Annotated[list[PositiveFloat], Field(min_length=2, max_length=2), ASCENDING]] = Field(
+    load: PositiveFloat = Field(description="Alpha at which local entropies are drawn, and ordered.")
+    distances: Annotated[list[PositiveFloat], Field(min_length=2, max_length=2), ASCENDING] = Field(
         description="Smallest and largest normalised Hamming distance."
     )
-    points: Sourced[Annotated[int, Field(ge=5)]] = Field(description="Distances between them, evenly in the logarithm.")
+    points: Annotated[int, Field(ge=5)] = Field(description="Distances between them, evenly in the logarithm.")
 
 
-class Enumeration(Strict):
+class Enumeration(Hyperparameters):
     """Exhaustive enumeration of small perceptrons: the check that owes nothing to replicas."""
 
-    sizes: Sourced[Grid[Annotated[int, Field(ge=9, le=27), AfterValidator(_odd)]]] = Field(
+    sizes: Grid[Annotated[int, Field(ge=9, le=27), AfterValidator(_odd)]] = Field(
         description="Numbers N of weights, odd."
     )
-    loads: Sourced[Grid[PositiveFloat]] = Field(description="Alphas; P is rounded.")
-    instances: Sourced[Annotated[int, Field(ge=2)]] = Field(description="Of every size and load.")
-    references: Sourced[Count] = Field(description="Solutions of every instance whose surroundings are counted.")
+    loads: Grid[PositiveFloat] = Field(description="Alphas; P is rounded.")
+    instances: Annotated[int, Field(ge=2)] = Field(description="Of every size and load.")
+    references: Count = Field(description="Solutions of every instance whose surroundings are counted.")
 
     @model_validator(mode="after")
     def _patterns_differ(self) -> Self:
-        for size, (one, other) in product(self.sizes.value, combinations(self.loads.value, 2)):
+        for size, (one, other) in product(self.sizes, combinations(self.loads, 2)):
             if (count := pattern_count(size, one)) == pattern_count(size, other):
                 raise ValueError(
                     f"loads {one:g} and {other:g} both make {count} patterns for {size} weights; leave one of them out"
@@ -64,28 +64,28 @@ class Enumeration(Strict):
         return self
 
 
-class Attempts(Strict):
+class Attempts(Hyperparameters):
     """Attempts of a solver on random instances of one size."""
 
-    loads: Sourced[Grid[PositiveFloat]] = Field(description="Alphas.")
-    instances: Sourced[Count] = Field(description="Of every load.")
+    loads: Grid[PositiveFloat] = Field(description="Alphas.")
+    instances: Count = Field(description="Of every load.")
 
 
 class Searches(Attempts):
     """Attempts of some solvers on instances of some sizes."""
 
-    solvers: Sourced[Grid[SolverName]]
-    sizes: Sourced[Grid[Annotated[int, Field(ge=9, le=10**6), AfterValidator(_odd)]]] = Field(
+    solvers: Grid[SolverName]
+    sizes: Grid[Annotated[int, Field(ge=9, le=10**6), AfterValidator(_odd)]] = Field(
         description="Numbers N of weights, odd."
     )
 
 
-class Survey(Strict):
+class Survey(Hyperparameters):
     """What is measured around the solutions found."""
 
-    distances: Sourced[Grid[Annotated[float, Field(gt=0, lt=0.5)]]] = Field(description="Normalised Hamming distances.")
-    surveyed: Sourced[Count] = Field(description="Solutions of every load whose local entropy is computed.")
-    largest: Sourced[Count] = Field(description="Largest number of weights for which it is.")
+    distances: Grid[Annotated[float, Field(gt=0, lt=0.5)]] = Field(description="Normalised Hamming distances.")
+    surveyed: Count = Field(description="Solutions of every load whose local entropy is computed.")
+    largest: Count = Field(description="Largest number of weights for which it is.")
 
 
 class PerceptronStudy(Strict):
@@ -110,17 +110,17 @@ class PerceptronStudy(Strict):
     def attempts(self, solver: str, size: int) -> Attempts:
         """The attempts of one solver on instances of one size."""
         for group in self.searches:
-            if solver in group.solvers.value and size in group.sizes.value:
+            if solver in group.solvers and size in group.sizes:
                 return Attempts(loads=group.loads, instances=group.instances)
         raise KeyError((solver, size))
 
     def searched(self) -> list[tuple[SolverName, int]]:
         """All solvers, each with the sizes of its instances."""
-        return [pair for group in self.searches for pair in product(group.solvers.value, group.sizes.value)]
+        return [pair for group in self.searches for pair in product(group.solvers, group.sizes)]
 
     def planted(self, size: int) -> Attempts:
         """Planted instances of a size: as many, and at the same loads, as any solver attempts."""
-        groups = [group for group in self.searches if size in group.sizes.value]
-        loads = sorted({load for group in groups for load in group.loads.value})
-        most = max(groups, key=lambda group: group.instances.value)
-        return Attempts(loads=most.loads.model_copy(update={"value": loads}), instances=most.instances)
+        groups = [group for group in self.searches if size in group.sizes]
+        loads = sorted({load for group in groups for load in group.loads})
+        most = max(groups, key=lambda group: group.instances)
+        return Attempts(loads=loads, instances=most.instances)

@@ -10,10 +10,10 @@ from flatminima.settings.base import (
     DeepDepths,
     Depths,
     Grid,
+    Hyperparameters,
     Name,
     PositiveFloat,
     Ratio,
-    Sourced,
     Strict,
 )
 
@@ -38,93 +38,95 @@ class Condition(Strict):
         return self
 
 
-class Attack(Strict):
+class Attack(Hyperparameters):
     """Searches for a global minimum that breaks what theory says of all of them."""
 
-    conditions: Sourced[Annotated[dict[Name, Condition], Field(min_length=1)]]
-    depths: Sourced[DeepDepths]
-    attempts: Sourced[Count] = Field(description="For every condition, depth and statement.")
-    steps: Sourced[Count] = Field(description="Subgradient steps of every attempt.")
-    controls: Sourced[Count] = Field(description="Attempts of the same kind to break a false statement near each.")
+    conditions: Annotated[dict[Name, Condition], Field(min_length=1)]
+    depths: DeepDepths
+    attempts: Count = Field(description="For every condition, depth and statement.")
+    steps: Count = Field(description="Subgradient steps of every attempt.")
+    controls: Count = Field(description="Attempts of the same kind to break a false statement near each.")
 
 
-class Minima(Strict):
+class Minima(Hyperparameters):
     """Global minima constructed on random problems."""
 
-    condition: Sourced[Condition]
-    depths: Sourced[Depths]
-    instances: Sourced[Count] = Field(description="Random problems at every depth, with white and with other inputs.")
-    draws: Sourced[Count] = Field(description="Random minima of every problem.")
-    scale: Sourced[PositiveFloat] = Field(description="Standard deviation of their logarithmic scales.")
-    ratios: Sourced[Grid[Ratio]] = Field(description="Prescribed sharpness, relative to the least.")
+    condition: Condition
+    depths: Depths
+    instances: Count = Field(description="Random problems at every depth, with white and with other inputs.")
+    draws: Count = Field(description="Random minima of every problem.")
+    scale: PositiveFloat = Field(description="Standard deviation of their logarithmic scales.")
+    ratios: Grid[Ratio] = Field(description="Prescribed sharpness, relative to the least.")
 
 
-class Convergence(Strict):
+class Convergence(Hyperparameters):
     """Where gradient descent and gradient flow end on random problems."""
 
-    size: Sourced[Count] = Field(description="Width of all layers for random maps; label tasks have nine units.")
-    spread: Sourced[Ratio] = Field(description="Largest over smallest singular value of T.")
-    ill: Sourced[Ratio] = Field(description="Largest over smallest eigenvalue of Sx, where inputs are not white.")
-    depths: Sourced[DeepDepths]
-    instances: Sourced[Count] = Field(description="Problems of every kind and depth; label tasks share out the digits.")
-    step_sizes: Sourced[Grid[PositiveFloat]] = Field(description="Multiples of 2 / (minimal sharpness).")
-    steps: Sourced[Count] = Field(description="Largest number of steps.")
-    flow_time: Sourced[Count] = Field(description="Duration of the flow, in critical steps of each problem.")
-    tolerance: Sourced[PositiveFloat] = Field(
+    size: Count = Field(description="Width of all layers for random maps; label tasks have nine units.")
+    spread: Ratio = Field(description="Largest over smallest singular value of T.")
+    ill: Ratio = Field(description="Largest over smallest eigenvalue of Sx, where inputs are not white.")
+    depths: DeepDepths
+    instances: Count = Field(description="Problems of every kind and depth; label tasks share out the digits.")
+    step_sizes: Grid[PositiveFloat] = Field(description="Multiples of 2 / (minimal sharpness).")
+    steps: Count = Field(description="Largest number of steps.")
+    flow_time: Count = Field(description="Duration of the flow, in critical steps of each problem.")
+    tolerance: PositiveFloat = Field(
         description="Stop when the gradient norm has fallen below this multiple of its first value."
     )
-    growing_steps: Sourced[Annotated[list[PositiveFloat], Field(min_length=1), ASCENDING]] = Field(
+    growing_steps: Annotated[list[PositiveFloat], Field(min_length=1), ASCENDING] = Field(
         description="Step sizes of the catapult, one after the other, in the same unit."
     )
-    start_ratio: Sourced[Ratio] = Field(description="Sharpness of the minima that the catapult starts near.")
-    kick: Sourced[PositiveFloat] = Field(description="Distance from them, relative to the weights.")
+    start_ratio: Ratio = Field(description="Sharpness of the minima that the catapult starts near.")
+    kick: PositiveFloat = Field(description="Distance from them, relative to the weights.")
 
 
-class Price(Strict):
+class Price(Hyperparameters):
     """How much sharper than necessary the balanced minimum of a problem is, against the condition of its inputs."""
 
-    ill: Sourced[Grid[Annotated[float, Field(gt=1, allow_inf_nan=False)]]] = Field(
+    ill: Grid[Annotated[float, Field(gt=1, allow_inf_nan=False)]] = Field(
         description="Largest over smallest eigenvalue of Sx."
     )
-    depths: Sourced[DeepDepths]
-    searched: Sourced[Grid[Annotated[int, Field(ge=2, le=5)]]] = Field(
+    depths: DeepDepths
+    searched: Grid[Annotated[int, Field(ge=2, le=5)]] = Field(
         description="Dimensions d_x = d_y in which the dearest problem is searched."
     )
-    restarts: Sourced[Count] = Field(description="Searches for every condition, depth and dimension.")
-    evaluations: Sourced[Count] = Field(description="Largest number of problems that a search tries.")
-    drawn: Sourced[Count] = Field(description="Dimension d_x = d_y of random problems.")
-    spread: Sourced[Ratio] = Field(description="Largest over smallest singular value of their maps.")
-    instances: Sourced[Count] = Field(description="Random problems for every condition and depth.")
+    restarts: Count = Field(description="Searches for every condition, depth and dimension.")
+    evaluations: Count = Field(description="Largest number of problems that a search tries.")
+    drawn: Count = Field(description="Dimension d_x = d_y of random problems.")
+    spread: Ratio = Field(description="Largest over smallest singular value of their maps.")
+    instances: Count = Field(description="Random problems for every condition and depth.")
 
 
-class ScaledResidual(Strict):
+class ScaledResidual(Hyperparameters):
     """Linear residual networks with a fixed last projection: the sweep of Marion & Chizat 2024, of public code."""
 
-    samples: Sourced[Count]
-    inputs: Sourced[Annotated[int, Field(ge=2)]]
-    noise: Sourced[PositiveFloat] = Field(description="Standard deviation of the labels' noise.")
-    depth: Sourced[Annotated[int, Field(ge=2, le=64)]] = Field(description="Trained layers.")
-    scales: Sourced[Annotated[int, Field(ge=2)]] = Field(description="Scales of the start, evenly from 0.")
-    largest_scale: Sourced[PositiveFloat]
-    step_sizes: Sourced[Grid[PositiveFloat]]
-    steps: Sourced[Count]
-    repeats: Sourced[Count] = Field(description="Problems; each is trained once from each scale, with each step size.")
-    tolerance: Sourced[PositiveFloat] = Field(
+    samples: Count
+    inputs: Annotated[int, Field(ge=2)]
+    noise: PositiveFloat = Field(description="Standard deviation of the labels' noise.")
+    depth: Annotated[int, Field(ge=2, le=64)] = Field(description="Trained layers.")
+    scales: Annotated[int, Field(ge=2)] = Field(description="Scales of the start, evenly from 0.")
+    largest_scale: PositiveFloat
+    step_sizes: Grid[PositiveFloat]
+    steps: Count
+    repeats: Count = Field(description="Problems; each is trained once from each scale, with each step size.")
+    tolerance: PositiveFloat = Field(
         description="Stop when the gradient norm has fallen below this multiple of its first value."
     )
 
 
-class TheoryStudy(Strict):
+class TheoryStudy(Hyperparameters):
     """Random linear problems on which theory is checked and attacked; needs no data."""
+
+    PARTS = frozenset({"kind", "title", "attack", "minima", "convergence", "price", "scaled_residual"})
 
     kind: Literal["theory"]
     title: str
-    statements: Sourced[Grid[Statement]] = Field(
+    statements: Grid[Statement] = Field(
         description="What is attacked: theory.md I2 on white inputs, the same on others, I3, I4 and I5."
     )
     attack: Attack
     minima: Minima
-    starts: Sourced[Grid[Start]] = Field(description="Where training starts.")
+    starts: Grid[Start] = Field(description="Where training starts.")
     convergence: Convergence
     price: Price
     scaled_residual: ScaledResidual

@@ -9,10 +9,10 @@ from flatminima.settings.base import (
     Depths,
     Fraction,
     Grid,
+    Hyperparameters,
     Name,
     NonNegativeFloat,
     PositiveFloat,
-    Sourced,
     Strict,
 )
 from flatminima.settings.parsing import nearest
@@ -36,20 +36,22 @@ MOMENT_OPTIMISERS = ("gradient_descent", "gradient_flow")
 LINEAR_FAMILIES = ("linear", "residual_linear")
 
 
-class Patches(Strict):
+class Patches(Hyperparameters):
     """How patches are cut from scikit-learn's two bundled photographs."""
 
-    size: Sourced[Annotated[int, Field(ge=2, le=64)]]
-    colour: Sourced[bool]
-    count: Sourced[Annotated[int, Field(ge=10)]]
+    size: Annotated[int, Field(ge=2, le=64)]
+    colour: bool
+    count: Annotated[int, Field(ge=10)]
 
 
-class Dataset(Strict):
+class Dataset(Hyperparameters):
     """Where the images come from, and how many are kept apart for testing."""
+
+    PARTS = frozenset({"name", "patches"})
 
     name: DatasetName
     patches: Patches | None = None
-    holdout: Sourced[Fraction] | None = Field(
+    holdout: Fraction | None = Field(
         default=None, description="Fraction kept for testing, for sources without a published split."
     )
 
@@ -62,28 +64,30 @@ class Dataset(Strict):
         return self
 
 
-class Task(Strict):
+class Task(Hyperparameters):
     """A supervised problem made from the images: what goes in, what comes out, and how the loss is scaled."""
 
+    PARTS = frozenset({"kind"})
+
     kind: Literal["denoise", "classify"]
-    noise: Sourced[PositiveFloat] | None = Field(default=None, description="Standard deviation, in scaled pixels.")
-    noise_draw: Sourced[Literal["fixed", "fresh"]] | None = Field(
+    noise: PositiveFloat | None = Field(default=None, description="Standard deviation, in scaled pixels.")
+    noise_draw: Literal["fixed", "fresh"] | None = Field(
         default=None, description="fixed: one draw per image; fresh: a new draw at every step."
     )
-    pixels: Sourced[Literal["unit", "raw"]] = Field(description="unit: divided by the largest pixel value.")
-    centre: Sourced[bool] = Field(description="Subtract the training mean of the images.")
-    components: Sourced[Count] | None = Field(
+    pixels: Literal["unit", "raw"] = Field(description="unit: divided by the largest pixel value.")
+    centre: bool = Field(description="Subtract the training mean of the images.")
+    components: Count | None = Field(
         default=None, description="Keep only so many leading principal components of the training images."
     )
-    whiten: Sourced[bool] = Field(description="Whiten the inputs by their training second moment.")
-    loss: Sourced[Literal["sum", "mean"]] = Field(description="Squared error summed or averaged over outputs.")
+    whiten: bool = Field(description="Whiten the inputs by their training second moment.")
+    loss: Literal["sum", "mean"] = Field(description="Squared error summed or averaged over outputs.")
 
     @model_validator(mode="after")
     def _fits_the_kind(self) -> Self:
         denoise = self.kind == "denoise"
         if (self.noise is not None) != denoise or (self.noise_draw is not None) != denoise:
             raise ValueError("`noise` and `noise_draw` are required for denoise, and only allowed there")
-        if denoise and self.whiten.value and self.noise_draw is not None and self.noise_draw.value == "fresh":
+        if denoise and self.whiten and self.noise_draw == "fresh":
             raise ValueError("`whiten` needs a fixed noise_draw: fresh noise leaves no fixed inputs to whiten")
         return self
 
@@ -95,52 +99,54 @@ class DataSettings(Strict):
     task: Task
 
 
-class Experiment(Strict):
+class Experiment(Hyperparameters):
     """All replicas (seeds x step sizes) of one network family, at several depths, on one task."""
+
+    PARTS = frozenset({"task", "family", "baseline"})
 
     task: Name
     family: Family
-    depths: Sourced[Depths]
-    width: Sourced[Count] | None = Field(
+    depths: Depths
+    width: Count | None = Field(
         default=None,
         description="Hidden width, the input size where absent; channels of the hidden layers of convolutional.",
     )
-    bias: Sourced[bool]
-    initialisation: Sourced[Initialisation]
-    start_scale: Sourced[PositiveFloat] | None = Field(
+    bias: bool
+    initialisation: Initialisation
+    start_scale: PositiveFloat | None = Field(
         default=None, description="Factor by which the weights of the start are multiplied; 1 where absent."
     )
-    optimiser: Sourced[Optimiser]
-    step_unit: Sourced[Literal["critical", "absolute"]] | None = Field(
+    optimiser: Optimiser
+    step_unit: Literal["critical", "absolute"] | None = Field(
         default=None, description="critical: multiples of 2 / (minimal sharpness of the linear network of that depth)."
     )
-    step_sizes: Sourced[Grid[PositiveFloat]] | None = None
-    seeds: Sourced[Count]
-    seeds_per_job: Sourced[Count] | None = Field(
+    step_sizes: Grid[PositiveFloat] | None = None
+    seeds: Count
+    seeds_per_job: Count | None = Field(
         default=None, description="Networks of so many seeds are trained and measured in one job; all where absent."
     )
-    steps: Sourced[Count] = Field(description="Largest number of steps; for gradient_flow, time in critical steps.")
-    tolerance: Sourced[NonNegativeFloat] = Field(
+    steps: Count = Field(description="Largest number of steps; for gradient_flow, time in critical steps.")
+    tolerance: NonNegativeFloat = Field(
         description="Stop when the gradient norm has fallen below this multiple of its first value."
     )
-    batch_size: Sourced[Count] | None = None
-    plateau: Sourced[PositiveFloat] | None = Field(
+    batch_size: Count | None = None
+    plateau: PositiveFloat | None = Field(
         default=None,
         description="For sgd and adam: stop when the mean batch loss of the last quarter of training is less than this "
         "fraction below that of the quarter before it, and below the least loss of linear maps, after one epoch at the "
         "earliest, or go on to the finishing stage; all steps where absent.",
     )
-    warmup: Sourced[Fraction] | None = Field(
+    warmup: Fraction | None = Field(
         default=None,
         description="Over this fraction of the steps, the first ones, the step size rises linearly from zero.",
     )
-    finish: Sourced[Fraction] | None = Field(
+    finish: Fraction | None = Field(
         default=None,
         description="A finishing stage of this fraction of the steps, the last ones: gradient_descent takes half the "
         "step size, that of sgd and adam falls linearly to zero. With `plateau`, it begins where that is reached.",
     )
-    snapshots: Sourced[Annotated[int, Field(ge=0)]] = Field(description="Networks kept along training, log-spaced.")
-    unbalance: Sourced[PositiveFloat] | None = Field(
+    snapshots: Annotated[int, Field(ge=0)] = Field(description="Networks kept along training, log-spaced.")
+    unbalance: PositiveFloat | None = Field(
         default=None,
         description="Also measure a control: the same functions with unbalanced layers (log-scale standard deviation).",
     )
@@ -150,55 +156,55 @@ class Experiment(Strict):
 
     @model_validator(mode="after")
     def _fits_the_family(self) -> Self:
-        on_moments = self.optimiser.value in MOMENT_OPTIMISERS
+        on_moments = self.optimiser in MOMENT_OPTIMISERS
         if on_moments and self.family not in LINEAR_FAMILIES:
-            raise ValueError(f"optimiser {self.optimiser.value} works on second moments: linear families only")
-        if on_moments and self.bias.value:
+            raise ValueError(f"optimiser {self.optimiser} works on second moments: linear families only")
+        if on_moments and self.bias:
             raise ValueError("`bias` needs an optimiser on samples: sgd or adam")
         if (self.batch_size is None) != on_moments:
             raise ValueError("`batch_size` is required for sgd and adam, and only allowed there")
         if self.plateau is not None and on_moments:
             raise ValueError("`plateau` is for sgd and adam: optimisers on second moments stop by `tolerance`")
-        flow = self.optimiser.value == "gradient_flow"
+        flow = self.optimiser == "gradient_flow"
         if (self.step_sizes is None) != flow or (self.step_unit is None) != flow:
             raise ValueError("`step_sizes` and `step_unit` are required for all optimisers but gradient_flow")
         if flow and (self.warmup is not None or self.finish is not None):
             raise ValueError("`warmup` and `finish` are for optimisers with steps: leave them out of gradient_flow")
-        if self.warmup is not None and self.finish is not None and self.warmup.value + self.finish.value > 1:
+        if self.warmup is not None and self.finish is not None and self.warmup + self.finish > 1:
             raise ValueError("`warmup` and `finish` are more than all steps together: make one smaller")
-        if (self.family == "residual_linear") != (self.initialisation.value == "identity"):
+        if (self.family == "residual_linear") != (self.initialisation == "identity"):
             raise ValueError("initialisation identity (zero residuals) belongs to the family residual_linear")
         if self.family == "residual_linear" and self.width is not None:
             raise ValueError("residual_linear layers are square: leave `width` out")
         if self.family == "convolutional" and self.width is None:
             raise ValueError("`width` is required for convolutional: the channels of its hidden layers")
-        if self.family == "convolutional" and self.initialisation.value != "pytorch":
+        if self.family == "convolutional" and self.initialisation != "pytorch":
             raise ValueError("filters start as PyTorch's do: the family convolutional needs initialisation pytorch")
         return self
 
     def parts(self) -> list[range]:
         """The seeds of every job."""
-        size = self.seeds_per_job.value if self.seeds_per_job else self.seeds.value
-        return [range(self.seeds.value)[first : first + size] for first in range(0, self.seeds.value, size)]
+        size = self.seeds_per_job or self.seeds
+        return [range(self.seeds)[first : first + size] for first in range(0, self.seeds, size)]
 
 
-class Measure(Strict):
+class Measure(Hyperparameters):
     """How the trained networks are measured."""
 
-    tolerance: Sourced[PositiveFloat] = Field(description="Relative residual of the top Hessian eigenvalue.")
-    products: Sourced[Count] = Field(description="Largest number of Hessian-vector products spent on it.")
-    jacobian_samples: Sourced[Count] = Field(
+    tolerance: PositiveFloat = Field(description="Relative residual of the top Hessian eigenvalue.")
+    products: Count = Field(description="Largest number of Hessian-vector products spent on it.")
+    jacobian_samples: Count = Field(
         description="Inputs whose Jacobians are taken, for ReLU and convolutional networks."
     )
-    samples: Sourced[Count] | None = Field(
+    samples: Count | None = Field(
         default=None,
         description="Training samples, the first ones, over which ReLU networks' loss and curvature are taken; or all.",
     )
-    convolution_samples: Sourced[Count] | None = Field(
+    convolution_samples: Count | None = Field(
         default=None,
         description="The same for convolutional networks, for their cost.",
     )
-    control_samples: Sourced[Count] | None = Field(
+    control_samples: Count | None = Field(
         default=None, description="The same for the controls of ReLU networks, whose functions are known already."
     )
 

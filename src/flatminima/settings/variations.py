@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 from typing import Any
 
-from flatminima.settings.base import Name, Sourced, Strict
+from flatminima.settings.base import Name, Strict
 
 GRID = ("depths", "step_sizes", "seeds", "seeds_per_job")
 """Settings of which a variation may take a part: how many networks are trained is no choice of protocol."""
-REFERENCES = ("task", "baseline")
+REFERENCES = ("task", "baseline", "stated", "derived")
 UNSET = {"width": "input size"}
 
 
@@ -39,7 +39,7 @@ def vary(experiment: str, baseline: str, settings: Mapping[str, Mapping[str, Any
         ValueError: if the two differ in nothing, in more than one setting, or if the variation trains networks at
             depths or step sizes that its baseline lacks, so that like could not be compared with like.
     """
-    old, new = (_values(settings[name]) for name in (baseline, experiment))
+    old, new = settings[baseline], settings[experiment]
     for part in ("depths", "step_sizes"):
         if extra := set(new[part] or ()) - set(old[part] or ()):
             raise ValueError(
@@ -55,10 +55,6 @@ def vary(experiment: str, baseline: str, settings: Mapping[str, Mapping[str, Any
     (choice,) = changed
     before, after = (_text(choice, values[choice]) for values in (old, new))
     return Variation(experiment=experiment, baseline=baseline, choice=choice, before=before, after=after)
-
-
-def _values(settings: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: entry.value if isinstance(entry, Sourced) else entry for key, entry in settings.items()}
 
 
 def _text(key: str, value: Any) -> str:

@@ -14,7 +14,7 @@ def main_experiments(study: TrainingStudy) -> Mapping[str, Experiment]:
 
 def depths(study: TrainingStudy, task: str) -> list[int]:
     """Depths of all networks trained on a task, ascending."""
-    return sorted({depth for run in study.experiments.values() if run.task == task for depth in run.depths.value})
+    return sorted({depth for run in study.experiments.values() if run.task == task for depth in run.depths})
 
 
 def file_name(name: str, experiment: Experiment, depth: int) -> str:
@@ -25,7 +25,7 @@ def file_name(name: str, experiment: Experiment, depth: int) -> str:
 def file_names(study: TrainingStudy) -> list[str]:
     """What all experiments of a study make, at all their depths."""
     runs = study.experiments.items()
-    return [file_name(name, run, depth) for name, run in runs for depth in run.depths.value]
+    return [file_name(name, run, depth) for name, run in runs for depth in run.depths]
 
 
 def checked_networks(study: TrainingStudy, task: str) -> list[str]:
@@ -36,5 +36,5 @@ def checked_networks(study: TrainingStudy, task: str) -> list[str]:
     """
     runs = {name: run for name, run in main_experiments(study).items() if run.task == task}
     checked = {name: run for name, run in runs.items() if run.family != "convolutional"}
-    names = [numbered(file_name(name, run, min(run.depths.value)))[0] for name, run in checked.items()]
+    names = [numbered(file_name(name, run, min(run.depths)))[0] for name, run in checked.items()]
     return [f"networks/{name}.safetensors" for name in names]

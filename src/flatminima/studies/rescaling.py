@@ -28,7 +28,7 @@ def experiment(config: Config, study: RescalingStudy, role: str) -> Experiment:
 
 def shapes(config: Config, study: RescalingStudy) -> list[str]:
     """Shapes of the networks that are rescaled."""
-    depths = experiment(config, study, "rectified").depths.value
+    depths = experiment(config, study, "rectified").depths
     return [*(f"depth{depth}" for depth in depths), *networks(study)]
 
 
@@ -39,7 +39,7 @@ def rectified_networks(config: Config, study: RescalingStudy, shape: str) -> str
 
 def linear_networks(config: Config, study: RescalingStudy) -> list[str]:
     """The files that hold the linear networks, of all depths, relative to their study; `{0..n}` for parts."""
-    depths = experiment(config, study, "linear").depths.value
+    depths = experiment(config, study, "linear").depths
     return [_networks(config, study, "linear", depth) for depth in depths]
 
 

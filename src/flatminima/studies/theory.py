@@ -7,7 +7,7 @@ from flatminima.studies.kind import MEASURED, Exhibit, Kind
 
 def parts(_: Config, study: TheoryStudy, table: str) -> list[str]:
     """Statements attacked, minima made, starts trained from, the price of balance and scaled residuals."""
-    return [*study.statements.value, "minima", *study.starts.value, "price", "scaled_residual"]
+    return [*study.statements, "minima", *study.starts, "price", "scaled_residual"]
 
 
 FIGURES = {

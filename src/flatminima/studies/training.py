@@ -29,7 +29,7 @@ def empty(study: TrainingStudy) -> list[str]:
     shown = main_experiments(study).values()
     families = {run.family for run in shown}
     filled = {
-        "training": any(run.snapshots.value for run in shown),
+        "training": any(run.snapshots for run in shown),
         "dose-response": "linear" in families,
         "coupling-excess": families != {"residual_linear"},
         "start-scale": bool(study.scaled()),

@@ -28,13 +28,13 @@ def construct(study: str, settings: Minima) -> pd.DataFrame:
         Tidy rows of all statistics at minima. Experiments are `flattest`, `balanced`, `random` and `prescribed`, each
         with `_white` or `_coloured` for the inputs; column step_fraction of the last holds the prescribed ratio.
     """
-    condition, depths = settings.condition.value, settings.depths.value
+    condition, depths = settings.condition, settings.depths
     inputs = {"white": condition.model_copy(update={"ill": 1.0}), "coloured": condition}
     cases = [(name, kind, depth) for name, kind in inputs.items() for depth in depths]
     progress, tables = Progress(f"{study} minima", len(cases)), []
     for case, (name, kind, depth) in enumerate(cases):
         names = study, "minima", name, depth
-        problems = draw_problems(kind, depth, settings.instances.value, stream(*names, "problems"))
+        problems = draw_problems(kind, depth, settings.instances, stream(*names, "problems"))
         for construction, ratio, minima, index in _constructions(problems, kind, settings, names):
             shared = labels(study, len(index), 0, task=name, initialisation=construction, depth=depth)
             shared = shared.assign(experiment=f"{construction}_{name}", step_fraction=ratio)
@@ -55,11 +55,11 @@ def _constructions(
     if problems.depth == 1:
         return
     chart = Chart.around(base, condition.hidden)
-    index = every.repeat_interleave(settings.draws.value)
+    index = every.repeat_interleave(settings.draws)
     several = chart.select(index)
-    coordinates = several.draw(settings.scale.value, named_generator(*names, "random"))
+    coordinates = several.draw(settings.scale, named_generator(*names, "random"))
     yield "random", np.nan, several.weights(coordinates), index
-    ratios = torch.tensor(settings.ratios.value, dtype=torch.float64)
+    ratios = torch.tensor(settings.ratios, dtype=torch.float64)
     index = every.repeat_interleave(len(ratios))
     several, wanted = chart.select(index), ratios.repeat(len(every))
     rays = several.draw(1.0, named_generator(*names, "rays"))

@@ -55,7 +55,7 @@ def converge(study: str, start: str, settings: Convergence) -> pd.DataFrame:
 
 
 def _train(study: str, start: str, tasks: Tasks, settings: Convergence) -> Iterator[pd.DataFrame]:
-    fractions = [float("nan")] if start == "flow" else settings.step_sizes.value
+    fractions = [float("nan")] if start == "flow" else settings.step_sizes
     runs, depth = Runs.of(study, start, tasks, fractions), tasks.problems.depth
     random = named_generator(study, start, depth, tasks.name, "starts")
     if start == "default":
@@ -77,12 +77,12 @@ def _train(study: str, start: str, tasks: Tasks, settings: Convergence) -> Itera
 
 
 def _catapult(study: str, start: str, tasks: Tasks, settings: Convergence) -> Iterator[pd.DataFrame]:
-    problems, depth = Runs.of(study, start, tasks, settings.growing_steps.value[:1]), tasks.problems.depth
+    problems, depth = Runs.of(study, start, tasks, settings.growing_steps[:1]), tasks.problems.depth
     random = named_generator(study, start, depth, tasks.name, "starts")
     weights = _sharp(problems, settings, random)
-    for fraction in settings.growing_steps.value:
+    for fraction in settings.growing_steps:
         runs = problems.at(fraction)
-        kicked = [_kick(weight, settings.kick.value, random) for weight in weights]
+        kicked = [_kick(weight, settings.kick, random) for weight in weights]
         end = _descend(f"{study} {start} {tasks.name} depth {depth} step {fraction:g}", kicked, runs, settings)
         begun = replace(
             end, parameters=tuple(weights), steps=torch.zeros_like(end.steps), diverged=_not_finite(weights)
@@ -95,7 +95,7 @@ def _catapult(study: str, start: str, tasks: Tasks, settings: Convergence) -> It
 
 def _sharp(runs: Runs, settings: Convergence, random: Generator) -> Weights:
     chart = Chart.around(flattest(runs.problems, runs.size), runs.size)
-    ratios = torch.full_like(runs.rates, settings.start_ratio.value)
+    ratios = torch.full_like(runs.rates, settings.start_ratio)
     return of_ratio(chart, runs.problems, chart.draw(1.0, random), ratios)
 
 
@@ -113,13 +113,13 @@ def _not_finite(weights: Weights) -> Tensor:
 
 
 def _descend(job: str, weights: Weights, runs: Runs, settings: Convergence) -> Trained:
-    steps, tolerance = settings.steps.value, settings.tolerance.value
+    steps, tolerance = settings.steps, settings.tolerance
     return gradient_descent(weights, runs.target, runs.rates, steps=steps, tolerance=tolerance, snapshots=0, job=job)
 
 
 def _flow(job: str, weights: Weights, runs: Runs, settings: Convergence) -> Trained:
     """Each problem for as long in units of its own critical step, its loss divided by the least sharpness."""
-    target, units, time = runs.target, 1 / runs.problems.least, settings.flow_time.value
+    target, units, time = runs.target, 1 / runs.problems.least, settings.flow_time
     factor = units.view(-1, 1, 1)
     scaled = MomentProblem(factor * target.input_moment, factor * target.cross_moment, units * target.target_energy)
     end = gradient_flow(weights, scaled, 2.0 * time, steps=time, snapshots=0, job=job)

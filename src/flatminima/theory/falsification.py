@@ -64,28 +64,28 @@ def attack(study: str, name: str, settings: Attack) -> pd.DataFrame:
         within a tenth of one, else 0. Column task holds the condition, initialisation near or far.
     """
     conditions = _conditions(name, settings)
-    cases = [(key, condition, depth) for key, condition in conditions.items() for depth in settings.depths.value]
+    cases = [(key, condition, depth) for key, condition in conditions.items() for depth in settings.depths]
     progress, tables = Progress(f"{study} {name}", len(cases)), []
     for case, (key, condition, depth) in enumerate(cases):
         for planted in (False, True):
             names = study, f"{name}{PLANTED}" if planted else name, key, depth
-            count = settings.controls.value if planted else settings.attempts.value
+            count = settings.controls if planted else settings.attempts
             near = np.arange(count) < (0 if planted else count // 2)
             problems = draw_problems(condition, depth, -(-count // RESTARTS), stream(*names, "problems"))
             problems = problems.select(torch.arange(count) % len(problems.least))
             chart = Chart.around(flattest(problems, condition.rank), condition.hidden)
             scale = torch.from_numpy(np.where(near, NEAR, FAR)).unsqueeze(1)
             start = scale * chart.draw(1.0, named_generator(*names, "starts"))
-            found = search((FALSE if planted else STATEMENTS)[name], chart, problems, start, settings.steps.value)
+            found = search((FALSE if planted else STATEMENTS)[name], chart, problems, start, settings.steps)
             frame = labels(study, count, case, task=key, initialisation=np.where(near, "near", "far"), depth=depth)
             tables += _tidied(frame.assign(experiment=names[1], optimiser="subgradient"), found)
         progress.report(case + 1, f"closest approach of the control {found.inequality.min() - 1:.1e}")
-    progress.finish(len(cases), f"{len(cases) * settings.attempts.value} attempts")
+    progress.finish(len(cases), f"{len(cases) * settings.attempts} attempts")
     return pd.concat(tables, ignore_index=True)
 
 
 def _conditions(name: str, settings: Attack) -> dict[str, Condition]:
-    conditions = settings.conditions.value
+    conditions = settings.conditions
     if name == "attack_white":
         return {key: condition.model_copy(update={"ill": 1.0}) for key, condition in conditions.items()}
     if name == "attack_coloured":

@@ -76,7 +76,7 @@ def prices(study: str, settings: Price) -> pd.DataFrame:
         the condition, initialisation the dimension. Statistics are condition, balance_price and price_ceiling
         (`price_ceiling`); of searches, price_example too (`example`).
     """
-    cases = [(condition, depth) for condition in settings.ill.value for depth in settings.depths.value]
+    cases = [(condition, depth) for condition in settings.ill for depth in settings.depths]
     progress, tables = Progress(f"{study} price", len(cases)), []
     for case, (condition, depth) in enumerate(cases):
         for experiment, size, found in _found(study, condition, depth, settings):
@@ -95,12 +95,12 @@ def prices(study: str, settings: Price) -> pd.DataFrame:
 def _found(study: str, condition: float, depth: int, settings: Price) -> Iterator[tuple[str, int, Tensor]]:
     """Experiment, dimension, and prices found."""
     names = study, "price", f"{condition:g}", depth
-    size, spread = settings.drawn.value, settings.spread.value
+    size, spread = settings.drawn, settings.spread
     kind = Condition(inputs=size, outputs=size, hidden=size, rank=size, spread=spread, ill=condition)
-    yield "price_random", size, balance_price(draw_problems(kind, depth, settings.instances.value, stream(*names)))
-    for size in settings.searched.value:
-        random, most = stream(*names, "search", size), settings.evaluations.value
-        found = [search(condition, depth, size, most, random) for _ in range(settings.restarts.value)]
+    yield "price_random", size, balance_price(draw_problems(kind, depth, settings.instances, stream(*names)))
+    for size in settings.searched:
+        random, most = stream(*names, "search", size), settings.evaluations
+        found = [search(condition, depth, size, most, random) for _ in range(settings.restarts)]
         yield "price_search", size, torch.tensor(found, dtype=torch.float64)
 
 

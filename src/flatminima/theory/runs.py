@@ -83,20 +83,20 @@ def stacks(study: str, start: str, settings: Convergence) -> Iterator[Tasks]:
 
     They are the same for all starts; a catapult, which starts at minima of any map, gets the random ones alone.
     """
-    for depth in settings.depths.value:
+    for depth in settings.depths:
         yield _random_maps(study, depth, settings)
         if start != "catapult":
-            yield _label_tasks(depth, settings.instances.value)
+            yield _label_tasks(depth, settings.instances)
 
 
 def _random_maps(study: str, depth: int, settings: Convergence) -> Tasks:
-    size, count = settings.size.value, settings.instances.value
+    size, count = settings.size, settings.instances
     maps, moments, kinds = [], [], []
     for kind in MAPS:
         for inputs in INPUTS:
             random = stream(study, "convergence", kind, inputs, depth)
-            ill = settings.ill.value if inputs == "coloured" else 1.0
-            maps.append(square_maps(kind, count, size, settings.spread.value, random))
+            ill = settings.ill if inputs == "coloured" else 1.0
+            maps.append(square_maps(kind, count, size, settings.spread, random))
             moments.append(positive(log_uniform(count, size, ill, random), random))
             kinds += [f"{kind}_{inputs}"] * count
     return Tasks("maps", _problems(maps, moments, depth), kinds)

@@ -38,8 +38,8 @@ def sweep(study: str, settings: ScaledResidual) -> pd.DataFrame:
         initialisation the scale. Statistics are those of `_measure`, NaN but for `diverged` where a run diverged, and
         for what is known of its problem and its start.
     """
-    scales = np.linspace(0.0, settings.largest_scale.value, settings.scales.value)
-    steps, count = settings.step_sizes.value, settings.repeats.value
+    scales = np.linspace(0.0, settings.largest_scale, settings.scales)
+    steps, count = settings.step_sizes, settings.repeats
     problems, target = _problems(stream(study, "scaled_residual", "problems"), settings)
     index = torch.arange(count).repeat_interleave(len(scales) * len(steps))
     problems, target = problems.select(index), target.select(index)
@@ -51,12 +51,12 @@ def sweep(study: str, settings: ScaledResidual) -> pd.DataFrame:
         weights,
         target,
         rates,
-        steps=settings.steps.value,
-        tolerance=settings.tolerance.value,
+        steps=settings.steps,
+        tolerance=settings.tolerance,
         snapshots=0,
         job=f"{study} scaled residual",
     )
-    frame = labels(study, len(rates), 0, depth=settings.depth.value, experiment="scaled_residual", task="regression")
+    frame = labels(study, len(rates), 0, depth=settings.depth, experiment="scaled_residual", task="regression")
     frame = frame.assign(
         family="residual_linear",
         seed=index.numpy(),
@@ -80,9 +80,9 @@ def published_bound(problems: LinearProblems) -> Tensor:
 
 def _problems(random: Generator, settings: ScaledResidual) -> tuple[LinearProblems, MomentProblem]:
     """Gaussian inputs, labels of a Gaussian map with noise, divided by the norm of their least-squares solution w*."""
-    count, samples, size = settings.repeats.value, settings.samples.value, settings.inputs.value
+    count, samples, size = settings.repeats, settings.samples, settings.inputs
     inputs = random.standard_normal((count, samples, size))
-    noise = settings.noise.value * random.standard_normal((count, samples, 1))
+    noise = settings.noise * random.standard_normal((count, samples, 1))
     outputs = inputs @ random.standard_normal((count, size, 1)) + noise
     solution = np.linalg.pinv(inputs) @ outputs
     norm = np.linalg.norm(solution, axis=1, keepdims=True)
@@ -90,7 +90,7 @@ def _problems(random: Generator, settings: ScaledResidual) -> tuple[LinearProble
     moment = inputs.transpose(0, 2, 1) @ inputs / samples
     cross = outputs.transpose(0, 2, 1) @ inputs / samples
     tensors = moment, cross, (outputs**2).mean((1, 2))
-    problems = LinearProblems.of(solution.transpose(0, 2, 1).copy(), moment, settings.depth.value)
+    problems = LinearProblems.of(solution.transpose(0, 2, 1).copy(), moment, settings.depth)
     return problems, MomentProblem(*(torch.from_numpy(tensor) for tensor in tensors))
 
 
@@ -99,7 +99,7 @@ def _starts(scales: np.ndarray, random: Generator, settings: ScaledResidual) -> 
 
     A problem has a projection p of its own, and noise of its own at every scale.
     """
-    count, size, depth = settings.repeats.value, settings.inputs.value, settings.depth.value
+    count, size, depth = settings.repeats, settings.inputs, settings.depth
     noise = random.standard_normal((count, len(scales), depth, size, size))
     layers = np.eye(size) + scales[:, None, None, None] / np.sqrt(depth * size) * noise
     projection = random.standard_normal((count, 1, 1, size))

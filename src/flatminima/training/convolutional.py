@@ -33,13 +33,13 @@ def train_convolutional(
     Raises:
         UserError: if the images are not square or do not fit the layers.
     """
-    channels = tuple(settings.channels.value)
+    channels = tuple(settings.channels)
     side = square(samples.inputs.shape[1], len(channels), "convolutional.channels")
     shape = Shape(side, channels, samples.targets.shape[1])
     data = TensorDataset(shape.images(torch.from_numpy(samples.inputs)), torch.from_numpy(samples.targets))
-    networks = [_train(study, seed, shape, settings, data) for seed in range(settings.seeds.value)]
+    networks = [_train(study, seed, shape, settings, data) for seed in range(settings.seeds)]
     labels: dict[str, str | float] = {"family": "convolutional", "initialisation": "pytorch", "optimiser": "sgd"}
-    return networks, shape, labels | {"task": "labels", "step_size": settings.step_size.value}
+    return networks, shape, labels | {"task": "labels", "step_size": settings.step_size}
 
 
 def _train(study: str, seed: int, shape: Shape, settings: Convolutional, data: TensorDataset) -> nn.Sequential:
@@ -48,13 +48,13 @@ def _train(study: str, seed: int, shape: Shape, settings: Convolutional, data: T
         network = shape.network()
     batches = DataLoader(
         data,
-        settings.batch_size.value,
+        settings.batch_size,
         shuffle=True,
         drop_last=True,
         generator=named_generator(study, "convolutional", seed, "batches"),
     )
-    optimiser = SGD(network.parameters(), settings.step_size.value)
-    epochs = settings.epochs.value
+    optimiser = SGD(network.parameters(), settings.step_size)
+    epochs = settings.epochs
     progress, loss = Progress(f"{study} convolutional seed {seed}", epochs), torch.tensor(0.0)
     for epoch in range(epochs):
         for inputs, targets in batches:

@@ -64,15 +64,14 @@ def train(
         )
     seeds = parts[part]
     job = f"{study} {name} depth {depth}" + (f" part {part}" if len(parts) > 1 else "")
-    fractions = np.array(experiment.step_sizes.value if experiment.step_sizes else [np.nan])
-    critical = experiment.step_unit is not None and experiment.step_unit.value == "critical"
-    step_sizes = fractions * (critical_step if critical else 1.0)
+    fractions = np.array(experiment.step_sizes or [np.nan])
+    step_sizes = fractions * (critical_step if experiment.step_unit == "critical" else 1.0)
     stack = _start(name, experiment, depth, samples, generators(study, name, depth, seeds, "weights"))
-    place = CPU if experiment.optimiser.value == "gradient_flow" else device
+    place = CPU if experiment.optimiser == "gradient_flow" else device
     stack = stack.select(torch.arange(len(seeds)).repeat_interleave(len(fractions))).to(place)
     step_sizes = np.tile(step_sizes, len(seeds))
     rates = torch.from_numpy(step_sizes).to(place)
-    if experiment.optimiser.value in MOMENT_OPTIMISERS:
+    if experiment.optimiser in MOMENT_OPTIMISERS:
         trained = _on_moments(experiment, stack, moments, rates, critical_step, job)
     else:
         streams = generators(study, name, depth, seeds, "batches")
@@ -85,28 +84,28 @@ def train(
         }
     )
     if experiment.start_scale is not None:
-        replicas["start_scale"] = experiment.start_scale.value
+        replicas["start_scale"] = experiment.start_scale
     labels: dict[str, str | int] = {
         "study": study,
         "experiment": name,
         "family": experiment.family,
         "task": experiment.task,
-        "initialisation": experiment.initialisation.value,
-        "optimiser": experiment.optimiser.value,
+        "initialisation": experiment.initialisation,
+        "optimiser": experiment.optimiser,
         "depth": depth,
     }
     return _with_snapshots(stack, trained, replicas, labels), _history(trained, replicas)
 
 
 def _start(name: str, experiment: Experiment, depth: int, samples: Samples, streams: list[Generator]) -> Stack:
-    bias, scale = experiment.bias.value, experiment.start_scale.value if experiment.start_scale else 1.0
+    bias, scale = experiment.bias, experiment.start_scale or 1.0
     if experiment.family == "convolutional" and experiment.width is not None:
         side, colours = _images(name, experiment, samples)
-        channels = [colours, *[experiment.width.value] * (depth - 1), colours]
+        channels = [colours, *[experiment.width] * (depth - 1), colours]
         return initialise_filters(channels, side, streams, bias=bias, scale=scale)
     widths = _widths(name, experiment, depth, samples)
     rectified = experiment.family == "relu"
-    return initialise(experiment.initialisation.value, widths, streams, rectified=rectified, bias=bias, scale=scale)
+    return initialise(experiment.initialisation, widths, streams, rectified=rectified, bias=bias, scale=scale)
 
 
 def _images(name: str, experiment: Experiment, samples: Samples) -> tuple[int, int]:
@@ -126,7 +125,7 @@ def _widths(name: str, experiment: Experiment, depth: int, samples: Samples) -> 
             f"experiments.{name}.family is residual_linear: its layers are square, but the task {experiment.task!r} "
             f"has {inputs} inputs and {outputs} outputs; choose a denoising task or the family linear"
         )
-    hidden = experiment.width.value if experiment.width else inputs
+    hidden = experiment.width if experiment.width else inputs
     return [inputs, *[hidden] * (depth - 1), outputs]
 
 
@@ -138,11 +137,11 @@ def _on_moments(
         torch.from_numpy(moments.loss_scale * moments.cross_moment).to(rates.device),
         torch.tensor(moments.loss_scale * moments.target_energy, dtype=torch.float64).to(rates.device),
     )
-    steps, snapshots = experiment.steps.value, experiment.snapshots.value
-    if experiment.optimiser.value == "gradient_flow":
+    steps, snapshots = experiment.steps, experiment.snapshots
+    if experiment.optimiser == "gradient_flow":
         duration = steps * critical_step
         return gradient_flow(stack.weights, problem, duration, steps=steps, snapshots=snapshots, job=job)
-    tolerance = experiment.tolerance.value
+    tolerance = experiment.tolerance
     return gradient_descent(
         stack.weights,
         problem,
@@ -165,7 +164,7 @@ def _on_samples(
     job: str,
 ) -> Trained:
     if experiment.batch_size is None:
-        raise UserError(f"{job}: batch_size is missing; {experiment.optimiser.value} needs it")
+        raise UserError(f"{job}: batch_size is missing; {experiment.optimiser} needs it")
     fresh = samples.noise_draw == "fresh"
     problem = SampleProblem(
         inputs=torch.from_numpy(samples.targets if fresh else samples.inputs).to(rates.device),
@@ -177,13 +176,13 @@ def _on_samples(
     return stochastic_descent(
         single,
         problem,
-        experiment.optimiser.value,
+        experiment.optimiser,
         rates,
         streams,
-        batch_size=experiment.batch_size.value,
-        steps=experiment.steps.value,
+        batch_size=experiment.batch_size,
+        steps=experiment.steps,
         plateau=_plateau(experiment, problem, moments),
-        snapshots=experiment.snapshots.value,
+        snapshots=experiment.snapshots,
         job=job,
         gradient=loss_and_gradient_by_autograd if experiment.family == "convolutional" else loss_and_gradient,
         stages=_stages(experiment),
@@ -191,8 +190,8 @@ def _on_samples(
 
 
 def _stages(experiment: Experiment) -> Stages:
-    steps = experiment.steps.value
-    warmup, finish = (round(part.value * steps) if part else 0 for part in (experiment.warmup, experiment.finish))
+    steps = experiment.steps
+    warmup, finish = (round(part * steps) if part else 0 for part in (experiment.warmup, experiment.finish))
     return Stages(warmup, finish)
 
 
@@ -201,7 +200,7 @@ def _plateau(experiment: Experiment, problem: SampleProblem, moments: Moments) -
     if experiment.plateau is None or experiment.batch_size is None:
         return None
     ceiling = moments.loss_scale * moments.minimal_loss()
-    return Plateau(experiment.plateau.value, ceiling, len(problem.inputs) // experiment.batch_size.value)
+    return Plateau(experiment.plateau, ceiling, len(problem.inputs) // experiment.batch_size)
 
 
 def _with_snapshots(stack: Stack, trained: Trained, replicas: pd.DataFrame, labels: dict[str, str | int]) -> Networks:
