@@ -8,9 +8,9 @@ from test_job import CRITICAL, experiment, samples
 
 from flatminima.data.moments import second_moments
 from flatminima.errors import UserError
+from flatminima.files import numbered
 from flatminima.minima.measure import measure
 from flatminima.networks.storage import unbalanced
-from flatminima.files import numbered
 from flatminima.rescaling.subjects import fully_connected, linear
 from flatminima.settings.training import Measure
 from flatminima.training import experiments

@@ -14,6 +14,7 @@ from subprocess import run
 import pandas as pd
 import pytest
 from docutils.core import publish_parts
+from flatminima.report.captions import FIGURES, TABLES, figure_caption, table_caption
 from jinja2 import Template
 from markupsafe import Markup
 from pydantic import BaseModel
@@ -42,7 +43,6 @@ from flatminima.figures import render, tables
 from flatminima.figures.training import sensitivity
 from flatminima.provenance.environment import environment
 from flatminima.report import formats, page
-from flatminima.report.captions import FIGURES, TABLES, figure_caption, table_caption
 from flatminima.report.vocabulary import CLASSES, MEANINGS, SYMBOLS
 from flatminima.settings.base import LABELS, Hyperparameters
 
