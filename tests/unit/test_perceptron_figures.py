@@ -29,7 +29,10 @@ from synthetic_perceptron import (
 from flatminima.errors import EmptyFigureError
 from flatminima.figures import style
 from flatminima.figures.perceptron import attempts, local_entropy
-from flatminima.figures.render import NO_DETAILS, PERCEPTRON, render
+from flatminima.figures.render import NO_DETAILS, render
+from flatminima.studies.registry import KINDS
+
+PERCEPTRON = list(KINDS["perceptron"].figures)
 
 
 @pytest.fixture(scope="module")
@@ -308,14 +311,14 @@ def test_a_training_study_has_no_perceptron(name):
 )
 def test_a_figure_without_its_curve_says_so(study, name, lost):
     measures, curves = study
-    with pytest.raises(EmptyFigureError, match=f"figure {name}: no curve .*{lost}"):
+    with pytest.raises(EmptyFigureError, match=f"no curve .*{lost}"):
         draw(name, measures, without(curves, lost))
 
 
 @pytest.mark.parametrize(("name", "lost"), [("transitions", "thresholds"), ("solvers", "thresholds")])
 def test_a_figure_without_thresholds_says_so(study, name, lost):
     measures, curves = study
-    with pytest.raises(EmptyFigureError, match=f"figure {name}: no threshold"):
+    with pytest.raises(EmptyFigureError, match="no threshold"):
         draw(name, without(measures, lost), curves)
 
 
@@ -337,7 +340,14 @@ def test_one_load_and_one_solver_are_enough(study, tmp_path):
     measures[~measures["solver"].isin(["sgd", "annealing"])].to_parquet(tmp_path / "measures.parquet")
     curves[kept].to_parquet(tmp_path / "curves.parquet")
     for name in PERCEPTRON:
-        render(name, tmp_path / "measures.parquet", tmp_path / "curves.parquet", LEDGER, tmp_path / name)
+        render(
+            KINDS["perceptron"],
+            name,
+            tmp_path / "measures.parquet",
+            tmp_path / "curves.parquet",
+            LEDGER,
+            tmp_path / name,
+        )
         assert (tmp_path / f"{name}.svg").stat().st_size > 10_000
         assert "absent" not in pd.read_csv(tmp_path / f"{name}.csv").columns
 
@@ -345,4 +355,4 @@ def test_one_load_and_one_solver_are_enough(study, tmp_path):
 def test_two_processes_write_the_same_bytes(study, tmp_path):
     for table, name in zip(study, ("measures", "curves"), strict=True):
         table.to_parquet(tmp_path / f"{name}.parquet")
-    assert_same_bytes(tmp_path, list(PERCEPTRON))
+    assert_same_bytes(tmp_path, PERCEPTRON)

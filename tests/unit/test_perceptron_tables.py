@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from drawing import tables_of
 from printed import assert_alike, assert_headed
 from synthetic import synthetic_study
 from synthetic_perceptron import (
@@ -19,10 +20,12 @@ from synthetic_perceptron import (
 )
 
 from flatminima.errors import UserError
-from flatminima.figures.perceptron.tables import TABLES
 from flatminima.figures.render import NO_DETAILS
 from flatminima.figures.table_files import readable
 from flatminima.figures.tables import render_table
+from flatminima.studies.registry import KINDS
+
+TABLES = tables_of("perceptron")
 
 
 @pytest.fixture(scope="module")
@@ -133,7 +136,7 @@ def test_every_column_has_a_heading(study, name):
 def test_files_of_a_table(study, name, tmp_path):
     for table, kind in zip(study, ("measures", "curves"), strict=True):
         table.to_parquet(tmp_path / f"{kind}.parquet")
-    render_table(name, tmp_path / "measures.parquet", tmp_path / name, tmp_path / "curves.parquet")
+    render_table(KINDS["perceptron"], name, tmp_path / "measures.parquet", tmp_path / name, tmp_path / "curves.parquet")
     assert_alike(tmp_path / name)
 
 
@@ -141,7 +144,7 @@ def test_files_of_a_table(study, name, tmp_path):
 def test_curves_are_asked_for(study, name, tmp_path):
     study[0].to_parquet(tmp_path / "measures.parquet")
     with pytest.raises(UserError, match=f"table '{name}' .*--details"):
-        render_table(name, tmp_path / "measures.parquet", tmp_path / name)
+        render_table(KINDS["perceptron"], name, tmp_path / "measures.parquet", tmp_path / name)
 
 
 @pytest.mark.parametrize("name", TABLES)

@@ -27,12 +27,14 @@ from torch import nn
 
 from flatminima.errors import EmptyFigureError
 from flatminima.figures import style
-from flatminima.figures.render import NO_DETAILS, RESCALING, render
+from flatminima.figures.render import NO_DETAILS, render
 from flatminima.figures.rescaling import orbits as orbits_figure
 from flatminima.rescaling.coordinates import volumes
 from flatminima.rescaling.trained_orbits import measure_linear_orbits, measure_orbits
 from flatminima.stages.rescale import show_theorems
+from flatminima.studies.registry import KINDS
 
+RESCALING = list(KINDS["rescaling"].figures)
 NETWORKS = len(DEPTHS) * (SEEDS - 1)
 """Fully connected networks that did not diverge; the convolutional one is not among them."""
 Study = tuple[pd.DataFrame, pd.DataFrame]
@@ -335,7 +337,9 @@ def test_one_depth_with_the_ends_alone_is_drawn(study, name, tmp_path):
     measures = measures[few & (measures["depth"] == 3) | measures["case"].str.startswith("area")]
     measures.to_parquet(tmp_path / "measures.parquet")
     curves[curves["depth"].eq(3) | curves["curve"].str.startswith("area")].to_parquet(tmp_path / "curves.parquet")
-    render(name, tmp_path / "measures.parquet", tmp_path / "curves.parquet", LEDGER, tmp_path / name)
+    render(
+        KINDS["rescaling"], name, tmp_path / "measures.parquet", tmp_path / "curves.parquet", LEDGER, tmp_path / name
+    )
     assert (tmp_path / f"{name}.svg").stat().st_size > 10_000
     assert "absent" not in pd.read_csv(tmp_path / f"{name}.csv").columns
 
@@ -344,7 +348,9 @@ def test_one_depth_with_the_ends_alone_is_drawn(study, name, tmp_path):
 def test_every_figure_of_computed_networks(computed, name, tmp_path):
     for table, kind in zip(computed, ("measures", "curves"), strict=True):
         table.to_parquet(tmp_path / f"{kind}.parquet")
-    render(name, tmp_path / "measures.parquet", tmp_path / "curves.parquet", LEDGER, tmp_path / name)
+    render(
+        KINDS["rescaling"], name, tmp_path / "measures.parquet", tmp_path / "curves.parquet", LEDGER, tmp_path / name
+    )
     assert (tmp_path / f"{name}.svg").stat().st_size > 10_000
     assert "absent" not in pd.read_csv(tmp_path / f"{name}.csv").columns
 
@@ -358,7 +364,7 @@ def test_a_training_study_has_no_rescaling(name):
 
 @pytest.mark.parametrize("name", ["volume", "spectrum", "coordinates", "landscape"])
 def test_a_study_without_curves_says_so(study, name):
-    with pytest.raises(EmptyFigureError, match=f"figure {name}: no curve"):
+    with pytest.raises(EmptyFigureError, match="no curve"):
         draw(name, study[0], NO_DETAILS)
 
 
@@ -379,11 +385,11 @@ def test_a_study_without_curves_says_so(study, name):
 )
 def test_a_figure_without_its_measures_says_so(study, name, lost):
     measures, curves = study
-    with pytest.raises(EmptyFigureError, match=f"figure {name}: no network of case {lost}"):
+    with pytest.raises(EmptyFigureError, match=f"no network of case {lost}"):
         draw(name, measures[~measures["case"].str.startswith(lost)], curves)
 
 
 def test_two_processes_write_the_same_bytes(study, tmp_path):
     for table, name in zip(study, ("measures", "curves"), strict=True):
         table.to_parquet(tmp_path / f"{name}.parquet")
-    assert_same_bytes(tmp_path, list(RESCALING))
+    assert_same_bytes(tmp_path, RESCALING)

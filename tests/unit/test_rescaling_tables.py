@@ -3,14 +3,17 @@
 import numpy as np
 import pandas as pd
 import pytest
+from drawing import tables_of
 from printed import assert_alike, assert_headed
 from synthetic import synthetic_study
 from synthetic_rescaling import ALPHAS, CONSTANT, DEPTHS, ORBIT_RATIO, RADII, RANGES, SEEDS, error, synthetic_rescaling
 
 from flatminima.errors import UserError
-from flatminima.figures.rescaling.tables import STATEMENTS, TABLES
+from flatminima.figures.rescaling.tables import STATEMENTS
 from flatminima.figures.tables import render_table
+from flatminima.studies.registry import KINDS
 
+TABLES = tables_of("rescaling")
 MEASURED = ["measured", "family", "depth"]
 
 
@@ -116,7 +119,7 @@ def test_every_column_has_a_heading(study, name):
 @pytest.mark.parametrize("name", TABLES)
 def test_three_formats_have_the_same_rows(study, name, tmp_path):
     study.to_parquet(tmp_path / "measures.parquet")
-    render_table(name, tmp_path / "measures.parquet", tmp_path / name)
+    render_table(KINDS["rescaling"], name, tmp_path / "measures.parquet", tmp_path / name)
     assert_alike(tmp_path / name)
 
 

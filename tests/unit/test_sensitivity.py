@@ -15,6 +15,7 @@ from flatminima.figures.render import drawn
 from flatminima.figures.table_files import readable
 from flatminima.figures.training.sensitivity import render_sensitivity, sensitivity
 from flatminima.settings.variations import Variation
+from flatminima.studies.registry import KINDS
 
 LABELS = {"task": "noisy", "initialisation": "pytorch", "optimiser": "sgd", "family": "relu"}
 WIDE = Variation(experiment="wide", baseline="relu", choice="width", before="16", after="64")
@@ -172,7 +173,7 @@ def test_figures_leave_variations_and_their_controls_out(tmp_path):
     without = study(trained("relu", 0.9, loss=1.0), trained("relu", 0.7, loss=1.0, setting=0.1))
     measures = pd.concat([without, study(trained("wide", 0.4, loss=1.0))])
     measures.to_parquet(tmp_path / "measures.parquet")
-    _, plotted = drawn("sharpness", tmp_path / "measures.parquet", None, LEDGER, ["wide"])
+    _, plotted = drawn(KINDS["training"], "sharpness", tmp_path / "measures.parquet", None, LEDGER, ["wide"])
     assert set(plotted["case"]) == {"relu"}
-    _, plotted = drawn("sharpness", tmp_path / "measures.parquet", None, LEDGER)
+    _, plotted = drawn(KINDS["training"], "sharpness", tmp_path / "measures.parquet", None, LEDGER)
     assert set(plotted["case"]) == {"relu", "wide"}
