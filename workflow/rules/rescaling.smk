@@ -36,7 +36,7 @@ rule orbit:
         "results/{study}/measures/orbit-{shape}.parquet",
     params:
         settings=lambda w: settings(study(w).orbits),
-        code=code_digest("flatminima.rescaling.invariants", "flatminima.rescaling.subjects"),
+        code=code_digest("flatminima.rescaling.invariants", "flatminima.rescaling.loading"),
     log:
         "logs/{study}/measure/orbit-{shape}.log",
     benchmark:
@@ -69,7 +69,7 @@ rule linear_orbit:
         "results/{study}/measures/orbit-linear.parquet",
     params:
         settings=lambda w: settings(study(w).orbits),
-        code=code_digest("flatminima.rescaling.invariants", "flatminima.rescaling.subjects"),
+        code=code_digest("flatminima.rescaling.invariants", "flatminima.rescaling.loading"),
     log:
         "logs/{study}/measure/orbit-linear.log",
     benchmark:
@@ -103,7 +103,7 @@ rule rescale:
     params:
         demonstrations=lambda w: settings(study(w).demonstrations),
         orbits=lambda w: settings(study(w).orbits),
-        code=code_digest("flatminima.rescaling.theorems"),
+        code=code_digest("flatminima.rescaling.theorems", "flatminima.rescaling.loading"),
     log:
         "logs/{study}/measure/theorems-{shape}.log",
     benchmark:

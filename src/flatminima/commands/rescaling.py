@@ -39,7 +39,7 @@ def linear_orbit(
     from flatminima.data.storage import load_moments
     from flatminima.networks.storage import load as load_networks
     from flatminima.rescaling.invariants import measure_linear_orbits
-    from flatminima.rescaling.subjects import linear
+    from flatminima.rescaling.loading import linear
 
     least = {int(depth): values["minimal_sharpness"] for depth, values in read_json(bounds).items()}
     known = load_moments(moments)
@@ -73,7 +73,7 @@ def volume(study: StudyName, settings: Settings, measures: Output, curves: Outpu
 
 def _subjects(networks: list[Path], samples: Path) -> "list[Subject]":
     from flatminima.data.storage import load_samples
-    from flatminima.rescaling.subjects import load as load_subjects
+    from flatminima.rescaling.loading import load as load_subjects
 
     known = load_samples(samples)
     return [subject for path in networks for subject in load_subjects(path, known)]

@@ -3,8 +3,8 @@
 import pandas as pd
 from numpy.typing import ArrayLike
 
-from flatminima.perceptron.records import curve, rows
 from flatminima.perceptron.replica import capacity, maximal_margin
+from flatminima.perceptron.rows import curve, rows
 from flatminima.perceptron.thresholds import (
     connected_load,
     connected_margins,
@@ -20,7 +20,7 @@ def transitions(study: str, settings: ReplicaTheory) -> Tables:
     """Thresholds by load, and the loads at which even solutions of maximal margin lose a property.
 
     Returns:
-        Rows of experiment `thresholds` with statistics connected_load, monotone_load and capacity, and curves
+        Rows of case `thresholds` with statistics connected_load, monotone_load and capacity, and curves
         `isolation_distance`, `connected_margin`, `monotone_margin` and `maximal_margin` over x = alpha, and
         `connected_load` and `monotone_load`, one point each: x = alpha, value = margin.
     """

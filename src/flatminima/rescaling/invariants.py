@@ -1,7 +1,7 @@
 """The flattest network of every orbit, measured on trained networks, and what an attack does to it (theory.md B1)."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pandas as pd
@@ -15,22 +15,24 @@ from flatminima.progress import Progress
 from flatminima.rescaling.comparison import output_change
 from flatminima.rescaling.maps import Rescaling
 from flatminima.rescaling.orbit import OrbitMinimum, Rescaled, flattest, least_trace, minimum_sharpness
+from flatminima.rescaling.rows import Curve, Measured, rows
 from flatminima.rescaling.splitting import mixed_layers, split_unit
-from flatminima.rescaling.subjects import Subject, curve, rows
+from flatminima.rescaling.subjects import Subject
 from flatminima.rescaling.tracing import Kind
 from flatminima.settings.rescaling import Orbits
 
-UNMINIMISED = "-unminimised"
-SPLIT = "-split"
-MIXED = "-mixed"
+UNMINIMISED = "unminimised"
+"""Control of orbits: the network as it is, whose sharpness is not the least of its orbit."""
 SHARES = (2.0, -1.0), (0.5, 0.5)
-"""What the two copies that take a unit's place have of its outgoing weights."""
+"""Fractions of a unit's outgoing weights that the two copies in its place have."""
 CONDITION = ("family", "depth", "step_size")
+"""Labels of networks that differ in their seeds alone."""
 PLANE = 2
+"""Number of free scales of networks whose sharpness is drawn over all rescalings."""
 ROUGH = 1e-3
-"""Relative residual in a landscape."""
+"""Largest relative residual of an eigenvalue in a landscape."""
 REACH = 1.5
-"""Of a landscape, in decades on either side of the minimum."""
+"""Half the width of a landscape, in decades, with the minimum in its middle."""
 
 
 def random_scales(group: Rescaling, spread: float, generator: Generator) -> Tensor:
@@ -38,20 +40,21 @@ def random_scales(group: Rescaling, spread: float, generator: Generator) -> Tens
     return math.log(spread) * (2 * torch.rand(group.size, generator=generator, dtype=torch.float64) - 1)
 
 
-def orbits(study: str, subject: Subject, settings: Orbits) -> pd.DataFrame:
-    """Tidy rows of a network's orbits, under the kinds of rescalings that the settings name.
+def orbits(study: str, subject: Subject, settings: Orbits) -> Iterator[Measured]:
+    """A network's orbits, under the kinds of rescalings that the settings name.
 
-    Experiment `orbit_<kind>` has statistics sharpness (of the Hessian), gauss_newton_sharpness, orbit_minimum (of the
+    Case `orbit_<kind>` has statistics sharpness (of the Hessian), gauss_newton_sharpness, orbit_minimum (of the
     Gauss-Newton matrix, which is positive semi-definite as theory asks), orbit_gap between it and its lower bound,
     orbit_ratio = gauss_newton_sharpness / orbit_minimum, sharpness_at_minimum (of the Hessian of the flattest network),
     orbit_change (relative, after a random rescaling), products, gain (what layers are multiplied by, geometric mean),
-    and trace and least_trace of the Gauss-Newton matrix. In the control `orbit_<kind>-unminimised`, orbit_gap and
-    orbit_change are those of the sharpness itself.
+    and trace and least_trace of the Gauss-Newton matrix. In control `unminimised` orbit_gap and orbit_change are those
+    of the sharpness itself.
     """
-    return pd.concat([_orbit(study, subject, kind, settings) for kind in settings.kinds.value], ignore_index=True)
+    for kind in settings.kinds.value:
+        yield from _orbit(study, subject, kind, settings)
 
 
-def _orbit(study: str, subject: Subject, kind: Kind, settings: Orbits) -> pd.DataFrame:
+def _orbit(study: str, subject: Subject, kind: Kind, settings: Orbits) -> Iterator[Measured]:
     group = Rescaling(subject.model, kind)
     scales = random_scales(group, settings.spread.value, named_generator(study, "attack", kind, *subject.names))
     attacked = subject.with_model(group.apply(subject.model, scales))
@@ -72,9 +75,9 @@ def _orbit(study: str, subject: Subject, kind: Kind, settings: Orbits) -> pd.Dat
         "trace": float(subject.diagonal.sum()),
         "least_trace": least_trace(subject.diagonal, group).value,
     }
-    name = f"orbit_{kind}{subject.suffix}"
+    yield Measured(f"orbit_{kind}", values)
     fixed = {"orbit_gap": before / least.lower_bound - 1, "orbit_change": abs(after / before - 1)}
-    return pd.concat([rows(study, subject, name, values), rows(study, subject, name + UNMINIMISED, fixed)])
+    yield Measured(f"orbit_{kind}", fixed, UNMINIMISED)
 
 
 def _flattest(subject: Subject, group: Rescaling, settings: Orbits) -> OrbitMinimum:
@@ -83,38 +86,30 @@ def _flattest(subject: Subject, group: Rescaling, settings: Orbits) -> OrbitMini
     return flattest(curvature, group, tolerance=settings.tolerance.value, rough=rough, max_products=limit)
 
 
-def split_orbits(study: str, subject: Subject, settings: Orbits) -> pd.DataFrame:
-    """Tidy rows of two networks that compute the same with as many units, and belong to different orbits.
+def split_orbits(subject: Subject, settings: Orbits) -> Iterator[Measured]:
+    """Two networks that compute one function with as many units, and belong to different orbits.
 
-    In one a unit of the first hidden layer is written as twice itself less itself, in the other as two halves. In the
-    control `orbit_<kind>-split`, orbit_change is the relative difference between their orbit minima, and
+    In one a unit of the first hidden layer is written as twice itself less itself, in the other as two halves. In
+    control `split` of case `orbit_<kind>`, orbit_change is the relative difference between their orbit minima, and
     function_change that between their outputs.
     """
     first, second = (subject.with_model(split_unit(subject.model, shares)) for shares in SHARES)
-    tables = []
+    change = output_change(first.outputs, second.outputs)
     for kind in settings.kinds.value:
         minima = [_flattest(network, Rescaling(network.model, kind), settings).value for network in (first, second)]
-        values = {"orbit_change": max(minima) / min(minima) - 1} | {
-            "function_change": output_change(first.outputs, second.outputs)
-        }
-        tables.append(rows(study, subject, f"orbit_{kind}{subject.suffix}{SPLIT}", values))
-    return pd.concat(tables, ignore_index=True)
+        yield Measured(
+            f"orbit_{kind}", {"orbit_change": max(minima) / min(minima) - 1, "function_change": change}, "split"
+        )
 
 
-def unlearned(study: str, subject: Subject, settings: Orbits) -> pd.DataFrame:
-    """Rows of a network that diverged or did not learn: counted, and not measured."""
-    names = [f"orbit_{kind}{subject.suffix}" for kind in settings.kinds.value]
-    return pd.concat([rows(study, subject, name, {"diverged": 1.0}) for name in names])
-
-
-def landscape(study: str, subject: Subject, settings: Orbits) -> pd.DataFrame:
+def landscape(subject: Subject, settings: Orbits) -> list[Curve]:
     """Curve `landscape`: the Gauss-Newton sharpness over the two log-scales of a network of three layers.
 
-    The axes are log h_1 and log h_2 to base 10, centred on the flattest network; nothing for other depths.
+    The axes are log h_1 and log h_2 to base 10, centred on the flattest network; no curve for other depths.
     """
-    group = Rescaling(subject.model, "layers")
+    group = subject.rescaling
     if group.size != PLANE:
-        return pd.DataFrame()
+        return []
     curvature = subject.gauss_newton
     least = flattest(curvature, group, tolerance=settings.tolerance.value)
     reach = torch.linspace(-REACH, REACH, settings.landscape.value, dtype=torch.float64)
@@ -125,15 +120,15 @@ def landscape(study: str, subject: Subject, settings: Orbits) -> pd.DataFrame:
         rescaled = Rescaled(curvature, torch.exp(-group.exponents(scales)))
         values.append(float(eigenpairs(rescaled, tolerance=ROUGH).eigenvalues[0]))
     decades = offsets + least.scales / math.log(10)
-    return curve(study, subject, "landscape", decades[:, 0], values, decades[:, 1])
+    return [Curve("landscape", decades[:, 0], values, decades[:, 1])]
 
 
-def linear_orbits(study: str, subject: Subject, least: float, settings: Orbits) -> pd.DataFrame:
-    """Tidy rows of a linear network whose layers were rescaled at random: its orbit's minima against theory's.
+def linear_orbits(study: str, subject: Subject, least: float, settings: Orbits) -> Iterator[Measured]:
+    """Orbit minima of a linear network whose layers were rescaled at random, against theory's.
 
-    Experiment `orbit_linear` has statistics orbit_ratio = orbit minimum / minimal sharpness of all linear networks of
-    that depth (theory.md I3), and trace_error, of the least trace over rescalings against its closed form. Controls:
-    both of the network as it was rescaled, `-unminimised`, and orbit_ratio of another global minimum, `-mixed`.
+    Case `orbit_linear` has statistics orbit_ratio = orbit minimum / minimal sharpness of all linear networks of that
+    depth (theory.md I3), and trace_error, of the least trace over rescalings against its closed form. Controls: both of
+    the network as it was rescaled, `unminimised`, and orbit_ratio of another global minimum, `mixed`.
 
     Args:
         study: its name.
@@ -141,44 +136,47 @@ def linear_orbits(study: str, subject: Subject, least: float, settings: Orbits) 
         least: the minimal sharpness.
         settings: tolerance and spread.
     """
-    group = Rescaling(subject.model, "layers")
+    group = subject.rescaling
     scales = random_scales(group, settings.spread.value, named_generator(study, "linear", *subject.names))
     attacked = subject.with_model(group.apply(subject.model, scales))
     mixed = subject.with_model(mixed_layers(subject.model, named_generator(study, "mixed", *subject.names)))
     found, elsewhere = (_flattest(network, group, settings) for network in (attacked, mixed))
     closed = minimum_sharpness(subject.diagonal, group)
-    name, tables = (
-        "orbit_linear",
-        {
-            "": {
-                "orbit_minimum": found.value,
-                "orbit_gap": found.gap,
-                "orbit_ratio": found.value / least,
-                "trace_error": abs(least_trace(attacked.diagonal, group).value / closed - 1),
-            },
-            UNMINIMISED: {
-                "orbit_ratio": attacked.gauss_newton_sharpness / least,
-                "trace_error": abs(float(attacked.diagonal.sum()) / closed - 1),
-            },
-            MIXED: {
-                "orbit_ratio": elsewhere.value / least,
-                "function_change": output_change(subject.outputs, mixed.outputs),
-            },
+    measured = {
+        "": {
+            "orbit_minimum": found.value,
+            "orbit_gap": found.gap,
+            "orbit_ratio": found.value / least,
+            "trace_error": abs(least_trace(attacked.diagonal, group).value / closed - 1),
         },
-    )
-    return pd.concat([rows(study, subject, name + ending, values) for ending, values in tables.items()])
+        UNMINIMISED: {
+            "orbit_ratio": attacked.gauss_newton_sharpness / least,
+            "trace_error": abs(float(attacked.diagonal.sum()) / closed - 1),
+        },
+        "mixed": {
+            "orbit_ratio": elsewhere.value / least,
+            "function_change": output_change(subject.outputs, mixed.outputs),
+        },
+    }
+    for control, values in measured.items():
+        yield Measured("orbit_linear", values, control)
 
 
 def measure_orbits(study: str, subjects: Sequence[Subject], settings: Orbits) -> pd.DataFrame:
-    """Tidy rows of the orbits of all networks (theory.md B1); of the first in each condition, with a unit split too."""
+    """Rows of the orbits of all networks (theory.md B1); of the first in each condition, with a unit split too.
+
+    A network that diverged or did not learn is counted, in each kind of orbit, and not measured.
+    """
     progress, tables = Progress(f"{study} orbits", len(subjects)), []
     split: set[tuple[Any, ...]] = set()
+    unlearned = [Measured(f"orbit_{kind}", {"diverged": 1.0}) for kind in settings.kinds.value]
     for done, subject in enumerate(subjects, 1):
-        tables.append(orbits(study, subject, settings) if subject.learned else unlearned(study, subject, settings))
+        measured = [*orbits(study, subject, settings)] if subject.learned else unlearned
         condition = tuple(subject.labels[name] for name in CONDITION)
         if subject.learned and condition not in split:
             split.add(condition)
-            tables.append(split_orbits(study, subject, settings))
+            measured += split_orbits(subject, settings)
+        tables.append(rows(study, subject.labels, measured))
         progress.report(done, "networks")
     progress.finish(len(subjects), "networks")
     return pd.concat(tables, ignore_index=True)
@@ -187,7 +185,10 @@ def measure_orbits(study: str, subjects: Sequence[Subject], settings: Orbits) ->
 def measure_linear_orbits(
     study: str, subjects: Sequence[Subject], least: dict[int, float], settings: Orbits
 ) -> pd.DataFrame:
-    """Tidy rows of the orbits of linear networks, against their minimal sharpness by depth."""
-    learned = [subject for subject in subjects if subject.learned]
-    tables = [linear_orbits(study, subject, least[int(subject.labels["depth"])], settings) for subject in learned]
+    """Rows of the orbits of linear networks, against their minimal sharpness by depth."""
+    tables = [
+        rows(study, subject.labels, linear_orbits(study, subject, least[int(subject.labels["depth"])], settings))
+        for subject in subjects
+        if subject.learned
+    ]
     return pd.concat(tables, ignore_index=True)
