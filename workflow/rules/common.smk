@@ -6,6 +6,7 @@ from pathlib import Path
 
 from flatminima import config as schema
 from flatminima.errors import UserError
+from flatminima.provenance.digest import images_digest
 from flatminima.provenance.parts import numbered
 from flatminima.provenance.records import code_stamp as code_digest
 from flatminima.settings.base import unlabelled

@@ -2,7 +2,8 @@
 
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
+from pydantic_core import PydanticKnownError
 
 from flatminima.settings.base import (
     Count,
@@ -15,10 +16,18 @@ from flatminima.settings.base import (
     PositiveFloat,
     Strict,
 )
+from flatminima.settings.datasets import DATASETS
 from flatminima.settings.parsing import nearest
 from flatminima.settings.variations import Variation, vary
 
-DatasetName = Literal["digits", "patches", "mnist", "fashion_mnist", "cifar10"]
+
+def _known(name: str) -> str:
+    if name not in DATASETS:
+        raise PydanticKnownError("literal_error", {"expected": ", ".join(DATASETS)})
+    return name
+
+
+DatasetName = Annotated[str, Field(json_schema_extra={"enum": list(DATASETS)}), AfterValidator(_known)]
 Initialisation = Literal[
     "pytorch",
     "kaiming_uniform",
@@ -47,20 +56,32 @@ class Patches(Hyperparameters):
 class Dataset(Hyperparameters):
     """Where the images come from, and how many are kept apart for testing."""
 
-    PARTS = frozenset({"name", "patches"})
+    PARTS = frozenset({"name", "patches", "path", "shape", "classes"})
 
     name: DatasetName
     patches: Patches | None = None
     holdout: Fraction | None = Field(
         default=None, description="Fraction kept for testing, for sources without a published split."
     )
+    path: Annotated[str, Field(min_length=1)] | None = Field(
+        default=None, description="For npz: the file, from data_root or in full; ~ and $VARIABLE are put in."
+    )
+    shape: Annotated[list[Count], Field(min_length=3, max_length=3)] | None = Field(
+        default=None, description="For npz: height, width and channels of an image."
+    )
+    classes: Annotated[int, Field(ge=2, le=10**6)] | None = Field(
+        default=None, description="For npz with labels: number of classes."
+    )
 
     @model_validator(mode="after")
     def _fits_the_source(self) -> Self:
-        if (self.patches is not None) != (self.name == "patches"):
-            raise ValueError("`patches` is required for the data set patches, and only allowed there")
-        if (self.holdout is not None) != (self.name in ("digits", "patches")):
-            raise ValueError("`holdout` is required for digits and patches, and only allowed there")
+        known = DATASETS[self.name]
+        for key in ("patches", "holdout", "path", "shape", "classes"):
+            if key in known.needs and getattr(self, key) is None:
+                raise ValueError(f"`{key}` is missing: the data set {self.name} needs it")
+            if key not in (*known.needs, *known.allows) and getattr(self, key) is not None:
+                takers = [name for name, other in DATASETS.items() if key in (*other.needs, *other.allows)]
+                raise ValueError(f"`{key}` is for {', '.join(takers)} alone: leave it out of the data set {self.name}")
         return self
 
 
