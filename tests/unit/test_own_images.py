@@ -10,7 +10,8 @@ from flatminima.data.sources import is_there, load_images
 from flatminima.data.tasks import build
 from flatminima.errors import UserError
 from flatminima.provenance.digest import images_digest
-from flatminima.settings.training import Dataset, Task
+from flatminima.settings.datasets import Dataset
+from flatminima.settings.tasks import Task
 
 GREY, COLOUR = [6, 5, 1], [6, 5, 3]
 

@@ -17,7 +17,7 @@ from flatminima.rescaling import subjects
 from flatminima.rescaling.invariants import measure_orbits
 from flatminima.rescaling.subjects import Subject
 from flatminima.rescaling.theorems import show_theorems
-from flatminima.settings.training import Dataset
+from flatminima.settings.datasets import Dataset
 
 SHARED = Path(__file__).resolve().parents[3] / "shared" / "data"
 HIDDEN = 4

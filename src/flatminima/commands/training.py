@@ -9,7 +9,8 @@ from flatminima.commands.files import flush_denormals, parse_json, read_json, wr
 from flatminima.commands.options import Device, Input, Inputs, Output, Settings, StudyName
 from flatminima.errors import UserError
 from flatminima.settings.parsing import parse
-from flatminima.settings.training import DataSettings, Experiment, Measure
+from flatminima.settings.tasks import DataSettings
+from flatminima.settings.training import Experiment, Measure
 
 
 def data(

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from flatminima.data.holdout import kept_apart, split
 from flatminima.errors import UserError
 from flatminima.seeding import sequence
-from flatminima.settings.training import Patches
+from flatminima.settings.datasets import Patches
 
 LUMINANCE = np.array([0.299, 0.587, 0.114])
 """Weights of red, green and blue in the grey value (ITU-R BT.601)."""

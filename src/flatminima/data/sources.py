@@ -8,9 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flatminima.data import bundled, own_images, published
-from flatminima.settings.datasets import DATASETS
+from flatminima.settings.datasets import DATASETS, Dataset, Patches
 from flatminima.settings.folders import expanded, placed
-from flatminima.settings.training import Dataset, Patches
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,7 +11,7 @@ from flatminima.data.sources import Images
 from flatminima.data.whitening import inverse_power, mean_product, transform
 from flatminima.errors import UserError
 from flatminima.seeding import sequence
-from flatminima.settings.training import Task
+from flatminima.settings.tasks import Task
 
 NoiseDraw = Literal["fixed", "fresh", "none"]
 Loss = Literal["sum", "mean"]
