@@ -67,6 +67,13 @@ def test_the_shipped_configuration_is_valid():
     assert {"digits", "patches"} <= set(config.embedded)
 
 
+def test_what_two_sections_share_is_written_once():
+    lines = [line.strip() for line in (ROOT / "config.yaml").read_text().splitlines()]
+    said = [line for line in lines if line and not line.startswith("#")]
+    assert len(lines) <= 350
+    assert len(set(said)) >= 0.65 * len(said)
+
+
 def test_embedded_studies_need_no_download():
     config = load(ROOT / "config.yaml")
     training = [config.studies[name] for name in config.embedded if config.studies[name].kind == "training"]

@@ -125,7 +125,7 @@ def _widths(name: str, experiment: Experiment, depth: int, samples: Samples) -> 
             f"experiments.{name}.family is residual_linear: its layers are square, but the task {experiment.task!r} "
             f"has {inputs} inputs and {outputs} outputs; choose a denoising task or the family linear"
         )
-    hidden = experiment.width if experiment.width else inputs
+    hidden = experiment.width or inputs
     return [inputs, *[hidden] * (depth - 1), outputs]
 
 
