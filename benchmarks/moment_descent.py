@@ -52,7 +52,7 @@ def _rows(study: str, samples: Samples, replicas: slice, repetitions: int = REPE
     )
     inputs, targets = torch.from_numpy(samples.inputs).double(), torch.from_numpy(samples.targets).double()
     rows: list[Row] = []
-    for depth in experiment.depths.value:
+    for depth in experiment.depths:
         stack, rates = sweep(EXPERIMENT, experiment, depth, moments)
         stack, rates = stack.select(torch.arange(stack.replicas)[replicas]), rates[replicas]
         candidates = {

@@ -35,7 +35,7 @@ def measure() -> Section:
     problem = SampleProblem(clean, clean, moments.loss_scale, samples.noise)
     rows: list[Row] = []
     differences = []
-    for depth in experiment.depths.value:
+    for depth in experiment.depths:
         stack, rates = sweep(EXPERIMENT, experiment, depth, moments)
         differences.append(_difference(experiment, stack, rates, problem))
         single = stack.with_parameters([parameter.float() for parameter in stack.parameters])
@@ -59,7 +59,7 @@ def measure() -> Section:
 
 
 def _compare(experiment: Experiment, stack: Stack, rates: Tensor, problem: SampleProblem) -> Row:
-    settings = stack, problem, rates, experiment.seeds.value, _batch_size(experiment), STEPS
+    settings = stack, problem, rates, experiment.seeds, _batch_size(experiment), STEPS
     candidates = {
         "loop": partial(_loop, *settings),
         "stack": partial(_stacked, *settings),
@@ -73,7 +73,7 @@ def _compare(experiment: Experiment, stack: Stack, rates: Tensor, problem: Sampl
 def _difference(experiment: Experiment, stack: Stack, rates: Tensor, problem: SampleProblem) -> float:
     """In float64 and after few steps, since the largest step sizes amplify rounding errors."""
     double = replace(problem, inputs=problem.inputs.double(), targets=problem.targets.double())
-    settings = stack.double(), double, rates, experiment.seeds.value, _batch_size(experiment), CHECKED_STEPS
+    settings = stack.double(), double, rates, experiment.seeds, _batch_size(experiment), CHECKED_STEPS
     _, weights = interleave({"stack": partial(_stacked, *settings), "loop": partial(_loop, *settings)}, 1)
     return largest_difference(weights["stack"], weights["loop"], SAME)
 
@@ -126,4 +126,4 @@ def _streams(stack: Stack, seeds: int) -> list[torch.Generator]:
 
 def _batch_size(experiment: Experiment) -> int:
     assert experiment.batch_size is not None
-    return experiment.batch_size.value
+    return experiment.batch_size

@@ -33,10 +33,10 @@ def sweep(name: str, experiment: Experiment, depth: int, moments: Moments) -> tu
     """Initial networks and step sizes, all seeds x step sizes, of an experiment whose steps are in critical units."""
     assert experiment.step_sizes is not None
     outputs, inputs = moments.cross_moment.shape
-    hidden = experiment.width.value if experiment.width else inputs
-    seeds, fractions = experiment.seeds.value, np.array(experiment.step_sizes.value)
+    hidden = experiment.width or inputs
+    seeds, fractions = experiment.seeds, np.array(experiment.step_sizes)
     stack = initialise(
-        experiment.initialisation.value,
+        experiment.initialisation,
         [inputs, *[hidden] * (depth - 1), outputs],
         generators("benchmarks", name, depth, seeds, "weights"),
         rectified=experiment.family == "relu",

@@ -236,9 +236,12 @@ def test_settings_of_an_experiment_that_do_not_fit_together(changes, expected):
 @pytest.mark.parametrize(
     ("section", "changes", "expected"),
     [
-        ("dataset", {"holdout": None}, "`holdout` is required for digits and patches, and only allowed there"),
-        ("dataset", {"name": "mnist"}, "`holdout` is required for digits and patches, and only allowed there"),
-        ("dataset", {"name": "patches"}, "`patches` is required for the data set patches, and only allowed there"),
+        ("dataset", {"holdout": None}, "`holdout` is missing: the data set digits needs it"),
+        ("dataset", {"name": "mnist"}, "`holdout` is for digits, patches, npz alone: leave it out of the data"),
+        ("dataset", {"name": "patches"}, "`patches` is missing: the data set patches needs it"),
+        ("dataset", {"name": "npz"}, "`path` is missing: the data set npz needs it"),
+        ("dataset", {"name": "npz", "path": "a.npz"}, "`shape` is missing: the data set npz needs it"),
+        ("dataset", {"classes": 10}, "`classes` is for npz alone: leave it out of the data set digits"),
         ("tasks.noisy", {"noise": None}, "`noise` and `noise_draw` are required for denoise, and only allowed there"),
         ("tasks.noisy", {"kind": "classify"}, "`noise` and `noise_draw` are required for denoise, and only allowed"),
         (

@@ -7,8 +7,8 @@ import pytest
 
 from flatminima.data.sources import load_images
 from flatminima.errors import UserError
+from flatminima.settings.datasets import Dataset
 from flatminima.settings.folders import expanded
-from flatminima.settings.training import Dataset
 
 
 @pytest.fixture(autouse=True)

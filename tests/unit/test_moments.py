@@ -14,7 +14,7 @@ from flatminima.data.moments import Moments, equivalent_samples, second_moments
 from flatminima.data.sources import load_images
 from flatminima.data.tasks import Samples
 from flatminima.data.whitening import inverse_power, mean_product, transform
-from flatminima.settings.training import Dataset
+from flatminima.settings.datasets import Dataset
 
 SHARED = Path(__file__).resolve().parents[3] / "shared" / "data"
 

@@ -16,7 +16,7 @@ from flatminima.data.sources import load_images
 from flatminima.rescaling import subjects
 from flatminima.rescaling.subjects import Subject
 from flatminima.rescaling.trained_orbits import measure_orbits
-from flatminima.settings.training import Dataset
+from flatminima.settings.datasets import Dataset
 from flatminima.stages.rescale import show_theorems
 
 SHARED = Path(__file__).resolve().parents[3] / "shared" / "data"

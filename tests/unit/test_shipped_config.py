@@ -18,6 +18,9 @@ PLAIN = {
     "family",
     "kind",
     "name",
+    "path",
+    "shape",
+    "classes",
     "title",
     "data_root",
     "device",
@@ -62,6 +65,13 @@ def test_the_shipped_configuration_is_valid():
     config = load(ROOT / "config.yaml")
     assert set(config.embedded) <= set(config.studies)
     assert {"digits", "patches"} <= set(config.embedded)
+
+
+def test_what_two_sections_share_is_written_once():
+    lines = [line.strip() for line in (ROOT / "config.yaml").read_text().splitlines()]
+    said = [line for line in lines if line and not line.startswith("#")]
+    assert len(lines) <= 350
+    assert len(set(said)) >= 0.65 * len(said)
 
 
 def test_embedded_studies_need_no_download():

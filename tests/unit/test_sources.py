@@ -7,7 +7,7 @@ from sklearn.datasets import load_digits, load_sample_images
 from flatminima.data.bundled import LUMINANCE
 from flatminima.data.sources import load_images
 from flatminima.errors import UserError
-from flatminima.settings.training import Dataset
+from flatminima.settings.datasets import Dataset
 
 WIDTH = 640
 

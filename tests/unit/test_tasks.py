@@ -6,7 +6,7 @@ import pytest
 from flatminima.data.sources import Images
 from flatminima.data.tasks import build
 from flatminima.errors import UserError
-from flatminima.settings.training import Task
+from flatminima.settings.tasks import Task
 
 
 def task(kind="denoise", noise=0.5, draw="fixed", pixels="unit", centre=False, whiten=False, loss="sum", keep=None):

@@ -7,6 +7,7 @@ from pathlib import Path
 from flatminima import config as schema
 from flatminima.errors import UserError
 from flatminima.files import numbered
+from flatminima.provenance.digest import images_digest
 from flatminima.provenance.job_records import code_stamp as code_digest
 from flatminima.settings.base import unlabelled
 from flatminima.studies import experiments, rescaling

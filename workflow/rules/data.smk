@@ -13,6 +13,7 @@ rule data:
             }
         ),
         data_root=CONFIG.data_root,
+        images=lambda w: images_digest(study(w).dataset.path, CONFIG.data_root),
         code=code_digest("flatminima.stages.data"),
     log:
         "logs/{study}/data/{task}.log",

@@ -4,9 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from flatminima.provenance.manifest import Manifest, Output
+from flatminima.settings.datasets import DATASETS
 
-BUNDLED = ("digits", "patches")
-"""Data sets that need no download."""
 DATA = "data"
 """The command that may read a published data set."""
 NO_FOLDER = "data"
@@ -22,7 +21,8 @@ class Job:
     Not its rule, whose name another workflow that imports this one as a module may change.
 
     Attributes:
-        dataset: the published data set that it reads, in the folder that its command names last; None if it reads none.
+        dataset: the data set that it reads, in the folder that its command names last; None if it reads none.
+        images: the file of the user's own images that it reads, as `dataset.path` has it; None if it reads none.
         device: where it computed, if its log says so: cpu, or the name of a GPU.
     """
 
@@ -31,6 +31,7 @@ class Job:
     outputs: tuple[str, ...]
     threads: int
     dataset: str | None
+    images: str | None = None
     device: str | None = None
 
     def runs(self, command: str) -> bool:
@@ -51,6 +52,7 @@ def recorded_jobs(manifest: Manifest) -> list[Job]:
             inputs=tuple(sorted({path for output in outputs for path in output.inputs})),
             outputs=tuple(output.path for output in outputs),
             dataset=_published(manifest) if first.command[1:2] == [DATA] else None,
+            images=manifest.settings.get("dataset", {}).get("path"),
             threads=(first.path in expenses and expenses[first.path].threads) or 1,
             device=expenses[first.path].device if first.path in expenses else None,
         )
@@ -61,7 +63,7 @@ def recorded_jobs(manifest: Manifest) -> list[Job]:
 
 def _published(manifest: Manifest) -> str | None:
     name = manifest.settings.get("dataset", {}).get("name")
-    return None if name in BUNDLED else name
+    return None if name in DATASETS and DATASETS[name].bundled else name
 
 
 def _command(manifest: Manifest, output: Output) -> tuple[str, ...]:

@@ -19,7 +19,7 @@ from flatminima.audit.machine import same_machine
 from flatminima.audit.neighbours import neighbours, place_of
 from flatminima.audit.older import commit_of_record, outdated, short
 from flatminima.audit.outcome import Level
-from flatminima.data import published
+from flatminima.data.sources import is_there
 from flatminima.errors import UserError
 from flatminima.provenance.manifest import Manifest, inside, sha256
 from flatminima.record import full_name, read_table
@@ -34,13 +34,13 @@ QUESTION = "Do jobs drawn at random, run again, make the same files?"
 
 
 class _NoDataError(UserError):
-    """A published data set is not there, so that what is made from it cannot be made again."""
+    """A data set is not there, so that what is made from it cannot be made again."""
 
 
 def check_recomputation(folder: Path, manifest: Manifest, root: Path, sample: int, seed: int) -> Level:
     """Run some jobs again in a scratch folder: those that train or construct networks, and measure what they made.
 
-    Inputs that are not kept are made again too, from their own jobs. A job whose published data set is not there is
+    Inputs that are not kept are made again too, from their own jobs. A job whose data set is not there is
     noted, not run: nothing is downloaded.
 
     On the machine of the manifest all files must be equal byte by byte, those that a GPU made apart. Elsewhere the
@@ -144,14 +144,14 @@ class _Workshop:
             self.run(self._maker(path))
 
     def _command(self, job: Job) -> list[str]:
-        """The words of a job's command; where it ends in a folder of published data, that folder on this machine."""
+        """The words of a job's command; where it ends in a folder of data, that folder on this machine."""
         if job.dataset is None:
             return [*job.command[1:]]
         try:
             folder = self.root / expanded(job.command[-1], "data_root")
         except UserError as error:
             raise _NoDataError(str(error)) from None
-        if not published.is_there(job.dataset, folder):
+        if not is_there(job.dataset, job.images, str(folder)):
             raise _NoDataError(f"the data set {job.dataset} is not in the folder {job.command[-1]}")
         return [*job.command[1:-1], str(folder.resolve())]
 
@@ -171,7 +171,7 @@ class _Workshop:
         return job
 
     def _refuse_paths_that_lead_out(self, job: Job) -> None:
-        words = job.command[1:-1] if job.dataset else job.command[1:]  # a folder of published data is only read
+        words = job.command[1:-1] if job.dataset else job.command[1:]  # a folder of data is only read
         outside = [word for word in words if ".." in PurePosixPath(word.partition("=")[2] or word).parts]
         outside += [word for word in words if word.startswith(("/", "(")) or "=/" in word]
         if job.command[0] != "flatminima" or outside:

@@ -6,7 +6,8 @@ from typing import Annotated
 import typer
 
 from flatminima.commands.options import Device, Input, Inputs, Output, Settings, StudyName, parse_json, settings_of
-from flatminima.settings.training import DataSettings, Experiment, Measure
+from flatminima.settings.tasks import DataSettings
+from flatminima.settings.training import Experiment, Measure
 
 Part = Annotated[int, typer.Option(help="Number of the job, for an experiment with `seeds_per_job`.")]
 Unbalance = Annotated[float | None, typer.Option(help="Log-scale of the control's rescaling.")]

@@ -6,9 +6,10 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
+from flatminima.data.holdout import kept_apart, split
 from flatminima.errors import UserError
 from flatminima.seeding import sequence
-from flatminima.settings.training import Patches
+from flatminima.settings.datasets import Patches
 
 LUMINANCE = np.array([0.299, 0.587, 0.114])
 """Weights of red, green and blue in the grey value (ITU-R BT.601)."""
@@ -32,8 +33,7 @@ def digits(
 
     bunch = load_digits()
     images, labels = bunch.images[..., np.newaxis], bunch.target.astype(np.int64)
-    order = np.random.default_rng(sequence("digits", "holdout")).permutation(len(images))
-    test, train = np.split(order, [_test_count(len(images), holdout)])
+    test, train = split("digits", len(images), holdout)
     return images[train], labels[train], images[test], labels[test]
 
 
@@ -60,7 +60,7 @@ def patches(settings: Patches, holdout: float) -> tuple[NDArray[Any], NDArray[An
     photographs = np.stack(load_sample_images().images)
     if not settings.colour:
         photographs = (photographs @ LUMINANCE)[..., np.newaxis]
-    size, test_count = settings.size, _test_count(settings.count, holdout)
+    size, test_count = settings.size, kept_apart(settings.count, holdout)
     width = photographs.shape[2]
     line = width - round(holdout * width)
     narrowest = min(line, width - line)
@@ -80,13 +80,3 @@ def _cut(photographs: NDArray[Any], size: int, count: int, part: str) -> NDArray
     generator = np.random.default_rng(sequence("patches", "positions", part))
     chosen = windows[tuple(generator.integers(choices, size=count) for choices in windows.shape[:3])]
     return np.moveaxis(chosen, 1, -1)
-
-
-def _test_count(total: int, holdout: float) -> int:
-    count = round(holdout * total)
-    if not 0 < count < total:
-        raise UserError(
-            f"dataset.holdout is {holdout}: of {total} images it keeps {count} for testing; "
-            "expected at least one for testing and one for training: choose a fraction nearer 0.5"
-        )
-    return count

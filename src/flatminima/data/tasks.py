@@ -11,7 +11,7 @@ from flatminima.data.sources import Images
 from flatminima.data.whitening import inverse_power, mean_product, transform
 from flatminima.errors import UserError
 from flatminima.seeding import sequence
-from flatminima.settings.training import Task
+from flatminima.settings.tasks import Task
 
 NoiseDraw = Literal["fixed", "fresh", "none"]
 Loss = Literal["sum", "mean"]
@@ -125,7 +125,7 @@ def _one_hot(labels: NDArray[np.int64] | None, classes: int, name: str) -> NDArr
     if labels is None:
         raise UserError(
             f"tasks.{name}.kind is 'classify', but the images have no labels: "
-            "use kind: denoise, or another data set than patches"
+            "use kind: denoise, another data set than patches, or `classes` of the data set npz"
         )
     return np.eye(classes, dtype=np.float32)[labels]
 

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from flatminima.data.usual_names import candidates, match, suggestive
 from flatminima.errors import UserError
+from flatminima.settings.datasets import DATASETS
 
 CLASSES = 10
 DOWNLOAD_TIMEOUT = 60.0
@@ -31,19 +32,7 @@ class Split(NamedTuple):
     test_labels: NDArray[np.int64]
 
 
-class Published(NamedTuple):
-    """A published data set: its torchvision class and folder, and the shape of an image as stored."""
-
-    dataset_class: str
-    folder: str
-    shape: tuple[int, ...]
-
-
-PUBLISHED = {
-    "mnist": Published("MNIST", "MNIST/raw", (28, 28)),
-    "fashion_mnist": Published("FashionMNIST", "FashionMNIST/raw", (28, 28)),
-    "cifar10": Published("CIFAR10", "cifar-10-batches-py", (32, 32, 3)),
-}
+PUBLISHED = {name: known.published for name, known in DATASETS.items() if known.published}
 IDX_COUNTS = {"train": 60_000, "t10k": 10_000}
 """Images in the training and test files of MNIST and of Fashion-MNIST."""
 

@@ -1,4 +1,7 @@
-"""What a piece of the package computes, as one number: the digest of a module and of everything it imports."""
+"""What a piece of the package computes, as one number: the digest of a module and of everything it imports.
+
+And the digest of a file of the user's own images.
+"""
 
 import ast
 import hashlib
@@ -6,6 +9,9 @@ from collections.abc import Iterator, Sequence
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
+
+from flatminima.errors import UserError
+from flatminima.settings.folders import placed
 
 PACKAGE = Path(__file__).resolve().parents[1]
 IMPLIED = ("ctx", "kind")
@@ -47,6 +53,23 @@ def code_digest(*modules: str, data: Sequence[str] = (), package: Path = PACKAGE
     """
     parts = digested(*modules, data=data, package=package)
     return _sha256("\n".join(f"{name} {sha256}" for name, sha256 in parts.items()).encode())
+
+
+@cache
+def images_digest(path: str | None, data_root: str) -> str:
+    """SHA-256 of a file of the user's own images; empty where there is none, which the job that reads it tells.
+
+    Args:
+        path: the file, as `dataset.path` has it; None for other data sets.
+        data_root: the folder of data.
+    """
+    if path is None:
+        return ""
+    try:
+        with placed(path, data_root).open("rb") as content:
+            return hashlib.file_digest(content, "sha256").hexdigest()
+    except (UserError, OSError):
+        return ""
 
 
 def digested(*modules: str, data: Sequence[str] = (), package: Path = PACKAGE) -> dict[str, str]:

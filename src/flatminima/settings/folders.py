@@ -9,6 +9,19 @@ from flatminima.errors import UserError
 VARIABLE = re.compile(r"\$(\w+)|\$\{([^}]*)\}")
 
 
+def placed(path: str, data_root: str) -> Path:
+    """A file of data on this machine: absolute, or relative to the folder of data.
+
+    Args:
+        path: such as faces.npz, ~/faces.npz or $SCRATCH/faces.npz.
+        data_root: the folder of data, as the configuration names it.
+
+    Raises:
+        UserError: as `expanded`.
+    """
+    return expanded(data_root, "data_root") / expanded(path, "dataset.path")
+
+
 def expanded(folder: str, key: str) -> Path:
     """A folder on this machine, its home folder and environment variables put in.
 

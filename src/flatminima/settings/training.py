@@ -15,10 +15,11 @@ from flatminima.settings.base import (
     PositiveFloat,
     Strict,
 )
+from flatminima.settings.datasets import Dataset
 from flatminima.settings.parsing import nearest
+from flatminima.settings.tasks import Task
 from flatminima.settings.variations import Variation, vary
 
-DatasetName = Literal["digits", "patches", "mnist", "fashion_mnist", "cifar10"]
 Initialisation = Literal[
     "pytorch",
     "kaiming_uniform",
@@ -34,69 +35,6 @@ Optimiser = Literal["gradient_descent", "gradient_flow", "sgd", "adam"]
 
 MOMENT_OPTIMISERS = ("gradient_descent", "gradient_flow")
 LINEAR_FAMILIES = ("linear", "residual_linear")
-
-
-class Patches(Hyperparameters):
-    """How patches are cut from scikit-learn's two bundled photographs."""
-
-    size: Annotated[int, Field(ge=2, le=64)]
-    colour: bool
-    count: Annotated[int, Field(ge=10)]
-
-
-class Dataset(Hyperparameters):
-    """Where the images come from, and how many are kept apart for testing."""
-
-    PARTS = frozenset({"name", "patches"})
-
-    name: DatasetName
-    patches: Patches | None = None
-    holdout: Fraction | None = Field(
-        default=None, description="Fraction kept for testing, for sources without a published split."
-    )
-
-    @model_validator(mode="after")
-    def _fits_the_source(self) -> Self:
-        if (self.patches is not None) != (self.name == "patches"):
-            raise ValueError("`patches` is required for the data set patches, and only allowed there")
-        if (self.holdout is not None) != (self.name in ("digits", "patches")):
-            raise ValueError("`holdout` is required for digits and patches, and only allowed there")
-        return self
-
-
-class Task(Hyperparameters):
-    """A supervised problem made from the images: what goes in, what comes out, and how the loss is scaled."""
-
-    PARTS = frozenset({"kind"})
-
-    kind: Literal["denoise", "classify"]
-    noise: PositiveFloat | None = Field(default=None, description="Standard deviation, in scaled pixels.")
-    noise_draw: Literal["fixed", "fresh"] | None = Field(
-        default=None, description="fixed: one draw per image; fresh: a new draw at every step."
-    )
-    pixels: Literal["unit", "raw"] = Field(description="unit: divided by the largest pixel value.")
-    centre: bool = Field(description="Subtract the training mean of the images.")
-    components: Count | None = Field(
-        default=None, description="Keep only so many leading principal components of the training images."
-    )
-    whiten: bool = Field(description="Whiten the inputs by their training second moment.")
-    loss: Literal["sum", "mean"] = Field(description="Squared error summed or averaged over outputs.")
-
-    @model_validator(mode="after")
-    def _fits_the_kind(self) -> Self:
-        denoise = self.kind == "denoise"
-        if (self.noise is not None) != denoise or (self.noise_draw is not None) != denoise:
-            raise ValueError("`noise` and `noise_draw` are required for denoise, and only allowed there")
-        if denoise and self.whiten and self.noise_draw == "fresh":
-            raise ValueError("`whiten` needs a fixed noise_draw: fresh noise leaves no fixed inputs to whiten")
-        return self
-
-
-class DataSettings(Strict):
-    """What samples are made from: the images, and the task set on them."""
-
-    dataset: Dataset
-    task: Task
 
 
 class Experiment(Hyperparameters):

@@ -6,7 +6,7 @@ from flatminima.data.moments import second_moments
 from flatminima.data.sources import load_images
 from flatminima.data.storage import save_checksums, save_moments, save_samples
 from flatminima.data.tasks import build
-from flatminima.settings.training import DataSettings
+from flatminima.settings.tasks import DataSettings
 
 
 def data(

@@ -7,7 +7,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import numpy as np
 
 from flatminima.data.sources import load_images
-from flatminima.settings.training import Dataset
+from flatminima.settings.datasets import Dataset
 
 COUNTS = {"train": 30, "t10k": 12}
 RAW = {"mnist": "MNIST/raw", "fashion_mnist": "FashionMNIST/raw"}

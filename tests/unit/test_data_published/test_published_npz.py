@@ -124,7 +124,7 @@ def test_a_zip_of_something_else_is_named(tmp_path):
 def test_torchvision_is_imported_only_where_needed(tmp_path):
     np.savez(tmp_path / "mnist.npz", **npz_arrays())
     code = (
-        "import sys; from pathlib import Path; from flatminima.settings.training import Dataset;"
+        "import sys; from pathlib import Path; from flatminima.settings.datasets import Dataset;"
         "from flatminima.data import storage, sources;"
         f"sources.load_images(Dataset.model_validate({{'name': 'mnist'}}), Path({str(tmp_path)!r}));"
         "print('torch' in sys.modules)"
