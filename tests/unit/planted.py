@@ -15,6 +15,7 @@ from flatminima.provenance.digest import PACKAGE, code_digest
 from flatminima.provenance.environment import environment, packages
 from flatminima.provenance.manifest import Manifest, write_manifest
 from flatminima.settings.parsing import parse
+from flatminima.studies.registry import KINDS
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFIG = parse(Config, yaml.safe_load((ROOT / "config.yaml").read_text()), "config.yaml")
@@ -64,7 +65,7 @@ def reference(root: Path, commit: str) -> Path:
     measures, _ = synthetic_study(depths=(2,))
     measures.to_parquet(folder / "measures.parquet")
     (folder / "claims.json").write_bytes(VERDICTS)
-    render_table("sharpness", folder / "measures.parquet", root / "sharpness")
+    render_table(KINDS["training"], "sharpness", folder / "measures.parquet", root / "sharpness")
     table = pd.read_csv(root / "sharpness.csv")
     table["sharpness_median"] *= 2
     table.to_csv(folder / "tables" / "sharpness.csv", index=False)

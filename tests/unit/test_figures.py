@@ -10,9 +10,10 @@ from matplotlib.figure import Figure
 from synthetic import SEEDS, STARTS, SWEPT, synthetic_study
 
 from flatminima.errors import UserError
-from flatminima.figures.render import TRAINING as FIGURES
 from flatminima.figures.render import render
+from flatminima.studies.registry import KINDS
 
+FIGURES = ["overview", "sharpness", "training", "path-cosine"]
 NETWORK = ["experiment", "depth", "step_fraction", "seed"]
 
 
@@ -338,7 +339,14 @@ def test_unknown_names_are_answered_with_the_nearest(study, name, message):
 
 def test_a_missing_table_is_named(tmp_path):
     with pytest.raises(UserError, match=r"measures\.parquet: no such file"):
-        render("overview", tmp_path / "measures.parquet", tmp_path / "shared.parquet", LEDGER, tmp_path / "new")
+        render(
+            KINDS["training"],
+            "overview",
+            tmp_path / "measures.parquet",
+            tmp_path / "shared.parquet",
+            LEDGER,
+            tmp_path / "new",
+        )
 
 
 def test_two_processes_write_the_same_bytes(tmp_path):
@@ -352,7 +360,14 @@ def test_the_csv_is_the_table_drawn_in_full_precision(study, drawn, tmp_path):
     measures, shared = study
     measures.to_parquet(tmp_path / "measures.parquet")
     shared.to_parquet(tmp_path / "shared.parquet")
-    render("training", tmp_path / "measures.parquet", tmp_path / "shared.parquet", LEDGER, tmp_path / "v1.training")
+    render(
+        KINDS["training"],
+        "training",
+        tmp_path / "measures.parquet",
+        tmp_path / "shared.parquet",
+        LEDGER,
+        tmp_path / "v1.training",
+    )
     written = pd.read_csv(tmp_path / "v1.training.csv")
     pd.testing.assert_frame_equal(written, drawn["training"][1], check_exact=True, check_dtype=False)
     assert Path(tmp_path / "v1.training.png").read_bytes().startswith(b"\x89PNG")

@@ -18,11 +18,11 @@ from flatminima.config import load
 from flatminima.data.moments import second_moments
 from flatminima.data.tasks import Samples
 from flatminima.errors import UserError
-from flatminima.figures.render import FIGURES
 from flatminima.minima.measure import measure
 from flatminima.networks.stack import Stack
 from flatminima.networks.storage import Networks
 from flatminima.settings.training import Measure
+from flatminima.studies.registry import KINDS
 
 ROOT = Path(__file__).resolve().parents[2]
 NULLS = [f"-{null}{draw}" for null in ("spectra", "permuted", "untrained") for draw in ("", "_again")]
@@ -259,7 +259,8 @@ def test_a_control_of_a_name_of_its_own_is_known_as_one(shipped):
 
 
 def test_every_claim_shows_figures_that_are_drawn(shipped, experiments):
-    drawn = {f"sharpness-{task}" for study, _, _ in experiments for task in study.tasks} | set(FIGURES)
+    drawn = {f"sharpness-{task}" for study, _, _ in experiments for task in study.tasks}
+    drawn |= {name for kind in KINDS.values() for name in kind.figures}
     for claim in shipped:
         assert claim.figures
         assert set(claim.figures) <= drawn

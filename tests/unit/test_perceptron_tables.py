@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from drawing import tables_of
 from printed import assert_alike, assert_headed
 from synthetic import synthetic_study
 from synthetic_perceptron import (
@@ -13,15 +14,18 @@ from synthetic_perceptron import (
     SIZES,
     SOLVED,
     WEIGHTS,
+    at_loads,
     synthetic_perceptron,
     top,
 )
 
 from flatminima.errors import UserError
-from flatminima.figures.perceptron.tables import TABLES
 from flatminima.figures.render import NO_DETAILS
 from flatminima.figures.table_files import readable
 from flatminima.figures.tables import render_table
+from flatminima.studies.registry import KINDS
+
+TABLES = tables_of("perceptron")
 
 
 @pytest.fixture(scope="module")
@@ -83,7 +87,7 @@ def test_success_excludes_what_is_outside_both_limits(study):
     assert list(table["excluded"]) == [""] * 7
     assert list(table["open"]) == ["", "", "", known, known, "", ""]
     measures, curves = study
-    closer = measures.assign(step_fraction=measures["step_fraction"].replace({0.7: 0.745, 0.8: 0.755}))
+    closer = at_loads(measures, {0.7: 0.745, 0.8: 0.755})
     own = TABLES["success"](closer, curves).iloc[:5]
     assert 0.73 < own["half_solved_low"].min() < own["half_solved_high"].max() < 0.77
     assert list(own["excluded"]) == ["", "", "", *["0.77–0.78, 0.776, 0.784, 0.83"] * 2]
@@ -117,8 +121,7 @@ def test_sizes_of_one_load_are_kept_apart(study):
     measures, curves = study
     for load in (float(shares[0]) for shares in SIZES.values()):
         curves = curves.assign(y=curves["y"].mask(np.isclose(curves["y"], load), 1 / 3))
-        chosen = np.isclose(measures["step_fraction"], load)
-        measures = measures.assign(step_fraction=measures["step_fraction"].mask(chosen, 1 / 3))
+        measures = at_loads(measures, {load: 1 / 3})
     table = TABLES["agreement"](measures, curves).set_index(["size", "alpha"])
     assert table.loc[(11, 1 / 3), "local_error"] == pytest.approx(2 * ERROR)
     assert table.loc[(13, 1 / 3), "local_error"] == pytest.approx(ERROR)
@@ -133,7 +136,7 @@ def test_every_column_has_a_heading(study, name):
 def test_files_of_a_table(study, name, tmp_path):
     for table, kind in zip(study, ("measures", "curves"), strict=True):
         table.to_parquet(tmp_path / f"{kind}.parquet")
-    render_table(name, tmp_path / "measures.parquet", tmp_path / name, tmp_path / "curves.parquet")
+    render_table(KINDS["perceptron"], name, tmp_path / "measures.parquet", tmp_path / name, tmp_path / "curves.parquet")
     assert_alike(tmp_path / name)
 
 
@@ -141,7 +144,7 @@ def test_files_of_a_table(study, name, tmp_path):
 def test_curves_are_asked_for(study, name, tmp_path):
     study[0].to_parquet(tmp_path / "measures.parquet")
     with pytest.raises(UserError, match=f"table '{name}' .*--details"):
-        render_table(name, tmp_path / "measures.parquet", tmp_path / name)
+        render_table(KINDS["perceptron"], name, tmp_path / "measures.parquet", tmp_path / name)
 
 
 @pytest.mark.parametrize("name", TABLES)

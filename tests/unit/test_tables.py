@@ -11,10 +11,10 @@ from synthetic import synthetic_study
 
 from flatminima.errors import UserError
 from flatminima.figures.tables import render_table
-from flatminima.figures.training import tables as training_tables
 from flatminima.figures.training.tables import crosscheck
+from flatminima.studies.registry import KINDS
 
-TABLES = [name for name in training_tables.TABLES if name != "crosscheck"]
+TABLES = ["summary", "sharpness", "balance", "coupling"]
 KEY = ["experiment", "depth", "step_fraction"]
 WORST = {
     "path_gain": lambda values: values[np.abs(np.log(values)).argmax()],
@@ -35,7 +35,7 @@ def folder(measures, tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("tables")
     measures.to_parquet(folder / "measures.parquet")
     for name in TABLES:
-        render_table(name, folder / "measures.parquet", folder / name)
+        render_table(KINDS["training"], name, folder / "measures.parquet", folder / name)
     return folder
 
 
@@ -146,7 +146,7 @@ def test_diverged_groups_show_a_dash_and_their_count(folder):
 
 def test_tables_are_the_same_bytes_again(folder, tmp_path):
     for name in TABLES:
-        render_table(name, folder / "measures.parquet", tmp_path / name)
+        render_table(KINDS["training"], name, folder / "measures.parquet", tmp_path / name)
     files = sorted(path.name for path in tmp_path.iterdir())
     assert files == sorted(f"{name}.{suffix}" for name in TABLES for suffix in ("csv", "html", "tex"))
     assert [name for name in files if (tmp_path / name).read_bytes() != (folder / name).read_bytes()] == []
@@ -154,12 +154,12 @@ def test_tables_are_the_same_bytes_again(folder, tmp_path):
 
 def test_a_measured_study_is_required(folder, tmp_path, measures):
     with pytest.raises(UserError, match="'balance'"):
-        render_table("balanc", folder / "measures.parquet", tmp_path / "balance")
+        render_table(KINDS["training"], "balanc", folder / "measures.parquet", tmp_path / "balance")
     with pytest.raises(UserError, match="no such file"):
-        render_table("balance", tmp_path / "measures.parquet", tmp_path / "balance")
+        render_table(KINDS["training"], "balance", tmp_path / "measures.parquet", tmp_path / "balance")
     measures[~measures["final"]].to_parquet(tmp_path / "measures.parquet")
     with pytest.raises(UserError, match="end of training"):
-        render_table("balance", tmp_path / "measures.parquet", tmp_path / "balance")
+        render_table(KINDS["training"], "balance", tmp_path / "measures.parquet", tmp_path / "balance")
     assert [path.name for path in tmp_path.iterdir()] == ["measures.parquet"]
 
 

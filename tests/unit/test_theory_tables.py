@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from drawing import tables_of
 from printed import assert_alike, assert_headed
 from synthetic import synthetic_study
 from synthetic_theory import CONDITIONS, DEPTHS, GAP, SEEDS, STATEMENTS, STEPS, synthetic_theory
@@ -11,7 +12,9 @@ from theory_study import small_theory
 from flatminima.errors import UserError
 from flatminima.figures.table_files import readable
 from flatminima.figures.tables import render_table
-from flatminima.figures.theory.tables import TABLES
+from flatminima.studies.registry import KINDS
+
+TABLES = tables_of("theory")
 
 
 @pytest.fixture(scope="module")
@@ -97,7 +100,7 @@ def test_equal_numbers_are_shown_once(study):
 @pytest.mark.parametrize("name", TABLES)
 def test_tables_of_computed_minima(name, tmp_path):
     small_theory([2]).to_parquet(tmp_path / "measures.parquet")
-    render_table(name, tmp_path / "measures.parquet", tmp_path / name)
+    render_table(KINDS["theory"], name, tmp_path / "measures.parquet", tmp_path / name)
     assert_alike(tmp_path / name)
 
 

@@ -17,15 +17,9 @@ from flatminima.figures import frames, render
 from flatminima.figures.claimed import Claimed
 from flatminima.provenance.manifest import read_manifest
 from flatminima.settings.parsing import parse
-from flatminima.settings.training import TrainingStudy
+from flatminima.studies.registry import KINDS, kind_of
 
 REFERENCE = ROOT / "results/reference"
-KINDS = {
-    "training": render.TRAINING | render.EVIDENCE,
-    "theory": render.THEORY,
-    "rescaling": render.RESCALING,
-    "perceptron": render.PERCEPTRON,
-}
 STUDIES = sorted(path.parent.name for path in REFERENCE.glob("*/manifest.json"))
 SIGNS = {**dict(zip("⁻⁰¹²³⁴⁵⁶⁷⁸⁹", "-0123456789", strict=True)), "−": "-"}
 NO_NUMBER = (
@@ -81,10 +75,11 @@ def record(study: str) -> tuple[pd.DataFrame, pd.DataFrame, Any]:
 def title_of(study: str, name: str) -> str | None:
     """The title of a figure; None where the record lacks what it shows."""
     measures, details, settings = record(study)
-    without = settings.left_out(name) if isinstance(settings, TrainingStudy) else []
+    kind = kind_of(settings)
+    without = kind.left_out(settings, name)
     shown = measures[~frames.base(measures).isin(without)]
     try:
-        page, _ = render.draw(name, shown, details, Claimed(LEDGER, measures))
+        page, _ = render.draw(kind, name, shown, details, Claimed(LEDGER, measures))
     except EmptyFigureError:
         return None
     return page.get_suptitle()
@@ -93,7 +88,7 @@ def title_of(study: str, name: str) -> str | None:
 def figures_of_record() -> Iterator[tuple[str, str]]:
     for study in STUDIES:
         kind = json.loads((REFERENCE / study / "manifest.json").read_text())["settings"]["kind"]
-        yield from ((study, name) for name in KINDS[kind])
+        yield from ((study, name) for name in KINDS[kind].figures)
 
 
 @pytest.mark.parametrize(

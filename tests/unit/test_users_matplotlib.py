@@ -10,6 +10,7 @@ from drawing import LEDGER, ROOT
 from synthetic import synthetic_study
 
 from flatminima.figures.render import render
+from flatminima.studies.registry import KINDS
 
 NAME = "sharpness"
 PREFERENCES = {
@@ -34,7 +35,9 @@ def study(tmp_path_factory):
     measures, shared = synthetic_study(depths=(2,))
     measures.to_parquet(folder / "measures.parquet")
     shared.to_parquet(folder / "shared.parquet")
-    render(NAME, folder / "measures.parquet", folder / "shared.parquet", LEDGER, folder / "plain" / NAME)
+    render(
+        KINDS["training"], NAME, folder / "measures.parquet", folder / "shared.parquet", LEDGER, folder / "plain" / NAME
+    )
     return folder
 
 
@@ -44,7 +47,7 @@ def files(folder):
 
 def test_settings_of_the_process_change_no_byte(study, tmp_path):
     with mpl.rc_context(PREFERENCES):
-        render(NAME, study / "measures.parquet", study / "shared.parquet", LEDGER, tmp_path / NAME)
+        render(KINDS["training"], NAME, study / "measures.parquet", study / "shared.parquet", LEDGER, tmp_path / NAME)
         assert mpl.rcParams["font.family"] == ["serif"]
     assert files(tmp_path) == files(study / "plain")
     assert len(files(tmp_path)) == 4

@@ -8,6 +8,7 @@ from configured import ROOT, example
 from flatminima.config import Config, load
 from flatminima.errors import UserError
 from flatminima.settings.parsing import parse
+from flatminima.studies.registry import KINDS
 
 
 def parsed(*, task=None, **changes):
@@ -89,4 +90,4 @@ def test_figures_leave_out_what_they_are_not_about(figure, shown):
     study = load(ROOT / "config.yaml").studies["digits"]
     aside = {name for name in study.experiments if name.startswith("scaled_") or study.experiments[name].baseline}
     assert len(aside) > len(shown)
-    assert set(study.left_out(figure)) == aside - shown
+    assert set(KINDS["training"].left_out(study, figure)) == aside - shown

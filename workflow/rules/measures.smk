@@ -82,7 +82,7 @@ rule collect:
     benchmark:
         "logs/{study}/collect/{table}.tsv"
     wildcard_constraints:
-        table="measures|shared|curves",
+        table=named({table for kind in KINDS.values() for table in kind.record}),
     threads: 1
     resources:
         mem_mb=2000,

@@ -10,6 +10,7 @@ from flatminima.statistics.catalogue import STATISTICS
 
 LABELS = {
     "case": "Experiment",
+    "control": "Control",
     "task": "Task",
     "depth": "Depth",
     "step_size": "Step size",

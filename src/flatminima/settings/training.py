@@ -215,10 +215,6 @@ class Measure(Hyperparameters):
         return self.model_copy(update={"samples": self.control_samples or self.samples})
 
 
-SHOW_CENTRED = ("dose-response", "coupling-excess")
-SHOWS_SCALED = "start-scale"
-
-
 class TrainingStudy(Strict):
     """One data set with its tasks and the experiments run on it."""
 
@@ -264,13 +260,3 @@ class TrainingStudy(Strict):
     def scaled(self) -> list[str]:
         """The experiments that set the scale of their start."""
         return [name for name, run in self.experiments.items() if run.start_scale is not None]
-
-    def left_out(self, figure: str) -> list[str]:
-        """The experiments that a figure does not show, lest they hide the others.
-
-        All leave out variations, and all but one the experiments that set the scale of their start; figures of
-        SHOW_CENTRED show centred pixels beside others.
-        """
-        centred = figure in SHOW_CENTRED
-        varied = [run.experiment for run in self.variations() if not (centred and run.choice == "centre")]
-        return varied + (self.scaled() if figure != SHOWS_SCALED else [])

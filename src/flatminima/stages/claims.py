@@ -3,9 +3,9 @@
 from pathlib import Path
 
 from flatminima.claims.ledger import load_ledger
-from flatminima.claims.verdicts import judge
+from flatminima.claims.verdicts import results_of
+from flatminima.files import atomic_path
 from flatminima.record import read_table
-from flatminima.stages.files import write_json
 
 
 def claims(study: str, ledger: Path, measures: Path, output: Path) -> None:
@@ -20,4 +20,6 @@ def claims(study: str, ledger: Path, measures: Path, output: Path) -> None:
     Raises:
         UserError: if a file cannot be read.
     """
-    write_json(output, {"study": study, "claims": judge(load_ledger(ledger), read_table(measures))})
+    results = results_of(study, load_ledger(ledger), read_table(measures))
+    with atomic_path(output) as temporary:
+        temporary.write_text(results.to_json(), encoding="utf-8")

@@ -12,6 +12,12 @@ def main_experiments(study: TrainingStudy) -> Mapping[str, Experiment]:
     return {name: run for name, run in study.experiments.items() if name not in aside}
 
 
+def main_tasks(study: TrainingStudy) -> list[str]:
+    """Tasks of the main experiments."""
+    used = {run.task for run in main_experiments(study).values()}
+    return [task for task in study.tasks if task in used]
+
+
 def depths(study: TrainingStudy, task: str) -> list[int]:
     """Depths of all networks trained on a task, ascending."""
     return sorted({depth for run in study.experiments.values() if run.task == task for depth in run.depths})
@@ -26,6 +32,11 @@ def file_names(study: TrainingStudy) -> list[str]:
     """What all experiments of a study make, at all their depths."""
     runs = study.experiments.items()
     return [file_name(name, run, depth) for name, run in runs for depth in run.depths]
+
+
+def networks(study: TrainingStudy) -> list[str]:
+    """Names of the files of all trained networks, those of parts one by one."""
+    return [file for name in file_names(study) for file in numbered(name)]
 
 
 def checked_networks(study: TrainingStudy, task: str) -> list[str]:

@@ -1,27 +1,20 @@
 """Studies of training: networks trained on the tasks of one data set, and their sharpness, balance and coupling."""
 
 from flatminima.config import Config
-from flatminima.files import numbered
 from flatminima.settings.training import TrainingStudy
-from flatminima.studies.experiments import checked_networks, file_names, main_experiments
+from flatminima.studies.experiments import checked_networks, file_names, main_experiments, main_tasks, networks
 from flatminima.studies.kind import MEASURED, Exhibit, Kind
+
+CENTRED = ("dose-response", "coupling-excess")
+"""Figures that show centred pixels beside others."""
+SCALED = "start-scale"
+"""The figure of starts of several scales."""
 
 
 def parts(_: Config, study: TrainingStudy, table: str) -> list[str]:
     """Networks of every experiment and depth; beside the measures, checks by other libraries for every task."""
     checks = [f"crosscheck-{task}" for task in sorted(study.tasks) if checked_networks(study, task)]
     return file_names(study) + (checks if table == "measures" else [])
-
-
-def networks(study: TrainingStudy) -> list[str]:
-    """Networks of every experiment and depth, those of parts one by one."""
-    return [file for name in file_names(study) for file in numbered(name)]
-
-
-def tasks(study: TrainingStudy) -> list[str]:
-    """Tasks of the main experiments."""
-    used = {run.task for run in main_experiments(study).values()}
-    return [task for task in study.tasks if task in used]
 
 
 def empty(study: TrainingStudy) -> list[str]:
@@ -32,10 +25,16 @@ def empty(study: TrainingStudy) -> list[str]:
         "training": any(run.snapshots for run in shown),
         "dose-response": "linear" in families,
         "coupling-excess": families != {"residual_linear"},
-        "start-scale": bool(study.scaled()),
+        SCALED: bool(study.scaled()),
         "sensitivity": bool(study.variations()),
     }
     return [name for name, has in filled.items() if not has]
+
+
+def left_out(study: TrainingStudy, figure: str) -> list[str]:
+    """Experiments that a figure does not show, lest they hide the others: variations, and those with scaled starts."""
+    varied = [run.experiment for run in study.variations() if not (figure in CENTRED and run.choice == "centre")]
+    return varied + (study.scaled() if figure != SCALED else [])
 
 
 FIGURES = {
@@ -188,8 +187,8 @@ KIND = Kind(
     details="shared",
     data=lambda study: list(study.tasks),
     networks=networks,
-    tasks=tasks,
+    tasks=main_tasks,
     empty=empty,
-    left_out=TrainingStudy.left_out,
+    left_out=left_out,
     variations=TrainingStudy.variations,
 )
