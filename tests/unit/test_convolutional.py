@@ -11,7 +11,8 @@ from torch.nn import functional
 
 from flatminima.data.tasks import Samples
 from flatminima.errors import UserError
-from flatminima.networks.convolutional import Shape, load, save, square
+from flatminima.networks.convolutional import Shape, load, save
+from flatminima.networks.images import square
 from flatminima.networks.losses import squared_error
 from flatminima.settings.rescaling import Convolutional
 from flatminima.training.convolutional import train_convolutional

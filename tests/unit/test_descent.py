@@ -254,6 +254,6 @@ def test_flow_conserves_the_imbalance_of_neighbouring_layers():
 
 def test_flow_reports_an_integrator_that_fails(monkeypatch):
     failed = OptimizeResult(success=False, message="step size too small")
-    monkeypatch.setattr("scipy.integrate.solve_ivp", lambda *_, **__: failed)
+    monkeypatch.setattr("flatminima.training.flow.solve_ivp", lambda *_, **__: failed)
     with pytest.raises(RuntimeError, match="test: the gradient flow could not be integrated: step size too small"):
         flow(layers(1, 1, [4, 3])[0], PROBLEM, duration=1.0)

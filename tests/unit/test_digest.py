@@ -1,12 +1,14 @@
 """A digest that moves exactly when the code that runs moves."""
 
+import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from flatminima.provenance.digest import PACKAGE, code_digest
+from flatminima.provenance.digest import PACKAGE, code_digest, digested
 
 TOY = {
     "__init__.py": "",
@@ -178,6 +180,41 @@ def test_the_digest_imports_nothing_that_it_digests():
     )
     printed = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
     assert printed == "[]\n"
+
+
+STAGES = {path.stem for path in (PACKAGE / "stages").glob("*.py")} - {"__init__", "files"}
+SHOWN = ("figures", "claims", "report", "studies", "audit", "commands", "cli", "config", "workflow", "provenance")
+"""Parts of the package on which no number depends."""
+RULE = re.compile(r"^rule (\w+):$(.*?)(?=^rule |\Z)", re.MULTILINE | re.DOTALL)
+DIGESTED = re.compile(r"code_digest\((.*?)\)", re.DOTALL)
+
+
+def parts_of(stage: str) -> set[str]:
+    return {name.split(".")[1] for name in digested(f"flatminima.stages.{stage}") if name.count(".")}
+
+
+def test_what_is_shown_is_in_no_digest_of_a_stage_that_computes():
+    for stage in STAGES - {"manifest", "claims", "sensitivity", "report"}:
+        assert not parts_of(stage) & {*SHOWN}, stage
+    assert not parts_of("train") & {"minima", "curvature", "theory", "rescaling", "perceptron"}
+    assert not parts_of("data") & {"networks", "training", "minima", "curvature"}
+
+
+def test_a_stage_is_a_function_of_the_name_of_its_module():
+    for stage in STAGES:
+        tree = ast.parse((PACKAGE / f"stages/{stage}.py").read_text())
+        assert stage in {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
+
+
+def test_the_code_of_a_rule_is_that_of_its_stage():
+    """Figures, tables and reports also depend on modules that are found by the name of a kind."""
+    rules = "\n".join(path.read_text() for path in sorted((PACKAGE.parents[1] / "workflow/rules").glob("*.smk")))
+    found = {name: DIGESTED.findall(text) for name, text in RULE.findall(rules)}
+    stages = {name: [f'"flatminima.stages.{name}"'] for name in found} | {
+        "replica": ['f"flatminima.stages.{w.part}"'],
+    }
+    assert {name: code for name, code in found.items() if code != stages[name]}.keys() == {"figure", "table", "report"}
+    assert {"train", "measure", "solve", "attack", "claims", "manifest"} <= found.keys()
 
 
 def test_the_whole_package_can_be_digested():

@@ -10,7 +10,7 @@ from references import DTYPE, generator, normal
 from torch import nn
 
 from flatminima.errors import UserError
-from flatminima.networks.fully_convolutional import CHANNELS, image_shape
+from flatminima.networks.images import CHANNELS, image_shape
 from flatminima.networks.initialisations import initialise_filters
 from flatminima.networks.storage import Networks, load, save
 from flatminima.networks.symmetries import rescale_layers

@@ -8,7 +8,7 @@ import pytest
 from scipy.special import entr
 
 from flatminima.errors import UserError
-from flatminima.perceptron.exhaustive import decode, distance_counts, solutions
+from flatminima.perceptron.exhaustive import decode, distance_counts, least_products
 from flatminima.perceptron.instances import planted, stabilities, storage
 from flatminima.perceptron.landscape import flip_errors, local_entropies, minimal_margins
 from flatminima.perceptron.solvers import solve
@@ -80,7 +80,7 @@ def test_entropy_against_enumeration():
     size, shells = 21, np.arange(1, 11)
     estimates, exacts = [], []
     for patterns in storage(12, size, 4 / 21, np.random.default_rng(6)):
-        codes = solutions(patterns, 0.0)
+        codes = np.flatnonzero(least_products(patterns) > 0).astype(np.uint32)
         centre = codes[:1]
         counts = distance_counts(centre, codes, size)[0, shells]
         exacts.append([log(count / comb(size, k)) / size for count, k in zip(counts, shells, strict=True)])

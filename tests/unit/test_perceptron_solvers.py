@@ -109,7 +109,7 @@ def test_annealing_at_one_temperature_samples_boltzmanns_law(energy):
 
 def test_bad_input_is_named():
     patterns, generator = storage(1, 11, 0.5, np.random.default_rng(0)), np.random.default_rng(0)
-    with pytest.raises(UserError, match=r"'sbpy'.*nearest are sbpi"):
+    with pytest.raises(UserError, match=r"'sbpy'.*did you mean 'sbpi'"):
         solve("sbpy", patterns, generator)
     with pytest.raises(UserError, match=r"'xyz'.*reinforced-bp.*replicated-sgd"):
         solve("xyz", patterns, generator)

@@ -71,11 +71,12 @@ def following(project: Project, changed: Callable[[dict], bool]) -> set[str]:
 @pytest.mark.parametrize(
     "module",
     [
-        "errors", "config", "provenance.files", "provenance.tables", "provenance.environment", "data.seeding",
-        "data.moments", "data.published", "networks.initialisations", "training.sampled", "curvature.network",
-        "minima.bound", "minima.falsification", "rescaling.maps", "rescaling.coordinates", "perceptron.replica",
-        "perceptron.gradient", "minima.crosscheck", "claims.verdicts", "figures.path_cosine",
-        "figures.style", "figures.theory_tables", "report.page",
+        "errors", "config", "files", "record", "provenance.environment", "seeding", "generators",
+        "data.moments", "data.published", "networks.initialisations", "training.stochastic", "curvature.network",
+        "minima.bound", "minima.controls", "minima.crosscheck", "theory.falsification", "rescaling.maps",
+        "rescaling.coordinates", "perceptron.replica", "perceptron.gradient", "claims.verdicts",
+        "figures.training.path_cosine", "figures.style", "figures.theory.tables", "report.page",
+        "stages.files", "stages.train", "stages.transitions",
     ],
 )  # fmt: skip
 def test_an_edited_module_runs_what_imports_it(restored, imports, module):
@@ -94,7 +95,19 @@ def test_an_edited_module_runs_what_imports_it(restored, imports, module):
     assert made & manifests >= expected & manifests, "manifests are made again with their own code too"
 
 
-@pytest.mark.parametrize("module", ["cli", "commands.training", "audit.compare"])
+def test_another_critical_step_trains_again(restored):
+    """What a stage computes is in its digest: the step size at which training is on the edge of stability."""
+    path = restored.folder / "src/flatminima/stages/train.py"
+    text = path.read_text()
+    assert text.count("return 2 / ") == 1
+    path.write_text(text.replace("return 2 / ", "return 1.9 / "))
+    rules = {rule for rule, _ in restored.planned()}
+    assert rules == {"train", "measure", "crosscheck", "orbit", "linear_orbit", "rescale", *DIGITS}
+
+
+@pytest.mark.parametrize(
+    "module", ["cli", "commands.training", "commands.results", "commands.options", "audit.compare"]
+)
 def test_an_edited_module_that_no_job_of_these_studies_imports_runs_nothing(restored, module):
     path = restored.folder / f"src/flatminima/{module.replace('.', '/')}.py"
     path.write_text(f"{path.read_text()}\n\nEDITED = 1\n")

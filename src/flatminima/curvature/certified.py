@@ -6,6 +6,8 @@ from flatminima.curvature.eigensolvers import eigenpairs
 from flatminima.curvature.operators import Operator
 from flatminima.errors import UserError
 
+MANY = 10_000
+"""Number of samples from which on eigenvectors are first searched on every tenth of them."""
 TOLERANCE = 1e-6
 """Largest residual of an eigenvalue, relative to it."""
 

@@ -1,6 +1,5 @@
 """Published data sets as torchvision stores them: where the files lie, reading them whole, and downloading them."""
 
-import errno
 import shutil
 import socket
 import tempfile
@@ -16,11 +15,11 @@ from numpy.typing import NDArray
 from flatminima.data.usual_names import candidates, match, suggestive
 from flatminima.errors import UserError
 from flatminima.settings.datasets import DATASETS
+from flatminima.files import DISK_FULL
 
 CLASSES = 10
 DOWNLOAD_TIMEOUT = 60.0
 """Seconds without an answer after which a download has failed."""
-DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 class Split(NamedTuple):

@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from flatminima.curvature.certified import MANY
 from flatminima.curvature.eigensolvers import stacked_eigenpairs
 from flatminima.curvature.subspace import BASIS
 from flatminima.data.moments import Moments
@@ -20,21 +21,19 @@ from flatminima.minima.linear import path_statistics, sharpness_statistics
 from flatminima.minima.own_path import own_path
 from flatminima.minima.sampled_paths import sampled_paths
 from flatminima.minima.statistics import Statistic, Statistics, cpu, inner, join, scatter, tidy
+from flatminima.networks.device import CPU
 from flatminima.networks.fully_convolutional import FullyConvolutionalStack
+from flatminima.networks.losses import COLLAPSED
 from flatminima.networks.stack import Stack
 from flatminima.networks.storage import Networks
 from flatminima.seeding import sequence
 from flatminima.settings.training import Measure
 
-CPU = torch.device("cpu")
-COLLAPSED = 0.99
 SHARED_LABELS = ["study", "case", "family", "setting", "depth", "seed"]
 NOTHING_SHARED = torch.zeros(0, 0, 0, 2, dtype=torch.float64)
 SHARED = [*SHARED_LABELS, "layer", "rank", "left", "right"]
 MEMORY = 2**30
 """Bytes that a group of replicas may take; one alone may need more."""
-THINNED = 10_000
-"""From so many samples on, eigenvectors are first searched on every tenth of them."""
 
 
 def measure(
@@ -181,7 +180,7 @@ def _curvature(
         top = hessian.top_eigenpair(tolerance, most, seed)
     else:
         single = stack.with_parameters([p.float() for p in stack.parameters])
-        thinned = len(problem.samples.inputs) >= THINNED
+        thinned = len(problem.samples.inputs) >= MANY
         rough = problem.hessian(single, every=10, memory=MEMORY) if thinned else None
         top = stacked_eigenpairs(
             problem.hessian(single, memory=MEMORY),

@@ -15,9 +15,10 @@ from torch import Generator, Tensor
 
 from flatminima.data.tasks import Samples
 from flatminima.generators import generators
-from flatminima.minima.measure import CPU, MEMORY, replica_labels
+from flatminima.minima.measure import MEMORY, replica_labels
 from flatminima.minima.own_path import own_path
 from flatminima.minima.statistics import Statistic, cpu, scatter, tidy
+from flatminima.networks.device import CPU
 from flatminima.networks.fully_convolutional import FullyConvolutionalStack
 from flatminima.networks.initialisations import initialise, initialise_filters, orthonormal
 from flatminima.networks.stack import Stack

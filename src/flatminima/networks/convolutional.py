@@ -4,7 +4,6 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from math import isqrt
 from pathlib import Path
 
 import torch
@@ -39,21 +38,6 @@ class Shape:
             network.extend([nn.Conv2d(before, after, 3, stride=2, padding=1), nn.ReLU()])
         side = self.side >> len(self.channels)
         return network.extend([nn.Flatten(), nn.Linear(self.channels[-1] * side**2, self.outputs)])
-
-
-def square(pixels: int, layers: int, what: str) -> int:
-    """Side of a square image that can be halved as often as there are layers.
-
-    Raises:
-        UserError: if the images are not square, or too small or odd for so many layers.
-    """
-    side = isqrt(pixels)
-    if side**2 != pixels or side % 2**layers:
-        raise UserError(
-            f"{what}: {pixels} pixels; expected square images whose side is a multiple of {2**layers}, for {layers} "
-            "layers that halve it: use fewer channels, or another data set"
-        )
-    return side
 
 
 def save(networks: Sequence[nn.Module], shape: Shape, labels: dict[str, str | float], path: Path) -> None:

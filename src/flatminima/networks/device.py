@@ -6,6 +6,8 @@ from flatminima.errors import UserError
 from flatminima.progress import report_device
 from flatminima.settings.device import DeviceName
 
+CPU = torch.device("cpu")
+
 
 def resolve(name: DeviceName) -> torch.device:
     """The device of a name, which goes to the log; float32 is computed as such there, never as TF32.

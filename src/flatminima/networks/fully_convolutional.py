@@ -1,18 +1,14 @@
 """Stacks of fully convolutional networks, whose layers are all filters: denoisers of images."""
 
 from dataclasses import dataclass, field
-from math import isqrt
 
 import torch
 from torch import Tensor
 from torch.nn.functional import conv2d
 
-from flatminima.errors import UserError
 from flatminima.networks.stack import Stack
 
 FILTER = 3
-CHANNELS = (1, 3)
-"""Of grey and of colour images: no number of pixels is both a square and three times one."""
 
 
 @dataclass(frozen=True)
@@ -43,23 +39,3 @@ class FullyConvolutionalStack(Stack):
             for image, weight, bias in zip(images, self.weights[k], biases, strict=True)
         ]
         return torch.stack([maps.movedim(1, -1) for maps in filtered]).flatten(2)
-
-
-def image_shape(pixels: int, what: str) -> tuple[int, int]:
-    """Side and channels of square images, grey or of three colours.
-
-    Args:
-        pixels: entries of a flattened image.
-        what: the setting to name in an error.
-
-    Raises:
-        UserError: if there are no such images.
-    """
-    for channels in CHANNELS:
-        side = isqrt(pixels // channels)
-        if channels * side**2 == pixels:
-            return side, channels
-    raise UserError(
-        f"{what}: {pixels} values per sample; expected square images of 1 or 3 channels, such as 28 x 28 or "
-        "32 x 32 x 3: use another data set, or the family relu"
-    )

@@ -2,6 +2,9 @@
 
 from torch import Tensor
 
+COLLAPSED = 0.99
+"""Fraction of a constant function's loss from which on a network has not learned anything."""
+
 
 def squared_error(outputs: Tensor, targets: Tensor) -> Tensor:
     """Squared error, summed over outputs and averaged over samples."""

@@ -4,11 +4,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.random import Generator
 from numpy.typing import NDArray
 
 from flatminima.errors import UserError
-from flatminima.perceptron.instances import Signs, check_size, threshold
+from flatminima.perceptron.instances import Signs, check_size
 
 Codes = NDArray[np.uint32]
 Array = NDArray[np.float64]
@@ -69,27 +68,6 @@ def decode(codes: Codes, size: int) -> Signs:
     return 2 * bits.astype(np.int8) - 1
 
 
-def solution_counts(patterns: Signs, margins: Iterable[float]) -> NDArray[np.int64]:
-    """Exact numbers of weights whose stabilities all reach each margin.
-
-    Args:
-        patterns: shape (instances, P, N).
-        margins: kappas.
-
-    Returns:
-        Shape (instances, margins).
-    """
-    size = patterns.shape[2]
-    levels = [threshold(size, margin) for margin in margins]
-    tables = (least_products(instance) for instance in patterns)
-    return np.array([[np.count_nonzero(least >= level) for level in levels] for least in tables])
-
-
-def solutions(patterns: Signs, margin: float) -> Codes:
-    """Codes of all weights of one instance, patterns of shape (P, N), whose stabilities reach a margin, in order."""
-    return np.flatnonzero(least_products(patterns) >= threshold(patterns.shape[1], margin)).astype(np.uint32)
-
-
 def distance_counts(references: Codes, others: Codes, size: int) -> NDArray[np.int64]:
     """How many of `others` lie at each Hamming distance 0, ..., N from each reference, shape (references, N + 1)."""
     counts = np.zeros((len(references), size + 1), np.int64)
@@ -107,39 +85,6 @@ def distance_counts(references: Codes, others: Codes, size: int) -> NDArray[np.i
 def log_averages(counts: NDArray[np.int64], size: int) -> LogAverages:
     """Annealed and quenched averages of counts, shape (instances, m), of weights of size N."""
     return averages([instance[None] for instance in counts], size)
-
-
-def local_entropies(
-    patterns: Signs, margin: float, reference_margin: float, references: int, generator: Generator
-) -> LogAverages:
-    """Averages of ln(number of solutions at distance k from a solution of some margin) / N, for k = 0, ..., N.
-
-    The typical references of Franz and Parisi: uniform among the solutions of an instance. Each instance that has
-    any weighs alike, in the mean over its references.
-
-    Args:
-        patterns: shape (instances, P, N).
-        margin: kappa, of the solutions that are counted.
-        reference_margin: kt, of the references, no less than kappa.
-        references: most references an instance, drawn without replacement where there are more.
-        generator: source of the draws.
-
-    Raises:
-        UserError: if no instance has a reference.
-    """
-    size = patterns.shape[2]
-    counts = []
-    for instance in patterns:
-        least = least_products(instance)
-        centres = np.flatnonzero(least >= threshold(size, reference_margin)).astype(np.uint32)
-        around = np.flatnonzero(least >= threshold(size, margin)).astype(np.uint32)
-        if len(centres) > references:
-            centres = generator.choice(centres, references, replace=False)
-        if len(centres):
-            counts.append(distance_counts(centres, around, size))
-    if not counts:
-        raise UserError(f"reference margin is {reference_margin}: no instance has such a solution; take a smaller one")
-    return averages(counts, size)
 
 
 def _halves(patterns: Signs, half: int) -> Iterable[tuple[Signs, Signs]]:

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import Any
 
 import numpy as np
@@ -14,6 +13,7 @@ from flatminima.perceptron.instances import Signs, check_size
 from flatminima.perceptron.iteration import Solutions
 from flatminima.perceptron.message_passing import Focusing, Reinforced, focusing, reinforced
 from flatminima.perceptron.stochastic import Annealing, Inspired, annealing, inspired
+from flatminima.settings.parsing import nearest
 
 Settings = Reinforced | Focusing | Inspired | Annealing | Descent
 
@@ -57,8 +57,7 @@ def solve(
         UserError: if there is no such solver, the settings are another solver's, or the patterns are not as above.
     """
     if name not in SOLVERS:
-        near = get_close_matches(name, SOLVERS, cutoff=0.3) or list(SOLVERS)
-        raise UserError(f"solver is {name!r}, which is none of the known ones; the nearest are {', '.join(near)}")
+        raise UserError(f"solver {name!r} is not known: {nearest(name, SOLVERS)}")
     solver = SOLVERS[name]
     settings = solver.settings if settings is None else settings
     if not isinstance(settings, type(solver.settings)):

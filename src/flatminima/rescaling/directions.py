@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from flatminima.rescaling.comparison import changes
-from flatminima.rescaling.maps import Rescaling, layer_scales, multiplied
+from flatminima.rescaling.maps import ROUNDING, Rescaling, layer_scales, multiplied
 from flatminima.rescaling.rows import Curve, Measured
 from flatminima.rescaling.subjects import Subject
 
@@ -17,7 +17,6 @@ MARGIN = 1.001
 """Factor by which an eigenvalue at LIFTED is lifted above the largest one."""
 LARGEST = 3000
 """Number of parameters up to which a network's whole Hessian is computed."""
-ROUNDING = 1e-9
 """Relative error of a logarithm that is due to rounding."""
 
 

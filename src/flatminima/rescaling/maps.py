@@ -13,6 +13,7 @@ from flatminima.errors import UserError
 from flatminima.rescaling.tracing import INPUT, Kind, Trace
 
 ROUNDING = 1e-9
+"""Relative error of factors that rounding may make."""
 """Of log-multipliers that are meant to be the same."""
 
 

@@ -27,19 +27,14 @@ class Sharpness:
 
     Attributes:
         lower_bound: the largest increase that was found; the true maximum may be larger. As a fraction.
-        quadratic: lambda_max d^2 / (2 (1 + L)), where d is how far the region reaches along the top eigenvector: at a
-            minimum, the maximum for a quadratic loss in a ball, and less than that in a box. An estimate, not a bound.
+        quadratic: lambda_max epsilon^2 / (2 (1 + L)), the maximum for a quadratic loss at its minimum: an estimate,
+            not a bound.
         point: the parameters theta' that were found, flattened, shape (P,).
     """
 
     lower_bound: float
     quadratic: float
     point: Tensor
-
-    @property
-    def percent(self) -> float:
-        """The lower bound in the unit of Keskar et al. 2017."""
-        return 100 * self.lower_bound
 
 
 def epsilon_sharpness(
@@ -88,46 +83,6 @@ def epsilon_sharpness(
     return _best(objective, points, value * radius**2 / 2)
 
 
-def box_sharpness(
-    model: nn.Module,
-    loss: MeanLoss,
-    data: Batch,
-    radius: float,
-    restarts: int,
-    steps: int,
-    generator: Generator,
-) -> Sharpness:
-    """Search for the same maximum over |theta'_i - theta_i| <= radius (|theta_i| + 1) (Keskar et al. 2017, metric 2.1).
-
-    By L-BFGS-B as theirs, in the full space, from the corners of the box towards which the top eigenvector points, and
-    from random points. The result is a lower bound; `percent` has their unit.
-
-    Args:
-        model: this and the other arguments as for `epsilon_sharpness`.
-        loss: see there.
-        data: see there.
-        radius: epsilon, relative to |theta_i| + 1.
-        restarts: random starts, uniform in the box.
-        steps: iterations of L-BFGS-B from each start.
-        generator: see there.
-
-    Raises:
-        UserError: as `epsilon_sharpness`.
-    """
-    _check_radius(radius)
-    objective = Objective(model, loss, data)
-    centre = objective.point
-    sides = radius * (centre.abs() + 1)
-    value, _, vector = top_eigenpair(Hessian(objective.model, loss, objective.data))
-    corners = [vector.sign(), -vector.sign()]
-    uniform = [2 * torch.rand(len(centre), generator=generator, dtype=torch.float64) - 1 for _ in range(restarts)]
-    starts = [centre + sides * direction for direction in [*corners, *uniform]]
-    box = centre - sides, centre + sides
-    points = [_climb(objective.value_and_gradient, start, steps, box) for start in starts]
-    reach = float(sides @ vector.abs())
-    return _best(objective, points, value * reach**2 / 2)
-
-
 def best_constant_loss(targets: Tensor) -> float:
     """Loss of the best constant function, for squared errors summed over outputs: the targets' total variance (D6).
 
@@ -146,13 +101,8 @@ def _normal(size: int, count: int, generator: Generator) -> Iterator[Tensor]:
     return (torch.randn(size, generator=generator, dtype=torch.float64) for _ in range(count))
 
 
-def _climb(
-    function: Callable[[Tensor], tuple[float, Tensor]],
-    start: Tensor,
-    steps: int,
-    box: tuple[Tensor, Tensor] | None = None,
-) -> Tensor:
-    """The highest point that L-BFGS-B meets, from values and gradients; never below its start."""
+def _climb(function: Callable[[Tensor], tuple[float, Tensor]], start: Tensor, steps: int) -> Tensor:
+    """Climb by L-BFGS-B from values and gradients, to the highest point it meets; never below its start."""
     highest = -math.inf, start
 
     def descent(array: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
@@ -163,8 +113,7 @@ def _climb(
             highest = value, point
         return -value, -gradient.numpy()
 
-    bounds = None if box is None else torch.stack(box, 1).numpy()
-    minimize(descent, start.numpy(), jac=True, method="L-BFGS-B", bounds=bounds, options=OPTIONS | {"maxiter": steps})
+    minimize(descent, start.numpy(), jac=True, method="L-BFGS-B", options=OPTIONS | {"maxiter": steps})
     return highest[1]
 
 

@@ -8,18 +8,14 @@ from typing import Any, Self
 import torch
 from torch import Tensor, nn
 
-from flatminima.curvature.certified import top_eigenpair
+from flatminima.curvature.certified import MANY, top_eigenpair
 from flatminima.curvature.diagonal import gauss_newton_diagonal
 from flatminima.curvature.operators import GaussNewton, Hessian, Operator
 from flatminima.curvature.samples import Batch
-from flatminima.networks.losses import squared_error
+from flatminima.networks.losses import COLLAPSED, squared_error
 from flatminima.rescaling.maps import Rescaling
 from flatminima.rescaling.sharpness import best_constant_loss
 
-COLLAPSED = 0.99
-"""Fraction of the best constant function's loss from which on a network has not learned anything."""
-MANY = 10_000
-"""Number of samples from which on eigensolvers begin on a tenth of them."""
 TANH = "tanh"
 """Control of networks that have lost their homogeneity: tanh in place of the rectifier."""
 

@@ -7,7 +7,8 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from flatminima.data.tasks import Samples
 from flatminima.generators import named_generator
-from flatminima.networks.convolutional import Shape, square
+from flatminima.networks.convolutional import Shape
+from flatminima.networks.images import square
 from flatminima.networks.losses import squared_error
 from flatminima.progress import Progress, state
 from flatminima.settings.rescaling import Convolutional

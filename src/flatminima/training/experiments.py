@@ -9,6 +9,7 @@ from torch import Tensor
 from flatminima.data.moments import Moments
 from flatminima.data.tasks import Samples
 from flatminima.errors import UserError
+from flatminima.networks.device import CPU
 from flatminima.networks.stack import Stack
 from flatminima.networks.storage import Networks
 from flatminima.settings.training import MOMENT_OPTIMISERS, Experiment
@@ -22,8 +23,6 @@ from flatminima.training.plateau import Plateau
 from flatminima.training.run import Stages, Trained
 from flatminima.training.starts import start
 from flatminima.training.stochastic import stochastic_descent
-
-CPU = torch.device("cpu")
 
 
 @dataclass(frozen=True)
@@ -60,7 +59,7 @@ def train(job: Job, task: Task, device: torch.device = CPU) -> tuple[Networks, p
     place = CPU if optimiser == "gradient_flow" else device
     seeds = torch.arange(len(job.seeds)).repeat_interleave(job.repeats)
     stack = start(job, task.samples).select(seeds).to(place)
-    rates = torch.from_numpy(replicas["step_size"].to_numpy()).to(place)
+    rates = torch.tensor(replicas["step_size"].to_numpy()).to(place)
     trained = (_on_moments if optimiser in MOMENT_OPTIMISERS else _on_samples)(job, task, stack, rates)
     return _with_snapshots(stack, trained, replicas, job.labels), _history(trained, replicas)
 

@@ -2,7 +2,7 @@
 
 from flatminima.data.tasks import Samples
 from flatminima.errors import UserError
-from flatminima.networks.fully_convolutional import image_shape
+from flatminima.networks.images import image_shape
 from flatminima.networks.initialisations import initialise, initialise_filters
 from flatminima.networks.stack import Stack
 from flatminima.training.job import Job
