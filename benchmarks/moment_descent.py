@@ -14,7 +14,8 @@ from flatminima.data.moments import second_moments
 from flatminima.data.tasks import Samples
 from flatminima.networks.modules import as_module
 from flatminima.networks.stack import Stack
-from flatminima.training.descent import MomentProblem, gradient_descent
+from flatminima.training.descent import gradient_descent
+from flatminima.training.moment_problem import MomentProblem
 
 EXPERIMENT = "linear"
 STEPS = 5

@@ -17,10 +17,10 @@ from benchmarks.sweep import digits
 from benchmarks.timing import Row, Section, interleave
 from flatminima.curvature.eigensolvers import Eigenpairs, eigenpairs
 from flatminima.curvature.operators import GaussNewton
+from flatminima.networks.losses import squared_error
 from flatminima.rescaling.maps import Rescaling
 from flatminima.rescaling.orbit import OrbitMinimum, Rescaled, flattest
 from flatminima.rescaling.tracing import Kind
-from flatminima.training.convolutional import squared_error
 
 TOLERANCE = 1e-6
 RESIDUAL = TOLERANCE**0.5 / 10

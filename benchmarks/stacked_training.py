@@ -10,11 +10,12 @@ from torch.optim import SGD
 from benchmarks.sweep import configuration, digits, largest_difference, sweep
 from benchmarks.timing import Row, Section, interleave
 from flatminima.data.moments import second_moments
-from flatminima.networks.initialisations import generators
+from flatminima.generators import generators
 from flatminima.networks.modules import as_module
 from flatminima.networks.stack import Stack
 from flatminima.settings.training import Experiment
-from flatminima.training.stochastic import Batches, SampleProblem, stochastic_descent
+from flatminima.training.batches import Batches, SampleProblem
+from flatminima.training.stochastic import stochastic_descent
 
 EXPERIMENT = "relu"
 STEPS = 100
@@ -80,11 +81,9 @@ def _difference(experiment: Experiment, stack: Stack, rates: Tensor, problem: Sa
 def _stacked(stack: Stack, problem: SampleProblem, rates: Tensor, seeds: int, batch_size: int, steps: int) -> Weights:
     return stochastic_descent(
         stack,
-        problem,
+        Batches(problem, batch_size, _streams(stack, seeds)),
         "sgd",
         rates,
-        _streams(stack, seeds),
-        batch_size=batch_size,
         steps=steps,
         plateau=None,
         snapshots=0,

@@ -11,8 +11,9 @@ from flatminima.config import Config, load
 from flatminima.data.moments import Moments
 from flatminima.data.sources import load_images
 from flatminima.data.tasks import Samples, build
+from flatminima.generators import generators
 from flatminima.minima.bound import minimal_sharpness
-from flatminima.networks.initialisations import generators, initialise
+from flatminima.networks.initialisations import initialise
 from flatminima.networks.stack import Stack
 from flatminima.settings.training import Experiment
 

@@ -12,7 +12,8 @@ from flatminima.curvature.eigensolvers import eigenpairs, stacked_eigenpairs
 from flatminima.curvature.losses import sample_losses
 from flatminima.curvature.operators import Hessian
 from flatminima.curvature.stacked import StackedHessian
-from flatminima.networks.initialisations import generators, initialise
+from flatminima.generators import generators
+from flatminima.networks.initialisations import initialise
 from flatminima.networks.modules import as_module
 from flatminima.networks.stack import Stack
 

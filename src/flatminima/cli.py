@@ -3,10 +3,15 @@
 import os
 import signal
 import sys
+from collections.abc import Callable, Iterator
+from importlib import import_module
+from inspect import isfunction
+from typing import get_args
 
 import typer
 
-from flatminima.commands import auditing, perceptron, repository, rescaling, results, terminal, theory, training
+from flatminima.commands import terminal
+from flatminima.config import AnyStudy
 from flatminima.errors import UserError
 
 app = typer.Typer(
@@ -19,45 +24,21 @@ app = typer.Typer(
 TRACEBACK = "FLATMINIMA_TRACEBACK"
 MATPLOTLIB = {"MPLBACKEND": "agg", "MATPLOTLIBRC": os.devnull}
 """No window, and no user's settings: an unknown backend would end any import of matplotlib."""
-COMMANDS = (
-    training.data,
-    training.bound,
-    training.train,
-    training.measure,
-    training.crosscheck,
-    theory.attack,
-    theory.construct,
-    theory.converge,
-    theory.price,
-    theory.scaled_residual,
-    rescaling.convolve,
-    rescaling.orbit,
-    rescaling.linear_orbit,
-    rescaling.rescale,
-    rescaling.volume,
-    perceptron.replica,
-    perceptron.enumerate,
-    perceptron.solve,
-    perceptron.survey,
-    perceptron.plant,
-    results.collect,
-    results.figure,
-    results.table,
-    results.sensitivity,
-    results.claims,
-    results.report,
-    results.manifest,
-    auditing.audit,
-    auditing.compare,
-    auditing.export,
-    repository.verdicts,
-    repository.readme,
-    repository.schema,
-    repository.validate,
-)
-"""In the order of the help."""
+KINDS = [get_args(study.model_fields["kind"].annotation)[0] for study in get_args(AnyStudy)]
+"""Kinds of studies: the commands of each are in the module of its name."""
+MODULES = (*KINDS, "results", "auditing", "repository")
+"""Modules of `flatminima.commands` whose public functions are the commands, in the order of the help."""
 
-for _command in COMMANDS:
+
+def commands() -> Iterator[Callable[..., None]]:
+    """Yield the commands, in the order of the help."""
+    for name in MODULES:
+        module = import_module(f"flatminima.commands.{name}")
+        functions = (value for value in vars(module).values() if isfunction(value))
+        yield from (f for f in functions if f.__module__ == module.__name__ and not f.__name__.startswith("_"))
+
+
+for _command in commands():
     app.command()(_command)
 
 

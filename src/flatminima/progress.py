@@ -1,9 +1,12 @@
-"""One line now and then: how far a job is, how it is doing, and how long it will take."""
+"""Lines that a job writes to its log: where it computes, how far it is, and how long it will take."""
 
 import sys
 import time
 
 INTERVAL = 5.0
+"""Seconds between two lines of a job."""
+DEVICE = "device: "
+"""Prefix of the log line that names the device."""
 
 
 class Progress:
@@ -33,3 +36,8 @@ class Progress:
 def state(loss: float, diverged: int) -> str:
     """State of a training job: the median loss, and how many replicas diverged."""
     return f"median loss {loss:.4g}" + (f", {diverged} diverged" if diverged else "")
+
+
+def report_device(name: str) -> None:
+    """Print the line that names the device: `cpu`, or the name of a GPU."""
+    print(f"{DEVICE}{name}", file=sys.stderr, flush=True)

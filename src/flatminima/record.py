@@ -1,4 +1,4 @@
-"""Tables of record: Parquet files that are read whole, or named in an error."""
+"""The tables of record: their columns, their rows, and their files."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -12,40 +12,58 @@ from numpy.typing import ArrayLike
 
 from flatminima.errors import UserError
 
+COLUMNS = ("study", "case", "control", "setting", "depth", "seed", "layer", "statistic", "value", "error_bound")
+"""First columns of every table of measures; the labels of its kind follow."""
+LABELS = COLUMNS[: COLUMNS.index("layer")]
+"""Columns that say which network a row is about."""
+WITHIN = ("layer", "distance", "flips")
+"""Columns that tell the values of one statistic of one network apart, where a table has them."""
+IDENTITY = ("setting", "seed", "task", "initialisation", "start", "condition")
+"""Columns that tell the networks of one case, control and depth apart, where a table has them."""
+QUANTILES = {"": 0.5, "_q05": 0.05, "_q25": 0.25, "_q75": 0.75, "_q95": 0.95}
+"""Endings of the names of a statistic's quantiles over samples; the name without one is the median's."""
+FIRST_LAYER = {f"path_residual{ending}": 2 for ending in QUANTILES}
+"""Number of the first layer of a statistic of layers, where it is not 1."""
 ROWS = 2**18
-"""Rows of a joined table that are held in memory, and that one row group of its file has."""
+"""Number of rows of a joined table that are held in memory, and of rows in a row group of its file."""
 
 
 def long_table(
-    labels: pd.DataFrame,
-    values: Mapping[str, ArrayLike],
-    error_bounds: Mapping[str, ArrayLike] | None = None,
-    first_layer: Mapping[str, int] | None = None,
+    labels: pd.DataFrame, values: Mapping[str, ArrayLike], error_bounds: Mapping[str, ArrayLike] | None = None
 ) -> pd.DataFrame:
-    """Rows of the tidy table of measures.
+    """Rows of a table of measures.
 
     Args:
-        labels: one row per network: study, experiment, depth, seed and so on.
+        labels: one row per network; columns LABELS, and the labels of the kind.
         values: statistics of whole networks, of shape (networks,), or of their layers, (networks, layers).
-        error_bounds: of some of them, in the same shapes.
-        first_layer: number of the first layer of a statistic, where it is not 1.
+        error_bounds: of some of them, in the same shapes; or one number for all.
 
     Returns:
-        The columns of `labels`, layer (0 for whole networks), statistic, value, error_bound (NaN for none).
+        Columns COLUMNS and the labels of the kind; layer is 0 for whole networks, error_bound NaN for none.
     """
-    bounds, first = error_bounds or {}, first_layer or {}
-    return pd.concat(
-        [_rows(labels, name, value, bounds.get(name, np.nan), first.get(name, 1)) for name, value in values.items()],
-        ignore_index=True,
+    bounds = error_bounds or {}
+    table = pd.concat(
+        [_rows(labels, name, value, bounds.get(name, np.nan)) for name, value in values.items()], ignore_index=True
     )
+    return table[[*COLUMNS, *(name for name in labels if name not in LABELS)]]
 
 
-def _rows(labels: pd.DataFrame, name: str, value: ArrayLike, bound: ArrayLike, first: int) -> pd.DataFrame:
+def full_name(case: str, control: str) -> str:
+    """Name of a case, or of one of its controls: `linear`, `linear-unbalanced`; random streams are named by it."""
+    return f"{case}-{control}" if control else case
+
+
+def final(table: pd.DataFrame) -> pd.DataFrame:
+    """Rows of networks at the end of training: all rows of a table without column `final`."""
+    return table[table["final"]] if "final" in table else table
+
+
+def _rows(labels: pd.DataFrame, name: str, value: ArrayLike, bound: ArrayLike) -> pd.DataFrame:
     values = np.asarray(value, np.float64)
-    flat = values.reshape(len(labels), -1)
-    layers = 0 if values.ndim == 1 else first
-    return labels.loc[labels.index.repeat(flat.shape[1])].assign(
-        layer=np.tile(np.arange(layers, layers + flat.shape[1]), len(labels)),
+    count, first = (1, 0) if values.ndim == 1 else (values.shape[1], FIRST_LAYER.get(name, 1))
+    flat = values.reshape(len(labels), count)
+    return labels.loc[labels.index.repeat(count)].assign(
+        layer=np.tile(np.arange(first, first + count), len(labels)),
         statistic=name,
         value=flat.ravel(),
         error_bound=np.broadcast_to(np.asarray(bound, np.float64), values.shape).ravel(),

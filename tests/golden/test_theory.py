@@ -13,7 +13,9 @@ from flatminima.minima.bound import minimal_sharpness
 from flatminima.minima.coupling import follow, overlaps
 from flatminima.networks.initialisations import initialise
 from flatminima.networks.stack import Stack
-from flatminima.training.descent import MomentProblem, gradient_descent, gradient_flow, loss_and_gradient
+from flatminima.training.descent import gradient_descent
+from flatminima.training.flow import gradient_flow
+from flatminima.training.moment_problem import MomentProblem, loss_and_gradient
 
 DTYPE = torch.float64
 

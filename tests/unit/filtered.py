@@ -6,7 +6,7 @@ import torch
 from references import DTYPE, normal
 from torch import nn
 
-from flatminima.networks.fully_convolutional import ConvolutionalStack
+from flatminima.networks.fully_convolutional import FullyConvolutionalStack
 
 SIDE = 5
 
@@ -18,7 +18,7 @@ def stack_of(replicas=2, channels=(3, 4, 2, 3), bias=True, side=SIDE, seed=1):
         for k, (before, after) in enumerate(pairwise(channels))
     ]
     biases = [0.1 * normal(100 * seed + 50 + k, replicas, after) for k, after in enumerate(channels[1:])]
-    return ConvolutionalStack(tuple(weights), tuple(biases) if bias else (), rectified=True, side=side)
+    return FullyConvolutionalStack(tuple(weights), tuple(biases) if bias else (), rectified=True, side=side)
 
 
 def sequential(stack, index):

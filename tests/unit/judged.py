@@ -6,18 +6,19 @@ import numpy as np
 import pandas as pd
 
 from flatminima.claims.ledger import Ledger
-from flatminima.claims.verdicts import judge
+from flatminima.claims.verdicts import results_of
 
 WORDS = {"id": "M1", "paper": "p", "title": "t", "statement": "s", "scope": "c", "figures": ["training"]}
 SPREAD = np.array([-0.0126, -0.0053, 0.0, 0.0053, 0.0126])
 """Five seeds of a normal law: the middles of fifths, of standard deviation 0.01."""
 
 
-def network(experiment, *, depth=2, seed=0, step_fraction=0.5, final=True, diverged=False, **statistics):
-    """Rows of one network: a number stands for layer 0, a list for layers 1, 2, ..."""
-    base = {"study": "digits", "experiment": experiment, "family": "linear", "depth": depth, "seed": seed}
-    base |= {"task": "noisy", "initialisation": "pytorch"}
-    base |= {"step_fraction": step_fraction, "step_size": 0.1, "step": 10, "final": final, "error_bound": np.nan}
+def network(name, *, depth=2, seed=0, setting=0.5, final=True, diverged=False, **statistics):
+    """Rows of one network of a case, or of its control (`linear-tanh`): lists stand for layers 1, 2, ..."""
+    case, _, control = name.partition("-")
+    base = {"study": "digits", "case": case, "control": control, "setting": setting, "depth": depth, "seed": seed}
+    base |= {"family": "linear", "task": "noisy", "initialisation": "pytorch"}
+    base |= {"step_size": 0.1, "step": 10, "final": final, "error_bound": np.nan}
     rows = [base | {"statistic": "diverged", "layer": 0, "value": float(diverged)}]
     for name, values in statistics.items():
         layers = enumerate(values, 1) if isinstance(values, list) else [(0, values)]
@@ -25,14 +26,14 @@ def network(experiment, *, depth=2, seed=0, step_fraction=0.5, final=True, diver
     return rows
 
 
-def networks(experiment, name, values, **others):
+def networks(name, statistic, values, **others):
     """One network per value of a statistic, told apart by their seeds."""
-    return [row for seed, v in enumerate(values) for row in network(experiment, seed=seed, **{name: v}, **others)]
+    return [row for seed, v in enumerate(values) for row in network(name, seed=seed, **{statistic: v}, **others)]
 
 
-def seeds(experiment, ratio, **others):
+def seeds(name, ratio, **others):
     """Five networks whose sharpness ratios spread around one."""
-    return networks(experiment, "sharpness_ratio", ratio + SPREAD, **others)
+    return networks(name, "sharpness_ratio", ratio + SPREAD, **others)
 
 
 def table(*rows):
@@ -40,8 +41,8 @@ def table(*rows):
 
 
 def criterion(**changes):
-    control = {"description": "the same functions with layers rescaled", "endings": ["-unbalanced"]}
-    flat = {"experiments": ["linear"], "statistic": "sharpness_ratio", "at_most": 1.1, "smallest": 0.05}
+    control = {"description": "the same functions with layers rescaled", "controls": ["unbalanced"]}
+    flat = {"cases": ["linear"], "statistic": "sharpness_ratio", "at_most": 1.1, "smallest": 0.05}
     return {"name": "is flat", "control": control} | flat | changes
 
 
@@ -51,8 +52,8 @@ def claim(*criteria, **changes):
 
 def judged_by(measures, *claims):
     """The judgements of claims, as JSON would hold them."""
-    found = judge(Ledger.model_validate({"claims": list(claims)}), measures)
-    return json.loads(json.dumps(found, allow_nan=False))
+    found = results_of("digits", Ledger.model_validate({"claims": list(claims)}), measures)
+    return json.loads(found.to_json())["claims"]
 
 
 def verdict_on(measures, *criteria, **changes):

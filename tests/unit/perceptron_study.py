@@ -2,8 +2,8 @@
 
 import pandas as pd
 
+from flatminima.perceptron.attempts import attempt_instances
 from flatminima.perceptron.enumeration import enumerate_perceptrons
-from flatminima.perceptron.searches import search_instances
 from flatminima.perceptron.survey import planted_solutions, survey
 from flatminima.perceptron.typical import surroundings, typical_solutions
 from flatminima.settings.perceptron import Attempts, Enumeration, ReplicaTheory, Survey
@@ -32,7 +32,7 @@ def around(**changed):
 
 def surveyed(solver):
     """Measures and curves of one solver's attempts, and what it found."""
-    found = search_instances("test", solver, SIZE, attempts())
+    found = attempt_instances("test", solver, SIZE, attempts())
     return *survey("test", solver, SIZE, found, around()), found
 
 

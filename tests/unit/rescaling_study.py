@@ -9,10 +9,10 @@ from rescalable import squared
 from torch import nn
 
 from flatminima.rescaling.coordinates import volumes
-from flatminima.rescaling.invariants import measure_linear_orbits, measure_orbits
 from flatminima.rescaling.subjects import Subject
-from flatminima.rescaling.theorems import show_theorems
+from flatminima.rescaling.trained_orbits import measure_linear_orbits, measure_orbits
 from flatminima.settings.rescaling import Demonstrations, Orbits
+from flatminima.stages.rescale import show_theorems
 
 LABELS = {"family": "relu", "task": "labels", "initialisation": "pytorch", "optimiser": "sgd", "depth": 3}
 LABELS |= {"step_size": 0.1, "seed": 0, "replica": 0}

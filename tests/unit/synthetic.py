@@ -5,11 +5,13 @@ from collections.abc import Iterator
 import numpy as np
 import pandas as pd
 
+from flatminima.record import COLUMNS
+
 FRACTIONS = (0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 0.95, 1.2)
 SEEDS = 5
 WIDTH = 12
 MINIMUM = {"noisy": 15.0, "mild": 22.0}
-SWEPT = {  # experiment: family, task, initialisation, optimiser, excess of the sharpness ratio at small steps
+SWEPT = {  # case: family, task, initialisation, optimiser, excess of the sharpness ratio at small steps
     "linear": ("linear", "noisy", "xavier_normal", "gradient_descent", 0.6),
     "linear_sgd": ("linear", "noisy", "xavier_normal", "sgd", 0.7),
     "residual": ("residual_linear", "noisy", "identity", "gradient_descent", 0.0),
@@ -26,27 +28,28 @@ def synthetic_study(depths: tuple[int, ...] = (2, 3, 4, 5)) -> tuple[pd.DataFram
     """Measures and shared vectors with the columns, families and orders of magnitude of a real study."""
     rng = np.random.default_rng(0)
     rows = [row for depth in depths for network in _networks(depth, rng) for row in _rows(network, rng)]
-    measures = pd.DataFrame(rows)
-    measures.insert(0, "study", "digits")
+    measures = pd.DataFrame(rows).assign(study="digits")
+    measures = measures[[*COLUMNS, *measures.columns.difference(COLUMNS, sort=False)]]
     return measures, _shared(measures, rng)
 
 
 def _networks(depth: int, rng: np.random.Generator) -> Iterator[dict]:
-    for experiment, (family, task, initialisation, optimiser, excess) in SWEPT.items():
+    for case, (family, task, initialisation, optimiser, excess) in SWEPT.items():
         minimum = MINIMUM[task] * depth / 2
         for fraction in FRACTIONS:
             for seed in range(SEEDS):
                 ratio = 1 + excess * np.exp(-2 * fraction) * rng.lognormal(0, 0.2)
                 absolute = fraction * 1e-2 if optimiser == "adam" else fraction * 2 / minimum
                 network = {
-                    "experiment": experiment,
+                    "case": case,
+                    "control": "",
                     "family": family,
                     "task": task,
                     "initialisation": initialisation,
                     "optimiser": optimiser,
                     "depth": depth,
                     "step_size": absolute,
-                    "step_fraction": fraction,
+                    "setting": fraction,
                     "seed": seed,
                     "step": 4000 + seed,
                     "final": True,
@@ -56,15 +59,21 @@ def _networks(depth: int, rng: np.random.Generator) -> Iterator[dict]:
                 often = 0.6 * (fraction > 1) + 0.3 * (fraction > 0.9)
                 diverged = optimiser != "adam" and rng.random() < often
                 yield network | {"minimum": minimum, "ratio": np.nan if diverged else ratio}
-                if experiment in UNBALANCED:
-                    control = {"experiment": f"{experiment}-unbalanced", "ratio": ratio * rng.lognormal(2.5, 0.5)}
+                if case in UNBALANCED:
+                    control = {"control": "unbalanced", "ratio": ratio * rng.lognormal(2.5, 0.5)}
                     yield network | {"minimum": minimum} | (control | ({"ratio": np.nan} if diverged else {}))
     yield from _along_training(depth, rng)
 
 
 def _along_training(depth: int, rng: np.random.Generator) -> Iterator[dict]:
     minimum = MINIMUM["noisy"] * depth / 2
-    flow = {"experiment": "residual_flow", "optimiser": "gradient_flow", "step_size": np.nan, "step_fraction": np.nan}
+    flow = {
+        "case": "residual_flow",
+        "control": "",
+        "setting": np.nan,
+        "optimiser": "gradient_flow",
+        "step_size": np.nan,
+    }
     residual = {"family": "residual_linear", "task": "noisy", "initialisation": "identity", "depth": depth}
     end = {"seed": 0, "step": 900, "final": True, "minimum": minimum, "ratio": 1.0}
     yield residual | flow | end
@@ -76,14 +85,15 @@ def _along_training(depth: int, rng: np.random.Generator) -> Iterator[dict]:
                 ratio = end_ratio + (begun - end_ratio) * np.exp(-step / 60)
                 ratio *= rng.lognormal(0, 0.05)
                 yield {
-                    "experiment": f"start_{start}",
+                    "case": f"start_{start}",
+                    "control": "",
                     "family": "residual_linear" if start == "identity" else "linear",
                     "task": "noisy",
                     "initialisation": start,
                     "optimiser": "gradient_descent",
                     "depth": depth,
                     "step_size": 1 / minimum,
-                    "step_fraction": 0.5,
+                    "setting": 0.5,
                     "seed": seed,
                     "step": step,
                     "final": step == last,
@@ -137,9 +147,9 @@ def _rows(network: dict, rng: np.random.Generator) -> Iterator[dict]:
 
 def _shared(measures: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:
     kept = measures[measures["final"] & (measures["statistic"] == "sharpness_ratio")].dropna(subset=["value"])
-    kept = kept[kept["family"].isin(["linear", "residual_linear"]) & ~kept["experiment"].str.contains("-")]
+    kept = kept[kept["family"].isin(["linear", "residual_linear"]) & (kept["control"] == "")]
     tables = []
-    for row in kept[["study", "experiment", "family", "depth", "step_fraction", "seed"]].itertuples(index=False):
+    for row in kept[["study", "case", "family", "setting", "depth", "seed"]].itertuples(index=False):
         for layer in range(1, row.depth):
             left, right = rng.dirichlet(np.ones(WIDTH), 2)
             table = pd.DataFrame({"layer": layer, "rank": np.arange(1, WIDTH + 1), "left": left, "right": right})

@@ -5,6 +5,8 @@ from collections.abc import Callable, Mapping
 import numpy as np
 import pandas as pd
 
+from flatminima.record import COLUMNS
+
 SEEDS = range(5)
 NULLS = {"spectra": 0.3, "permuted": 0.4, "untrained": 0.2}
 LINEAR = {"family": "linear", "task": "noisy", "initialisation": "pytorch", "optimiser": "gradient_descent"}
@@ -21,15 +23,16 @@ def table(networks: list[tuple[Network, Values]]) -> pd.DataFrame:
         for network, values in networks
         for (layer, statistic), value in values.items()
     ]
-    return pd.DataFrame(rows).assign(study="digits", step=1000)
+    measures = pd.DataFrame(rows).assign(study="digits", step=1000)
+    return measures[[*COLUMNS, *measures.columns.difference(COLUMNS, sort=False)]]
 
 
 def network(
-    experiment: str, depth: int, step: float, seed: int, labels: Mapping[str, str], final: bool = True
+    case: str, depth: int, step: float, seed: int, labels: Mapping[str, str], final: bool = True, control: str = ""
 ) -> Network:
     """What tells a network apart."""
     return {
-        "experiment": experiment, "depth": depth, "step_fraction": step, "step_size": step / 10, "seed": seed,
+        "case": case, "control": control, "setting": step, "depth": depth, "seed": seed, "step_size": step / 10,
         "final": final, **labels,
     }  # fmt: skip
 
@@ -59,15 +62,15 @@ def own(depth: int, deviation: float) -> dict[tuple[int, str], float]:
 
 
 def with_nulls(
-    experiment: str, labels: Mapping[str, str], depth: int, step: float, seed: int, values: Values, deviation: float
+    case: str, labels: Mapping[str, str], depth: int, step: float, seed: int, values: Values, deviation: float
 ) -> list[tuple[Network, Values]]:
     """A trained network and its nulls, which deviate by NULLS, and by a tenth more where they are drawn again."""
-    made = [(network(experiment, depth, step, seed, labels), dict(values) | own(depth, deviation))]
+    made = [(network(case, depth, step, seed, labels), dict(values) | own(depth, deviation))]
     diverged = {(0, "diverged"): values[0, "diverged"]}
     for null, far in NULLS.items():
         for again, factor in (("", 1.0), ("_again", 1.1)):
             far_off = far * factor if not diverged[0, "diverged"] else np.nan
-            name = network(f"{experiment}-{null}{again}", depth, step, seed, labels)
+            name = network(case, depth, step, seed, labels, control=f"{null}{again}")
             made.append((name, diverged | own(depth, far_off)))
     return made
 

@@ -6,7 +6,7 @@ from itertools import product
 import numpy as np
 import pandas as pd
 
-from flatminima.perceptron.records import curve, rows
+from flatminima.perceptron.rows import Profile, curve, rows
 
 LOADS = (0.4, 0.5, 0.6)
 LOAD = 0.5
@@ -54,7 +54,8 @@ def typical():
         found = local(DISTANCES, margin)
         found[(margin == 0) & (DISTANCES < 1e-3)] = np.nan
         curves.append(curve("test", "local_entropy", DISTANCES, found, margin))
-    return [*tables, rows("test", "ordering", LOAD, {"lead": [0.1, 0.2]})], curves
+    lead = Profile("distance", [0.1], [[0.1], [0.2]])
+    return [*tables, rows("test", "ordering", LOAD, {"lead": lead}, margin=[0.5, 1.0])], curves
 
 
 def transitions():
@@ -68,26 +69,29 @@ def transitions():
 def enumeration():
     tables, curves = [], []
     for place in range(2):
-        for first, (size, shares) in enumerate(SIZES.items()):
+        for size, shares in SIZES.items():
             load, off = float(shares[place]), (1, 5)[place] * ERROR
-            curves.append(curve("test", "exact_entropy", [1 / size], [0.5 - load + off], load, ERROR))
-            curves.append(curve("test", "exact_entropy_theory", [1 / size], [0.5 - load], load))
-            worst = {"local_error": [off if first else 2 * off]}
-            tables.append(rows("test", "enumerated", load, worst, first=first))
+            curves.append(curve("test", "exact_entropy", [1 / size], [0.5 - load + off], load, ERROR, size))
+            curves.append(curve("test", "exact_entropy_theory", [1 / size], [0.5 - load], load, size=size))
+            worst = {"local_error": [2 * off if size == min(SIZES) else off]}
+            tables.append(rows("test", "enumerated", load, worst, size=size))
         places = np.array([0.1, 0.2, 0.3, 0.6])
-        curves.append(curve("test", "exact_local", places, off - places, load, ERROR))
-        curves.append(curve("test", "exact_local_theory", places, np.where(places < 0.5, -places, np.nan), load))
+        curves.append(curve("test", "exact_local", places, off - places, load, ERROR, size))
+        curves.append(
+            curve("test", "exact_local_theory", places, np.where(places < 0.5, -places, np.nan), load, size=size)
+        )
     return tables, curves
 
 
 def around(counts):
     """Statistics of neighbours: counts at one flip of each entry, and twice and thrice as many further out."""
     found = counts[:, None] * np.array([1, 2, 3])
-    return {
+    values = {
         "neighbours": found,
         "log_neighbours": np.log10(1 + found),
         "expected_neighbours": np.full(found.shape, 0.01),
     }
+    return {name: Profile("flips", [1, 2, 3], value) for name, value in values.items()}
 
 
 def attempts():
@@ -97,19 +101,24 @@ def attempts():
             solved = np.arange(INSTANCES) < count
             known = np.where(solved, 1.0, np.nan)
             shape = known[:, None] * np.ones(len(PLACES))
-            values = {"solved": solved.astype(float), "unsolved": 1.0 - solved}
+            values = {"solved": solved.astype(float)}
             values |= {"iterations": 10.0 * (1 + np.arange(INSTANCES)), "minimal_margin": 0.1 * known}
-            values |= {"flip_error_ratio": RATIO.get(name, 0) * shape}
+            values |= {"flip_error_ratio": Profile("distance", PLACES, RATIO.get(name, 0) * shape)}
             first = np.where(np.arange(INSTANCES) == 0, EXCESS.get(name, 0), np.nan)
-            values |= {"local_entropy_excess": first[:, None] * shape}
+            values |= {"local_entropy_excess": Profile("distance", PLACES, first[:, None] * shape)}
             values |= around(NEIGHBOURS.get(load, 0) * known)
-            experiment = f"attempts_{name.replace('-', '_')}"
-            tables.append(rows("test", experiment, load, values, size=size, solver=name))
+            case = f"attempts_{name.replace('-', '_')}"
+            tables.append(rows("test", case, load, values, size=size, solver=name))
             if count:
                 curves.append(curve("test", f"bp_entropy_{name}", PLACES, [2 * EXCESS[name]] * 3, load, size=size))
     for size, load in product(WEIGHTS["reinforced-bp"], SOLVED["sgd"]):
         tables.append(rows("test", "planted", load, around(np.full(INSTANCES, PLANTED)), size=size))
     return tables, curves
+
+
+def at_loads(measures, loads):
+    """Measures with some loads replaced by others."""
+    return measures.assign(**{name: measures[name].replace(loads) for name in ("alpha", "setting")})
 
 
 def synthetic_perceptron():

@@ -3,6 +3,8 @@
 import numpy as np
 import pandas as pd
 
+from flatminima.record import COLUMNS
+
 DEPTHS = (2, 3)
 SEEDS = 6
 MINIMUM = 6.0
@@ -19,21 +21,26 @@ def row(name: str, value: float, layer: int = 0, error: float = np.nan) -> dict:
     return {"layer": layer, "statistic": name, "value": value, "error_bound": error}
 
 
-def network(rows: list[dict], initialisation: str, task: str, depth: int, seed: int, **values) -> list[dict]:
+def network(rows: list[dict], start: str, problem: str, depth: int, seed: int, **values) -> list[dict]:
+    """Rows of one network of case `<start>_<problem>`, where the problem is `<map>_<inputs>`, `<inputs>` or nothing."""
+    kind, _, inputs = problem.rpartition("_")
     shared = {
         "study": "theory",
-        "family": "linear",
-        "experiment": f"{initialisation}_{task}",
-        "initialisation": initialisation,
-        "optimiser": "",
+        "case": f"{start}_{problem}",
+        "control": "",
+        "setting": np.nan,
+        "depth": depth,
+        "seed": seed,
+        "start": start,
+        "map": kind,
+        "inputs": inputs,
+        "condition": "",
         "step_size": np.nan,
-        "step_fraction": np.nan,
         "step": 0,
-        "final": True,
     }
     known = {cells["statistic"] for cells in rows}
     rows = rows if "diverged" in known else [*rows, row("diverged", 0.0)]
-    return [shared | {"task": task, "depth": depth, "seed": seed} | values | cells for cells in rows]
+    return [shared | values | cells for cells in rows]
 
 
 def sharp(ratio: float) -> list[dict]:
@@ -70,7 +77,7 @@ def prescribed() -> list[dict]:
             cells += [row("path_residual", excess, 2), row("path_residual", 2 * excess, 3)]
             cells += [row("singular_overlap", overlap, k) for k, overlap in ((1, 0.8), (2, 0.9))]
             cells += [row("balance_defect", defect, k) for k, defect in ((1, 3.0), (2, 0.0))]
-            rows += network(cells, "prescribed", task, 3, 0, step_fraction=1 + excess)
+            rows += network(cells, "prescribed", task, 3, 0, setting=1 + excess)
     return rows
 
 
@@ -100,10 +107,10 @@ def training() -> list[dict]:
             for step in STEPS:
                 lost = step > 1
                 ended = run_of(price + (step / 10) ** 2, price, arrived, lost)
-                rows += network(ended, "residual", *where, step_fraction=step)
+                rows += network(ended, "residual", *where, setting=step)
                 usual = run_of(1.1 + seed % 2 / 10, price, True, lost)
-                rows += network(usual, "default", *where, step_fraction=step)
-                control = {"step_fraction": step, "experiment": f"default_{where[0]}-unbalanced"}
+                rows += network(usual, "default", *where, setting=step)
+                control = {"setting": step, "control": "unbalanced"}
                 rows += network(run_of(50.0, price, True, lost), "default", *where, **control)
     return rows
 
@@ -115,8 +122,8 @@ def growing() -> list[dict]:
         for step in (0.1, 0.3, 0.9, 1.2):
             limit = row("stability_limit", MINIMUM / step)
             ended = [*run_of(0.9 / step, 1.0, step < 1 and seed > 0), limit]
-            rows += network(ended, "catapult", "turned_white", 3, seed, step_fraction=step)
-            start = {"step_fraction": step, "experiment": "catapult_start_turned_white"}
+            rows += network(ended, "catapult", "turned_white", 3, seed, setting=step)
+            start = {"setting": step, "case": "catapult_start_turned_white"}
             rows += network([*run_of(1.8 / step, 1.0), limit], "catapult", "turned_white", 3, seed, **start)
     return rows
 
@@ -133,9 +140,10 @@ def searches() -> list[dict]:
                     start = "far" if seed < SEEDS // 2 else "near"
                     cells = [row("product_defect", 0.0), row("sharpness_ratio", 1.0)]
                     tried = [row("inequality_ratio", value), *cells]
-                    rows += network(tried, start, condition, depth, seed, experiment=statement)
+                    where = {"case": statement, "condition": condition}
+                    rows += network(tried, start, "", depth, seed, **where)
                     tried = [row("inequality_ratio", 0.9 * value), *cells]
-                    rows += network(tried, start, condition, depth, seed, experiment=f"{statement}-planted")
+                    rows += network(tried, start, "", depth, seed, **where, control="planted")
     return rows
 
 
@@ -147,14 +155,14 @@ def prices() -> list[dict]:
     rows = []
     for depth in DEPTHS:
         for condition in (10.0, 1000.0):
-            known = [row("condition", condition), row("price_ceiling", 2 * condition**0.5)]
+            known = [row("price_ceiling", 2 * condition**0.5)]
             for seed in range(SEEDS):
-                where = f"condition_{condition:g}", depth, seed
+                where = "", depth, seed
                 for size in (2, 3):
                     found = row("balance_price", condition**0.5 / (1 if seed and size == 2 else 2))
-                    rows += network([*known, found], f"size{size}", *where, experiment="price_search")
+                    rows += network([*known, found], f"size{size}", *where, case="price_search", setting=condition)
                 drawn = row("balance_price", 1 + seed / 10)
-                rows += network([*known, drawn], "size5", *where, experiment="price_random")
+                rows += network([*known, drawn], "size5", *where, case="price_random", setting=condition)
     return rows
 
 
@@ -172,14 +180,15 @@ def sweep() -> list[dict]:
                 arrived = np.nan if step > 1 else float(step < 0.5 or seed % 2 == 0)
                 ratio = {1.0: 1.5 + scale, 0.0: 0.1}.get(arrived, np.nan)
                 cells = [*known, row("arrived", arrived), row("sharpness_ratio", ratio)]
-                where = {"experiment": "scaled_residual", "step_size": step, "step_fraction": step}
-                rows += network(cells, f"scale{scale:g}", "regression", 10, seed, **where)
+                where = {"case": "scaled_residual", "step_size": step, "setting": step}
+                rows += network(cells, f"scale{scale:g}", "", 10, seed, **where)
     return rows
 
 
 def synthetic_theory() -> pd.DataFrame:
     """The measures of the study."""
-    return pd.DataFrame([*minima(), *prescribed(), *training(), *growing(), *searches(), *prices(), *sweep()])
+    table = pd.DataFrame([*minima(), *prescribed(), *training(), *growing(), *searches(), *prices(), *sweep()])
+    return table[[*COLUMNS, *table.columns.difference(COLUMNS, sort=False)]]
 
 
 def with_value(study: pd.DataFrame, statistic: str, value: float, **where) -> pd.DataFrame:

@@ -9,7 +9,8 @@ from audited import PREFIX, manifest
 
 from flatminima.audit.audit import Audit, for_machines, for_people, tally
 from flatminima.audit.code import check_code
-from flatminima.audit.level import Level, same_machine
+from flatminima.audit.machine import same_machine
+from flatminima.audit.outcome import Level
 from flatminima.config import Config
 from flatminima.provenance.digest import code_digest
 from flatminima.provenance.environment import environment, packages

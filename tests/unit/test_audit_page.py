@@ -5,7 +5,7 @@ from pathlib import Path
 
 from typer.main import get_command
 
-from flatminima.audit.names import LevelName
+from flatminima.audit.levels import LevelName
 from flatminima.cli import app
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -14,7 +14,7 @@ from flatminima.audit.checkout import PARTS, find_checkout
 from flatminima.audit.code import check_code
 from flatminima.audit.configuration import configured
 from flatminima.audit.jobs import recorded_jobs
-from flatminima.audit.names import LevelName
+from flatminima.audit.levels import LevelName
 from flatminima.errors import UserError
 
 ROOT = Path(__file__).resolve().parents[2]

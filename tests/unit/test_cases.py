@@ -12,7 +12,7 @@ MEASURED = {"at_most": None, "at_least": 0.0}
 def finding(measures, **changes):
     """The finding of one criterion in the only case of the networks `linear`."""
     judged = verdict_on(measures if isinstance(measures, pd.DataFrame) else table(measures), criterion(**changes))
-    (case,) = [case for case in judged["cases"] if case["experiment"] == "linear"]
+    (case,) = [case for case in judged["cases"] if case["case"] == "linear"]
     return case["findings"][0]
 
 
@@ -97,8 +97,8 @@ def test_dose_and_response_is_one_number_a_seed():
     for seed in range(5):
         doses = {0.1: (1.5, [0.5 + 0.01 * seed]), 0.2: (1.0, [0.9]), 0.4: (1.2, [0.1])}
         for step, (dose, cosine) in doses.items():
-            rows += network("linear", seed=seed, step_fraction=step, sharpness_ratio=dose, path_cosine=cosine)
-    rows += network("linear", seed=9, step_fraction=0.1, sharpness_ratio=1.0, path_cosine=[0.0])
+            rows += network("linear", seed=seed, setting=step, sharpness_ratio=dose, path_cosine=cosine)
+    rows += network("linear", seed=9, setting=0.1, sharpness_ratio=1.0, path_cosine=[0.0])
     asked = {"statistic": "path_cosine", "deviation": True, "contrast": "sharpness_ratio"} | MEASURED
     found = finding(rows, **asked)
     assert found["units"] == 5
@@ -111,9 +111,9 @@ def test_an_excess_over_nulls_is_over_the_best_of_them():
     for seed in range(5):
         for ending, cosine in (("", 0.8 + 0.001 * seed), ("-spectra", 0.5), ("-permuted", 0.7)):
             rows += network(f"linear{ending}", seed=seed, own_cosine=[cosine, 0.9])
-    asked = {"statistic": "own_cosine", "deviation": True, "against": ["-spectra", "-permuted"]} | MEASURED
+    asked = {"statistic": "own_cosine", "deviation": True, "against": ["spectra", "permuted"]} | MEASURED
     assert finding(rows, **asked)["effect"] == pytest.approx(0.102)
-    missing = table(rows).query("~(experiment == 'linear-permuted' and seed == 3)")
+    missing = table(rows).query("~(control == 'permuted' and seed == 3)")
     found = finding(missing, **asked)
     assert (found["units"], found["excluded"]) == (4, 1)
 
@@ -128,13 +128,13 @@ def test_a_difference_of_experiments_is_taken_seed_by_seed():
 
 
 def test_step_sizes_are_conditions_and_not_replicates():
-    rows = [seeds("linear", 1.0, step_fraction=step) for step in (0.1, 0.2)]
+    rows = [seeds("linear", 1.0, setting=step) for step in (0.1, 0.2)]
     judged = verdict_on(table(*rows), criterion())
-    assert [(case["step"], case["findings"][0]["units"]) for case in judged["cases"]] == [(0.1, 5), (0.2, 5)]
+    assert [(case["setting"], case["findings"][0]["units"]) for case in judged["cases"]] == [(0.1, 5), (0.2, 5)]
 
 
 def test_gradient_flow_has_no_step_size_and_is_judged_too():
-    judged = verdict_on(table(seeds("linear", 1.0, step_fraction=np.nan)), criterion())
+    judged = verdict_on(table(seeds("linear", 1.0, setting=np.nan)), criterion())
     assert [case["findings"][0]["units"] for case in judged["cases"]] == [5]
 
 
@@ -143,7 +143,7 @@ def test_networks_that_diverged_and_were_never_measured_are_counted(where):
     """The table of a shape whose replicas all diverged holds nothing but `diverged`."""
     measures = table(seeds("linear", 1.0), network("linear", depth=3, diverged=True))
     cases = verdict_on(measures, criterion(where=where))["cases"]
-    assert [(case["depth"], case["findings"][0]["diverged"], case["holds"] is None) for case in cases] == [
+    assert [(case["shape"], case["findings"][0]["diverged"], case["holds"] is None) for case in cases] == [
         (2, 0, False),
         (3, 1, True),
     ]

@@ -6,9 +6,10 @@ from judged import claim, criterion
 from numpy.random import default_rng
 from scipy.stats import binom, nct, t
 
-from flatminima.claims.cases import Case, finding
+from flatminima.claims.cases import finding
 from flatminima.claims.characteristics import beyond_chance, characteristics
 from flatminima.claims.effects import Units
+from flatminima.claims.findings import Case
 from flatminima.claims.ledger import Class, Ledger
 
 
@@ -16,7 +17,10 @@ def judged(cases, **changes):
     """Characteristics of a claim of one criterion on cases of given units."""
     (asked,) = Ledger.model_validate({"claims": [claim(criterion(**changes))]}).claims
     found = [finding(0, asked.criteria[0], Class.MEASURED, Units(np.asarray(units), 0, 0)) for units in cases]
-    return characteristics(asked, [Case(Class.MEASURED, "linear", 2, None, True, (one,)) for one in found])
+    place = {"case": "linear", "control": "", "shape": 2, "setting": None}
+    return characteristics(
+        asked, [Case(**place, class_=Class.MEASURED, counted=True, findings=(one,)) for one in found]
+    )
 
 
 def normal(cases, units, seed=0):

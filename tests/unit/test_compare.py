@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from report_pages import claim
 
-from flatminima.audit.compare import ROW, compare, compare_tables, comparison_table, of_interest
+from flatminima.audit.compare import compare, compare_tables, comparison_table, of_interest
 from flatminima.errors import UserError
 
-NETWORK = {"experiment": "linear", "task": "noisy", "initialisation": "pytorch", "depth": 2, "step_fraction": 0.5}
+NETWORK = {"case": "linear", "control": "", "task": "noisy", "initialisation": "pytorch", "depth": 2, "setting": 0.5}
 
 
 def table(values, statistic="sharpness", **changes) -> pd.DataFrame:
@@ -52,16 +52,24 @@ def test_values_that_are_not_finite_agree_with_themselves_alone():
     assert counts(only(table(same), table([1.0, 1.0, math.inf]))) == [0, 0, 3, 0]
 
 
-def test_snapshots_are_matched_in_their_order_and_step_fractions_may_be_absent():
-    first = table([1, 2], seed=0, final=False, step_fraction=math.nan)
+def test_snapshots_are_matched_in_their_order_and_settings_may_be_absent():
+    first = table([1, 2], seed=0, final=False, setting=math.nan)
     assert counts(only(first, first)) == [2, 0, 0, 0]
     assert counts(only(first, first.iloc[::-1])) == [0, 0, 2, 0]
 
 
+def test_distances_flips_and_controls_are_told_apart():
+    """A perceptron's table has no layers that differ, but distances and flips; one value at no distance."""
+    rows = table([1.0, 2.0, 3.0, 4.0], seed=0, size=7, distance=[0.1, 0.2, math.nan, math.nan], flips=[0, 0, 0, 1])
+    assert counts(only(rows, rows.iloc[::-1])) == [4, 0, 0, 0]
+    both = pd.concat([table([1.0]), table([2.0], control="tanh")])
+    assert compare_tables(both, both, 0.0)["control"].tolist() == ["", "tanh"]
+
+
 def test_quantities_are_told_apart():
-    both = pd.concat([table([1.0]), table([2.0], "loss"), table([3.0], experiment="relu")])
+    both = pd.concat([table([1.0]), table([2.0], "loss"), table([3.0], case="relu")])
     found = compare_tables(both, both, 0.0)
-    assert list(zip(found["experiment"], found["statistic"], strict=True)) == [
+    assert list(zip(found["case"], found["statistic"], strict=True)) == [
         ("linear", "loss"), ("linear", "sharpness"), ("relu", "sharpness")
     ]  # fmt: skip
 
@@ -79,11 +87,9 @@ def test_every_row_is_counted_once_and_the_order_of_rows_does_not_matter(a, b, t
     assert counts(only(first, first, tolerance)) == [len(a), 0, 0, 0]
 
 
-def test_rows_of_interest_are_those_of_the_other_s_experiments_depths_seeds_and_statistics():
-    every = pd.concat(
-        [table([1.0]), table([1.0], depth=3), table([1.0], "loss", depth=3), table([1.0], experiment="relu")]
-    )
-    assert of_interest(every, table([9.0], depth=3))[[*ROW, "value"]].equals(table([1.0], depth=3)[[*ROW, "value"]])
+def test_rows_of_interest_are_those_of_the_other_s_cases_depths_seeds_and_statistics():
+    every = pd.concat([table([1.0]), table([1.0], depth=3), table([1.0], "loss", depth=3), table([1.0], case="relu")])
+    assert of_interest(every, table([9.0], depth=3)).equals(table([1.0], depth=3))
 
 
 @pytest.fixture

@@ -12,8 +12,9 @@ from torch.nn import functional
 from flatminima.data.tasks import Samples
 from flatminima.errors import UserError
 from flatminima.networks.convolutional import Shape, load, save, square
+from flatminima.networks.losses import squared_error
 from flatminima.settings.rescaling import Convolutional
-from flatminima.training.convolutional import squared_error, train_convolutional
+from flatminima.training.convolutional import train_convolutional
 
 SHAPE = Shape(8, (2, 3), 4)
 LABELS = {"family": "convolutional", "task": "labels", "step_size": 0.1}

@@ -7,7 +7,9 @@ from references import DTYPE, dense_gradient, forward, layers, moments_of, norma
 from scipy.linalg import expm
 from scipy.optimize import OptimizeResult
 
-from flatminima.training.descent import MomentProblem, gradient_descent, gradient_flow, loss_and_gradient
+from flatminima.training.descent import gradient_descent
+from flatminima.training.flow import gradient_flow
+from flatminima.training.moment_problem import MomentProblem, loss_and_gradient
 from flatminima.training.run import CHECK_EVERY, Stages, has_diverged, snapshot_steps
 
 WIDTHS = [4, 6, 5, 3]

@@ -14,7 +14,8 @@ from flatminima.minima import measure as module
 from flatminima.minima.measure import measure
 from flatminima.networks.device import resolve
 from flatminima.training import optimisers
-from flatminima.training.experiments import train
+from flatminima.training.experiments import Task, train
+from flatminima.training.job import Job
 
 SGD = {"family": "relu", "optimiser": "sgd", "batch_size": 8, "width": 6}
 TRAINED = {
@@ -30,7 +31,8 @@ needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA de
 
 def trained(name, device, noise_draw="fresh"):
     data = samples(noise_draw)
-    return train("study", "run", experiment(**TRAINED[name]), 3, data, second_moments(data), CRITICAL, device=device)
+    job = Job("study", "run", experiment(**TRAINED[name]), 3)
+    return train(job, Task(data, second_moments(data), CRITICAL), device)
 
 
 def measured(networks, data, device):

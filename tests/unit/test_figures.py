@@ -292,13 +292,13 @@ def test_figures_draw_what_there_is_without_relu(study, name):
 def test_sharpness_shows_convolutional_networks(study):
     """Made of the ReLU networks of the study."""
     measures, shared = study
-    names = {"family": {"relu": "convolutional"}, "experiment": {"relu": "filters"}}
+    names = {"family": {"relu": "fully_convolutional"}, "experiment": {"relu": "filters"}}
     page, plotted = draw(
         "sharpness", pd.concat([measures, measures[measures["experiment"] == "relu"].replace(names)]), shared
     )
     assert_legible(page)
     relu, filters = (plotted[plotted["experiment"] == experiment] for experiment in ("relu", "filters"))
-    assert set(filters["family"]) == {"convolutional"}
+    assert set(filters["family"]) == {"fully_convolutional"}
     columns = ["depth", "step_fraction", "seed", "sharpness_ratio"]
     np.testing.assert_array_equal(filters[columns], relu[columns])
 

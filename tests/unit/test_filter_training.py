@@ -13,9 +13,10 @@ from torch import nn
 from flatminima.data.moments import second_moments
 from flatminima.data.tasks import Samples
 from flatminima.errors import UserError
-from flatminima.networks.fully_convolutional import ConvolutionalStack
-from flatminima.networks.initialisations import generators
-from flatminima.training.experiments import train
+from flatminima.generators import generators
+from flatminima.networks.fully_convolutional import FullyConvolutionalStack
+from flatminima.training.experiments import Task, train
+from flatminima.training.job import Job
 
 SIDE, BATCH, STEPS = 4, 10, 30
 OPTIMISERS = {"sgd": torch.optim.SGD, "adam": torch.optim.Adam}
@@ -23,7 +24,7 @@ OPTIMISERS = {"sgd": torch.optim.SGD, "adam": torch.optim.Adam}
 
 def settings(**changes):
     values = {"width": 5, "optimiser": "sgd", "batch_size": BATCH, "step_unit": "absolute", "step_sizes": [1e-3, 1e-2]}
-    return experiment(**{"family": "convolutional", "seeds": 2, "steps": STEPS, **values, **changes})
+    return experiment(**{"family": "fully_convolutional", "seeds": 2, "steps": STEPS, **values, **changes})
 
 
 def samples(channels=3, outputs=None, noise_draw="fresh"):
@@ -34,7 +35,7 @@ def samples(channels=3, outputs=None, noise_draw="fresh"):
 
 def run(values, data=None, depth=3):
     data = data or samples()
-    return train("study", "run", values, depth, data, second_moments(data), CRITICAL)
+    return train(Job("study", "run", values, depth), Task(data, second_moments(data), CRITICAL))
 
 
 def start(depth, channels, width, bias, generator):
@@ -73,7 +74,7 @@ def test_training_is_that_of_a_plain_loop(optimiser, channels, bias):
     data = samples(channels)
     networks, _ = run(settings(optimiser=optimiser, bias=bias), data)
     stack, table = networks.stack, networks.replicas
-    assert isinstance(stack, ConvolutionalStack)
+    assert isinstance(stack, FullyConvolutionalStack)
     assert table["seed"].tolist() == [0, 0, 1, 1]
     assert table["step_size"].tolist() == [1e-3, 1e-2] * 2
     for index, (seed, rate) in enumerate(zip(table["seed"], table["step_size"], strict=True)):
@@ -88,7 +89,7 @@ def test_training_is_that_of_a_plain_loop(optimiser, channels, bias):
 def test_labels_history_snapshots_and_divergence():
     networks, history = run(settings(step_unit="critical", step_sizes=[0.01, 1e4], snapshots=2))
     table = networks.replicas[networks.replicas["final"]]
-    assert networks.labels["family"] == "convolutional"
+    assert networks.labels["family"] == "fully_convolutional"
     assert networks.labels["depth"] == networks.stack.depth == 3
     assert table["step_size"].tolist() == pytest.approx([0.01 * CRITICAL, 1e4 * CRITICAL] * 2)
     assert table["diverged"].tolist() == [False, True] * 2
@@ -99,10 +100,12 @@ def test_labels_history_snapshots_and_divergence():
 
 
 def test_classes_are_no_images():
-    with pytest.raises(UserError, match=r"experiments\.run\.family is convolutional: .* has 48 inputs and 10 outputs"):
+    with pytest.raises(
+        UserError, match=r"experiments\.run\.family is fully_convolutional: .* has 48 inputs and 10 outputs"
+    ):
         run(settings(), samples(outputs=10))
 
 
 def test_images_are_square():
-    with pytest.raises(UserError, match=r"experiments\.run\.family is convolutional: 32 values per sample; expected"):
+    with pytest.raises(UserError, match=r"experiments\.run\.family is fully_convolutional: 32 values per sample"):
         run(settings(), samples(channels=2))

@@ -14,7 +14,7 @@ from flatminima.networks.fully_convolutional import CHANNELS, image_shape
 from flatminima.networks.initialisations import initialise_filters
 from flatminima.networks.storage import Networks, load, save
 from flatminima.networks.symmetries import rescale_layers
-from flatminima.training.stochastic import loss_and_gradient_by_autograd
+from flatminima.training.backpropagation import loss_and_gradient_by_autograd
 
 
 @pytest.mark.parametrize("bias", [False, True])
@@ -98,7 +98,7 @@ def test_rescaled_channels_keep_the_function(bias):
 def test_round_trip(tmp_path, bias):
     stack = stack_of(bias=bias)
     table = pd.DataFrame({"seed": [0, 1], "final": [True, False]})
-    labels = {"study": "tiny", "experiment": "run", "family": "convolutional", "depth": stack.depth}
+    labels = {"study": "tiny", "experiment": "run", "family": "fully_convolutional", "depth": stack.depth}
     save(Networks(stack, table, labels), tmp_path / "networks.safetensors")
     back = load(tmp_path / "networks.safetensors")
     assert type(back.stack) is type(stack)

@@ -9,7 +9,8 @@ import torch
 from references import DTYPE, generator
 from torch import nn
 
-from flatminima.networks.initialisations import generators, initialise
+from flatminima.generators import generators
+from flatminima.networks.initialisations import initialise
 from flatminima.networks.stack import end_to_end
 
 WIDTHS = [6, 9, 4]

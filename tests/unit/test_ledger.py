@@ -213,7 +213,7 @@ def known(experiments, theory):
     weights = layers(1, 1, [4, 5, 5, 4])[0]
     linear, relu = (measured_statistics(Stack(weights, (), rectified), 4) for rectified in (False, True))
     convolutional = measured_statistics(stack_of(1, (1, 2, 2, 1)), SIDE**2)
-    by_family = {"linear": linear, "residual_linear": linear, "relu": relu, "convolutional": convolutional}
+    by_family = {"linear": linear, "residual_linear": linear, "relu": relu, "fully_convolutional": convolutional}
     found = {name: by_family[run.family] for _, name, run in experiments}
     coupling = {"own_cosine": INTERFACES, "own_gain": INTERFACES}
     found |= {

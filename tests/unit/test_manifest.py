@@ -15,8 +15,8 @@ from planted import committed
 from flatminima.errors import UserError
 from flatminima.provenance.environment import graphics, instructions, packages
 from flatminima.provenance.git import checkout
+from flatminima.provenance.job_records import METADATA, code_stamp, read_jobs
 from flatminima.provenance.manifest import Manifest, inside, make_manifest, of_record, read_manifest
-from flatminima.provenance.records import METADATA, code_stamp, read_jobs
 
 ROOT = Path(__file__).resolve().parents[2]
 STAMP = f"code {'a' * 64} of flatminima.minima.bound flatminima.data.storage report/templates/*"

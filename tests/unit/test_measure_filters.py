@@ -16,9 +16,9 @@ from flatminima.data.moments import second_moments
 from flatminima.data.tasks import Samples
 from flatminima.errors import UserError
 from flatminima.minima import measure as module
+from flatminima.minima.controls import unbalanced
 from flatminima.minima.crosscheck import crosscheck
 from flatminima.minima.measure import measure
-from flatminima.networks.storage import unbalanced
 from flatminima.settings.training import Measure
 
 PIXELS = SIDE**2
@@ -35,7 +35,7 @@ def samples_of(stack, loss="sum"):
 
 def convolutional(stack, **columns):
     networks = networks_of(stack, **columns)
-    return replace(networks, labels=networks.labels | {"family": "convolutional"})
+    return replace(networks, labels=networks.labels | {"family": "fully_convolutional"})
 
 
 def loss_of(network, inputs, targets, scale):

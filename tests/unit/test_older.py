@@ -26,9 +26,9 @@ from flatminima.audit.audit import audit
 from flatminima.audit.code import check_code
 from flatminima.audit.derivation import check_derivation
 from flatminima.audit.integrity import check_integrity
-from flatminima.audit.level import Level, Outcome
-from flatminima.audit.names import LevelName
+from flatminima.audit.levels import LevelName
 from flatminima.audit.older import older_references
+from flatminima.audit.outcome import Level, Outcome
 from flatminima.audit.recomputation import check_recomputation
 from flatminima.audit.rejudging import rejudge
 from flatminima.claims.ledger import load_ledger
@@ -120,6 +120,13 @@ def test_settings_that_changed_are_named(folder):
     level = level_of_code(folder)
     assert level.outcome == Outcome.OLDER
     assert level.older[0].endswith("; settings changed since: title, more")
+
+
+def test_where_a_value_comes_from_makes_no_results_older(root, folder):
+    all_of_today(folder)
+    rejudge(folder, root)
+    edited(folder, lambda values: values["settings"]["tasks"]["noisy"].update(stated=[], derived=["noise"]))
+    assert level_of_code(folder).outcome == Outcome.PASSED
 
 
 def test_settings_alone_make_results_older(root, folder):

@@ -9,11 +9,13 @@ from test_job import CRITICAL, experiment, samples
 from flatminima.data.moments import second_moments
 from flatminima.errors import UserError
 from flatminima.files import numbered
+from flatminima.minima.controls import unbalanced
 from flatminima.minima.measure import measure
-from flatminima.networks.storage import unbalanced
 from flatminima.rescaling.subjects import fully_connected, linear
 from flatminima.settings.training import Measure
-from flatminima.training import experiments
+from flatminima.training import job
+from flatminima.training.experiments import Task, train
+from flatminima.training.job import Job
 
 SEEDS = 5
 SGD = {"optimiser": "sgd", "batch_size": 10, "steps": 60, "step_unit": "absolute", "step_sizes": [0.01, 0.03]}
@@ -37,8 +39,8 @@ def trained(kind, seeds_per_job, snapshots=2):
     data = samples("fresh" if "sgd" in kind else "fixed")
     settings = experiment(seeds=SEEDS, seeds_per_job=seeds_per_job, snapshots=snapshots, **KINDS[kind])
     parts = range(len(settings.parts()))
-    moments = second_moments(data)
-    return [experiments.train("study", "run", settings, 2, data, moments, CRITICAL, part) for part in parts]
+    task = Task(data, second_moments(data), CRITICAL)
+    return [train(Job("study", "run", settings, 2, part), task) for part in parts]
 
 
 def rows(outcomes, final):
@@ -72,7 +74,7 @@ def test_networks_do_not_depend_on_the_division(kind):
         torch.testing.assert_close(a, b, rtol=rounding, atol=rounding)
     assert not torch.allclose(one[0][0], one[0][-1], atol=0.1), "seeds differ by far more than that"
     losses = [pd.concat([history for _, history in outcomes]) for outcomes in (whole, divided)]
-    key = ["step", "seed", "step_fraction"]
+    key = ["step", "seed", "setting"]
     first, second = (loss.sort_values(key, ignore_index=True) for loss in losses)
     pd.testing.assert_frame_equal(first, second, rtol=1e-5)
 
@@ -87,8 +89,8 @@ def test_batches_do_not_depend_on_the_division(monkeypatch):
             kept.extend((stream, stream.get_state()) for stream in streams)
         return streams
 
-    named = experiments.generators
-    monkeypatch.setattr(experiments, "generators", generators)
+    named = job.generators
+    monkeypatch.setattr(job, "generators", generators)
     states = []
     for size in (None, 2):
         kept.clear()
@@ -110,16 +112,17 @@ def test_statistics_do_not_depend_on_the_division(kind):
     def measured(outcomes):
         subjects = [subject for networks, _ in outcomes for subject in (networks, unbalanced(networks, 0.5))]
         tables, shared = zip(*(measure(subject, data, moments, MEASURE) for subject in subjects), strict=True)
-        key = ["experiment", "statistic", "layer", "seed", "step_fraction", "final", "step"]
+        key = ["case", "control", "statistic", "layer", "seed", "setting", "final", "step"]
         both = pd.concat(tables).sort_values(key, ignore_index=True), pd.concat(shared)
-        return both[0], both[1].sort_values(["experiment", "seed", "step_fraction", "layer", "rank"], ignore_index=True)
+        return both[0], both[1].sort_values(["case", "seed", "setting", "layer", "rank"], ignore_index=True)
 
     (one, vectors), (other, others) = measured(trained(kind, None)), measured(trained(kind, 2))
     bounds = ["value", "error_bound"]
     pd.testing.assert_frame_equal(one.drop(columns=bounds), other.drop(columns=bounds), rtol=1e-6)
     np.testing.assert_allclose(one["value"], other["value"], rtol=1e-3, atol=1e-5)
     pd.testing.assert_frame_equal(vectors, others, rtol=1e-3, atol=1e-4)
-    assert set(one["experiment"]) == {"run", "run-unbalanced"}
+    assert set(one["case"]) == {"run"}
+    assert set(one["control"]) == {"", "unbalanced"}
 
 
 def test_networks_are_numbered_through_all_parts():
@@ -144,7 +147,7 @@ def test_a_part_that_is_not_there_is_named(part):
     data = samples()
     settings = experiment(seeds=SEEDS, seeds_per_job=2)
     with pytest.raises(UserError, match=rf"part is {part}: experiments\.run has 3, from 0"):
-        experiments.train("study", "run", settings, 2, data, second_moments(data), CRITICAL, part)
+        train(Job("study", "run", settings, 2, part), Task(data, second_moments(data), CRITICAL))
 
 
 def test_one_word_for_many_files():

@@ -20,6 +20,7 @@ from synthetic_perceptron import (
     RATIO,
     SOLVED,
     WEIGHTS,
+    at_loads,
     local,
     synthetic_perceptron,
     top,
@@ -52,8 +53,10 @@ def said(figure):
 
 
 def without(table, *names):
-    assert table["experiment"].isin(names).any()
-    return table[~table["experiment"].isin(names)]
+    """A table without some cases or curves."""
+    column = "case" if "case" in table else "curve"
+    assert table[column].isin(names).any()
+    return table[~table[column].isin(names)]
 
 
 def test_capacity_shows_both_ways_to_the_boundary(drawn):
@@ -73,7 +76,7 @@ def test_literature_marker_is_the_capacity_of_krauth_and_mezard(drawn):
 
 def test_many_loads_are_thinned_and_keep_both_ends(study):
     measures, curves = study
-    entropy = curves[curves["experiment"] == "entropy"]
+    entropy = curves[curves["curve"] == "entropy"]
     more = [entropy[entropy["y"] == LOAD].assign(y=load) for load in np.linspace(0.41, 0.59, 9) if load != LOAD]
     _, plotted = draw("capacity", measures, pd.concat([curves, *more]))
     shown = plotted.loc[plotted["curve"] == "entropy", "alpha"].unique()
@@ -148,17 +151,17 @@ def test_solvers_say_what_the_verdict_says(drawn, study):
         "reinforced BP still solves most of them up to α = 0.7"
     )
     measures, curves = study
-    two = measures[measures["optimiser"] != "annealing"]
+    two = measures[measures["solver"] != "annealing"]
     for changed, words in (
-        (two.assign(step_fraction=two["step_fraction"].replace({0.4: 0.8, 0.8: 0.4})), "no solver is seen to fail"),
-        (measures.assign(step_fraction=measures["step_fraction"].replace(0.7, 0.71)), "is not seen to solve most"),
+        (at_loads(two, {0.4: 0.8, 0.8: 0.4}), "no solver is seen to fail"),
+        (at_loads(measures, {0.7: 0.71}), "is not seen to solve most"),
     ):
         assert words in said(draw("solvers", changed, curves)[0])
 
 
 def test_solvers_without_claimed_loads_claim_nothing(study):
     measures, curves = study
-    beyond = measures["optimiser"].ne("") & measures["step_fraction"].gt(0.6)
+    beyond = measures["solver"].ne("") & measures["alpha"].gt(0.6)
     figure, _ = draw("solvers", measures[~beyond], curves)
     assert said(figure) == "Share of random instances that 3 solvers solve within their steps"
 
@@ -191,7 +194,7 @@ def test_neighbours_say_in_how_many_cases_there_are_more(drawn, study):
         "in most, not all, of 10 cases"
     )
     measures, curves = study
-    planted = measures["experiment"] == "planted"
+    planted = measures["case"] == "planted"
     for factor, words in ((-1.0, "in all 10 cases"), (1e4, "in none of 10 cases")):
         changed = measures.assign(value=measures["value"].mask(planted, factor))
         assert said(draw("neighbours", changed, curves)[0]).endswith(words)
@@ -240,10 +243,8 @@ def test_flips_say_in_how_many_cases_fewer_errors_are_made(drawn, study):
 
 def test_flips_take_the_nearest_load_that_was_solved(study):
     measures, curves = study
-    near = curves["experiment"].str.contains("bp_entropy_") & (curves["y"] == LOAD)
-    lost = measures["statistic"].isin(["flip_error_ratio", "local_entropy_excess"]) & (
-        measures["step_fraction"] == LOAD
-    )
+    near = curves["curve"].str.contains("bp_entropy_") & (curves["y"] == LOAD)
+    lost = measures["statistic"].isin(["flip_error_ratio", "local_entropy_excess"]) & (measures["alpha"] == LOAD)
     _, plotted = draw("flips", measures.assign(value=measures["value"].mask(lost)), curves[~near])
     assert set(plotted.loc[plotted["solver"] != "theory", "alpha"]) == {0.4}
 
@@ -278,7 +279,7 @@ def test_overview_says_what_was_found(drawn):
 def test_overview_says_the_opposite_where_it_is_found(study):
     measures, curves = study
     lead = measures["value"].mask(measures["statistic"] == "lead", -0.1)
-    entropy = curves["experiment"] == "entropy"
+    entropy = curves["curve"] == "entropy"
     rising = curves.assign(value=curves["value"].mask(entropy, -curves["value"]))
     title = said(draw("perceptron-overview", measures.assign(value=lead), rising)[0])
     assert title.startswith("Solutions of high margin are not rarer (a) and lie in not always denser regions (b)")
@@ -332,11 +333,11 @@ def test_one_load_and_one_solver_are_enough(study, tmp_path):
         "exact_local",
         "exact_local_theory",
     ]
-    kept = ~curves["experiment"].str.endswith("_sgd") & ~(curves["experiment"].isin(shapes) & (curves["y"] != LOAD))
-    kept |= curves["experiment"].str.startswith("exact") & curves["y"].between(0.3, 0.31)
+    kept = ~curves["curve"].str.endswith("_sgd") & ~(curves["curve"].isin(shapes) & (curves["y"] != LOAD))
+    kept |= curves["curve"].str.startswith("exact") & curves["y"].between(0.3, 0.31)
     over = ["isolation_distance", "connected_margin", "monotone_margin", "maximal_margin"]
-    kept &= ~(curves["experiment"].isin(over) & (curves["x"] != LOAD))
-    measures[~measures["optimiser"].isin(["sgd", "annealing"])].to_parquet(tmp_path / "measures.parquet")
+    kept &= ~(curves["curve"].isin(over) & (curves["x"] != LOAD))
+    measures[~measures["solver"].isin(["sgd", "annealing"])].to_parquet(tmp_path / "measures.parquet")
     curves[kept].to_parquet(tmp_path / "curves.parquet")
     for name in PERCEPTRON:
         render(

@@ -8,28 +8,28 @@ import pytest
 from perceptron_study import SIZE, attempts, enumeration, surveyed, theory
 from scipy.stats import binom
 
+from flatminima.perceptron.attempts import attempt_instances, attempted
 from flatminima.perceptron.enumeration import enumerate_perceptrons
 from flatminima.perceptron.franz_parisi import local_entropy
 from flatminima.perceptron.instances import storage
 from flatminima.perceptron.neighbours import FLIPS, count_neighbours, expected_neighbours
 from flatminima.perceptron.replica import maximal_margin, saddle_point
-from flatminima.perceptron.searches import attempted, search_instances
 from flatminima.perceptron.stability import first_moment_distance
 from flatminima.perceptron.survey import planted_solutions
-from flatminima.perceptron.transitions import transitions
 from flatminima.perceptron.typical import surroundings, typical_solutions
 from flatminima.seeding import sequence
+from flatminima.stages.transitions import thresholds
 
-KEY = ["experiment", "depth", "step_fraction", "seed", "statistic", "layer"]
+KEY = ["case", "control", "size", "alpha", "seed", "statistic", "distance", "flips"]
 
 
-def values(table, experiment, statistic):
-    chosen = table[(table["experiment"] == experiment) & (table["statistic"] == statistic)]
-    return chosen.sort_values(["step_fraction", "seed", "layer"])["value"].to_numpy()
+def values(table, case, statistic, control=""):
+    chosen = table[(table["case"] == case) & (table["control"] == control) & (table["statistic"] == statistic)]
+    return chosen.sort_values(["alpha", "size", "seed", "distance", "flips"])["value"].to_numpy()
 
 
 def points(curves, name, y=None):
-    chosen = curves[(curves["experiment"] == name) & ((curves["y"] == y) if y is not None else True)]
+    chosen = curves[(curves["curve"] == name) & ((curves["y"] == y) if y is not None else True)]
     return chosen.sort_values("x").set_index("x")["value"]
 
 
@@ -58,8 +58,10 @@ def test_typical_solutions(typical):
     measures, curves = typical
     assert values(measures, "margin_solutions", "rarity")[1] == pytest.approx(0.31439, abs=1e-5)
     assert values(measures, "margin_solutions", "distance_ratio")[1] == pytest.approx(0.186 / 0.339, abs=2e-3)
-    assert (values(measures, "margin_solutions-negative", "rarity") < 0).all()
-    assert (values(measures, "margin_solutions-negative", "distance_ratio") > 1).all()
+    assert (values(measures, "margin_solutions", "rarity", "negative") < 0).all()
+    assert (values(measures, "margin_solutions", "distance_ratio", "negative") > 1).all()
+    fractions = measures.groupby("control")["margin"].agg(lambda margins: sorted(set(margins)))
+    assert fractions.to_dict() == {"": [0.5, 1], "negative": [-1, -0.5], "slight": [0.01]}
     assert points(curves, "capacity")[0.0] == pytest.approx(0.83308, abs=1e-5)
     assert points(curves, "entropy", 0.5)[0.0] == pytest.approx(0.31439, abs=1e-5)
 
@@ -74,8 +76,11 @@ def test_surroundings(around):
     assert values(measures, "high_margin", "least_entropy") > 0 > values(measures, "zero_margin", "least_entropy")
     assert values(measures, "high_margin", "least_slope") > 0
     assert (values(measures, "ordering", "lead") > 0).all()
-    assert (values(measures, "ordering-far", "lead") < 0).all()
+    assert (values(measures, "ordering", "lead", "far") < 0).all()
     assert (np.abs(values(measures, "reversals", "reversal") - 0.3) < 0.05).all()
+    fractions = measures.drop_duplicates(["case", "seed"]).set_index("case")["margin"]
+    assert (fractions["zero_margin"], fractions["high_margin"]) == (0, 1)
+    assert fractions["ordering"].tolist() == fractions["reversals"].tolist() == [0.5, 1]
     assert len(points(curves, "local_entropy", 0.0)) == 13
 
 
@@ -86,9 +91,9 @@ def test_inside_the_gap_points_are_missing_and_nothing_is_made_up():
     assert values(measures, "high_margin", "smallest_distance") == 1e-4
 
 
-def test_transitions():
+def test_thresholds():
     """theory.md 3.3: monotone up to .729, no gap up to about .748, capacity .833."""
-    measures, curves = transitions("test", theory(loads=[0.5]))
+    measures, curves = thresholds("test", theory(loads=[0.5]))
     assert values(measures, "thresholds", "monotone_load") == pytest.approx([0.729], abs=5e-4)
     assert values(measures, "thresholds", "connected_load") == pytest.approx([0.748], abs=5e-4)
     assert values(measures, "thresholds", "capacity") == pytest.approx([0.833], abs=5e-4)
@@ -113,7 +118,8 @@ def test_enumeration_against_brute_force(enumerated):
             if len(found) > 1:
                 distances = (size - found @ found.T) / 2 / size
                 apart[level].append(distances.sum() / (len(found) * (len(found) - 1)))
-    first = measures[(measures["experiment"] == "enumerated") & (measures["seed"] == 0)].set_index("statistic")["value"]
+    own = measures[(measures["case"] == "enumerated") & (measures["control"] == "") & (measures["size"] == size)]
+    first = own.set_index("statistic")["value"]
     assert first["rarity"] == pytest.approx(np.mean(logs[1]) - np.mean(logs[3]), abs=1e-12)
     assert first["distance_ratio"] == pytest.approx(np.mean(apart[3]) / np.mean(apart[1]), rel=1e-12)
 
@@ -122,9 +128,9 @@ def test_enumeration_agrees_with_theory_and_not_with_another(enumerated):
     measures, curves = enumerated
     assert (values(measures, "enumerated", "count_error") < 0.03).all()
     assert (values(measures, "enumerated", "local_error") < 0.05).all()
-    assert (values(measures, "enumerated-other_load", "count_error") > 0.1).all()
-    assert (values(measures, "enumerated-other_load", "local_error") > 0.1).all()
-    assert (values(measures, "enumerated-negative", "rarity") < 0).all()
+    assert (values(measures, "enumerated", "count_error", "other_load") > 0.1).all()
+    assert (values(measures, "enumerated", "local_error", "other_load") > 0.1).all()
+    assert (values(measures, "enumerated", "rarity", "negative") < 0).all()
     exact, expected = (points(curves, name).iloc[:-1] for name in ("exact_local", "exact_local_theory"))
     assert exact.to_numpy() == pytest.approx(expected.to_numpy(), abs=0.05)
 
@@ -140,16 +146,20 @@ def test_ranges_of_the_order_of_surroundings_are_distances_between_solutions(aro
     apart = saddle_point(0.5, np.array([0.0, float(maximal_margin(0.5))])).distance
     assert apart == pytest.approx([0.339, 0.186], abs=1e-3)
     drawn = np.geomspace(1e-3, 0.45, 12)
-    near, far = (measures[measures["experiment"] == name]["layer"].max() for name in ("ordering", "ordering-far"))
-    assert (near, far) == ((drawn <= apart[1]).sum() + 1, (drawn >= apart[0]).sum())
+    lead = measures[measures["statistic"] == "lead"].groupby("control")["distance"].agg(lambda d: sorted(set(d)))
+    assert lead[""] == pytest.approx(sorted([*drawn[drawn <= apart[1]], first_moment_distance(0.5)]))
+    assert lead["far"] == pytest.approx(drawn[drawn >= apart[0]])
 
 
 def test_a_solver_is_followed_by_instance(solved):
     """At alpha = .3 solved, at .9, beyond capacity, not; solutions have denser surroundings than typical ones."""
     measures, curves, _ = solved
     assert values(measures, "attempts_sgd", "solved").tolist() == [1, 1, 0, 0]
-    assert values(measures, "attempts_sgd", "unsolved").tolist() == [0, 0, 1, 1]
-    assert set(measures["depth"]) == {SIZE}
+    assert set(measures["size"]) == {SIZE}
+    assert set(measures["solver"]) == {"sgd"}
+    assert (measures["setting"] == measures["alpha"]).all()
+    assert sorted(set(measures["distance"].dropna())) == [0.02, 0.05]
+    assert sorted(set(measures["flips"])) == [0, 1, 2, 3]
     ratios = values(measures, "attempts_sgd", "flip_error_ratio").reshape(4, 2)
     assert (ratios[:2] < 1).all()
     assert np.isnan(ratios[2:]).all()
@@ -179,10 +189,10 @@ def test_planted_solutions_have_the_neighbours_that_independent_patterns_leave()
     heads = binom.pmf((SIZE + odd) // 2, SIZE, 0.5)
     critical = heads[0] / heads.sum()
     expected = SIZE * (1 - critical * (1 + 1 / SIZE) / 2) ** round(0.3 * SIZE)
-    for name in ("planted", "planted_again"):
-        counts = values(measures, name, "neighbours").reshape(-1, 3)[:, 0]
+    for control in ("", "again"):
+        counts = values(measures, "planted", "neighbours", control).reshape(-1, 3)[:, 0]
         assert counts.mean() == pytest.approx(expected, abs=4 * counts.std() / len(counts) ** 0.5)
-    first, again = (values(measures, name, "neighbours") for name in ("planted", "planted_again"))
+    first, again = (values(measures, "planted", "neighbours", control) for control in ("", "again"))
     assert not np.array_equal(first, again)
 
 
@@ -190,7 +200,7 @@ def test_planted_solutions_have_the_neighbours_that_independent_patterns_leave()
 def test_rows_are_told_apart(part, request):
     measures, curves = request.getfixturevalue(part)[:2]
     assert not measures.duplicated(KEY).any()
-    assert not curves.duplicated(["experiment", "x", "y"]).any()
+    assert not curves.duplicated(["curve", "x", "y"]).any()
 
 
 def test_the_same_seed_gives_the_same_rows(solved):
@@ -212,7 +222,7 @@ def test_the_solutions_that_are_kept_are_solutions(solved):
 def test_solutions_at_a_load_of_many_digits_are_found_again():
     """1/3, of which six digits would name other instances."""
     load = 1 / 3
-    arrays = search_instances("test", "sgd", SIZE, attempts(loads=[load], instances=1))
+    arrays = attempt_instances("test", "sgd", SIZE, attempts(loads=[load], instances=1))
     ((found, patterns, solutions),) = attempted("test", SIZE, arrays)
     assert found == load
     assert solutions.solved.all()

@@ -14,6 +14,7 @@ from synthetic_perceptron import (
     SIZES,
     SOLVED,
     WEIGHTS,
+    at_loads,
     synthetic_perceptron,
     top,
 )
@@ -86,7 +87,7 @@ def test_success_excludes_what_is_outside_both_limits(study):
     assert list(table["excluded"]) == [""] * 7
     assert list(table["open"]) == ["", "", "", known, known, "", ""]
     measures, curves = study
-    closer = measures.assign(step_fraction=measures["step_fraction"].replace({0.7: 0.745, 0.8: 0.755}))
+    closer = at_loads(measures, {0.7: 0.745, 0.8: 0.755})
     own = TABLES["success"](closer, curves).iloc[:5]
     assert 0.73 < own["half_solved_low"].min() < own["half_solved_high"].max() < 0.77
     assert list(own["excluded"]) == ["", "", "", *["0.77–0.78, 0.776, 0.784, 0.83"] * 2]
@@ -120,8 +121,7 @@ def test_sizes_of_one_load_are_kept_apart(study):
     measures, curves = study
     for load in (float(shares[0]) for shares in SIZES.values()):
         curves = curves.assign(y=curves["y"].mask(np.isclose(curves["y"], load), 1 / 3))
-        chosen = np.isclose(measures["step_fraction"], load)
-        measures = measures.assign(step_fraction=measures["step_fraction"].mask(chosen, 1 / 3))
+        measures = at_loads(measures, {load: 1 / 3})
     table = TABLES["agreement"](measures, curves).set_index(["size", "alpha"])
     assert table.loc[(11, 1 / 3), "local_error"] == pytest.approx(2 * ERROR)
     assert table.loc[(13, 1 / 3), "local_error"] == pytest.approx(ERROR)

@@ -10,9 +10,9 @@ from numpy.random import default_rng
 
 from flatminima.claims.ledger import load_ledger
 from flatminima.claims.verdicts import judge
+from flatminima.generators import named_generator
 from flatminima.minima.linear import path_statistics, sharpness_statistics
 from flatminima.minima.statistics import Statistic, tidy
-from flatminima.networks.initialisations import named_generator
 from flatminima.record import read_table
 from flatminima.settings.theory import Condition
 from flatminima.theory.problems import draw_problems

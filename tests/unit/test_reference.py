@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from flatminima.audit.audit import audit, for_people
-from flatminima.audit.level import Outcome
-from flatminima.audit.names import LevelName
+from flatminima.audit.levels import LevelName
+from flatminima.audit.outcome import Outcome
 from flatminima.config import load
 from flatminima.provenance.manifest import read_manifest
 

@@ -30,8 +30,8 @@ from flatminima.figures import style
 from flatminima.figures.render import NO_DETAILS, render
 from flatminima.figures.rescaling import orbits as orbits_figure
 from flatminima.rescaling.coordinates import volumes
-from flatminima.rescaling.invariants import measure_linear_orbits, measure_orbits
-from flatminima.rescaling.theorems import show_theorems
+from flatminima.rescaling.trained_orbits import measure_linear_orbits, measure_orbits
+from flatminima.stages.rescale import show_theorems
 from flatminima.studies.registry import KINDS
 
 RESCALING = list(KINDS["rescaling"].figures)
@@ -63,10 +63,10 @@ def computed() -> Study:
     return pd.concat([theorems[0], areas[0], *orbits]), pd.concat([theorems[1], areas[1]])
 
 
-def with_value(study: Study, experiment: str, statistic: str, value: float, **where) -> Study:
-    """The study with one statistic of an experiment changed, in the rows where columns have the given values."""
+def with_value(study: Study, case: str, statistic: str, value: float, control: str = "", **where) -> Study:
+    """The study with one statistic of a case changed, in the rows where columns have the given values."""
     measures, curves = study
-    chosen = (measures["experiment"] == experiment) & (measures["statistic"] == statistic)
+    chosen = (measures["case"] == case) & (measures["control"] == control) & (measures["statistic"] == statistic)
     chosen &= np.logical_and.reduce([measures[key] == is_ for key, is_ in where.items()])
     assert chosen.any()
     return measures.assign(value=measures["value"].mask(chosen, value)), curves
@@ -95,9 +95,9 @@ def test_alpha_shows_growth_and_unchanged_errors_next_to_the_control(drawn):
 
 
 def test_alpha_reports_test_errors_that_move_and_other_laws(study):
-    moved = with_value(study, "extreme_alpha", "test_error_change", 0.07, depth=3, seed=1, step_fraction=100.0)
+    moved = with_value(study, "two_layers", "test_error_change", 0.07, depth=3, seed=1, alpha=100.0)
     assert title(draw("alpha", *moved)[0]).endswith("square of the factor, but test error changes")
-    slow = with_value(study, "extreme_alpha", "growth_exponent", 1.0, depth=3, seed=1, step_fraction=100.0)
+    slow = with_value(study, "two_layers", "growth_exponent", 1.0, depth=3, seed=1, alpha=100.0)
     assert title(draw("alpha", *slow)[0]) == "Sharpness does not grow as the square of the factor, but test error stays"
 
 
@@ -111,7 +111,7 @@ def test_the_network_with_most_settings_is_shown_in_detail(drawn):
 
 def test_volume_compares_areas_with_the_closed_form(drawn):
     figure, plotted = drawn["volume"]
-    areas = plotted.set_index(["experiment", "x"])["value"]
+    areas = plotted.set_index(["curve", "x"])["value"]
     assert areas["area_law", RANGES[-1]] == pytest.approx(AREA * np.log2(RANGES[-1]))
     assert len(plotted) == 3 * len(RANGES)
     assert title(figure).startswith("The set of low loss grows without end: images of a box never meet")
@@ -122,7 +122,7 @@ def test_volume_counts_boxes_that_meet_and_areas_that_do_not_grow(study):
     met = draw("volume", *with_value(study, "boxes", "meeting_boxes", 1.0, depth=2, seed=1))[0]
     assert f"apart in {NETWORKS} of n = {NETWORKS + 1}" in met.axes[0].get_title("left")
     assert title(met).endswith("images of a box meet, shrink or hold other losses")
-    still = draw("volume", *with_value(study, "area", "area_growth", 1.0, step_fraction=RANGES[-1]))[0]
+    still = draw("volume", *with_value(study, "area", "area_growth", 1.0, range=RANGES[-1]))[0]
     assert title(still).startswith("The set of low loss does not grow as theory says: images of a box never meet")
 
 
@@ -157,7 +157,7 @@ def test_spectrum_is_relative_to_the_trained_networks_largest(drawn):
 def test_spectrum_leaves_out_zero_and_reports_broken_promises(study):
     """One of four eigenvalues cannot be told from zero: three directions have curvature, of which one is lifted."""
     measures, curves = with_value(study, "many_directions", "large_eigenvalues", 1.0)
-    zero = (curves["experiment"] == "spectrum_trained") & (curves["x"] == 3)
+    zero = (curves["curve"] == "spectrum_trained") & (curves["x"] == 3)
     figure, _ = draw("spectrum", measures, curves.assign(value=curves["value"].mask(zero, 1e-17)))
     assert "makes few of the directions" in title(figure)
     assert title(figure).endswith("the sharpest was, fewer than theory promises")
@@ -184,15 +184,15 @@ def test_balls_compare_rescaled_networks_with_the_best_constant(drawn):
 
 
 def test_balls_report_losses_that_do_not_rise_and_those_that_did(study):
-    low = with_value(study, "balls", "epsilon_sharpness", 0.1, depth=2, seed=0, step_fraction=RADII[1])
+    low = with_value(study, "balls", "epsilon_sharpness", 0.1, depth=2, seed=0, radius=RADII[1])
     assert "losses do not rise within every ball" in title(draw("balls", *low)[0])
-    high = with_value(study, "balls-trained", "epsilon_sharpness", 0.9, depth=2, seed=0, step_fraction=RADII[-1])
+    high = with_value(study, "balls", "epsilon_sharpness", 0.9, "trained", depth=2, seed=0, radius=RADII[-1])
     assert title(draw("balls", *high)[0]).endswith("as trained they do so in some")
 
 
 def test_coordinates_follow_the_law_and_rotations_do_not(drawn):
     figure, plotted = drawn["coordinates"]
-    changed = plotted[~plotted["kind"].str.contains("-")]
+    changed = plotted[plotted["kind"] != "rotated"]
     assert changed["curvature_growth"].to_numpy() == pytest.approx(changed["offset"].to_numpy() ** -2)
     assert len(changed) == 2 * (settings(len(OFFSETS)) + 2)
     assert title(figure) == "Curvature follows the coordinates, by theory's law, while the function stays"
@@ -201,11 +201,11 @@ def test_coordinates_follow_the_law_and_rotations_do_not(drawn):
 
 
 def test_coordinates_report_a_law_that_fails_and_a_function_that_changes(study):
-    off = with_value(study, "radial", "curvature_error", 0.1, depth=2, seed=0, step_fraction=OFFSETS[0])
+    off = with_value(study, "radial", "curvature_error", 0.1, depth=2, seed=0, offset=OFFSETS[0])
     assert title(draw("coordinates", *off)[0]) == (
         "Curvature does not follow theory's law for coordinates, but the function stays"
     )
-    other = with_value(off, "radial", "function_change", 0.1, depth=2, seed=0, step_fraction=OFFSETS[0])
+    other = with_value(off, "radial", "function_change", 0.1, depth=2, seed=0, offset=OFFSETS[0])
     assert title(draw("coordinates", *other)[0]).endswith("coordinates, while the function changes")
 
 
@@ -227,7 +227,7 @@ def test_landscape_reports_training_that_ended_far_away_and_bounds_that_do_not_m
 
 def test_landscape_counts_every_minimum(study):
     measures, curves = study
-    corner = (curves["experiment"] == "landscape") & (curves["x"] > LEAST[0] + 1) & (curves["y"] > LEAST[1] + 1)
+    corner = (curves["curve"] == "landscape") & (curves["x"] > LEAST[0] + 1) & (curves["y"] > LEAST[1] + 1)
     assert corner.any()
     changed = curves.assign(value=curves["value"].mask(corner & (curves["x"] == curves.loc[corner, "x"].max()), 9.0))
     assert "sharpness has several minima and training" in title(draw("landscape", measures, changed)[0])
@@ -266,7 +266,7 @@ def test_orbits_say_what_test_error_follows(sign, words):
 def test_orbits_of_one_kind_are_filled(study):
     """Where only layers were rescaled, their markers are filled and the legend has no hollow ones."""
     measures, curves = study
-    figure, plotted = draw("orbits", measures[~measures["experiment"].str.startswith("orbit_units")], curves)
+    figure, plotted = draw("orbits", measures[~measures["case"].str.startswith("orbit_units")], curves)
     assert len(plotted) == NETWORKS + 1
     labels = {text.get_text() for legend in figure.legends for text in legend.get_texts()}
     assert labels == {*(f"depth {depth}" for depth in DEPTHS), "convolutional", orbits_figure.EQUAL}
@@ -299,8 +299,8 @@ def test_overview_is_about_sharpness_over_the_floor(study):
 
 
 def test_overview_reports_what_is_flatter_than_the_floor_and_errors_that_move(study):
-    broken = with_value(study, "two_layers", "sharpness", 1.0, depth=2, seed=0, step_fraction=ALPHAS[0])
-    broken = with_value(broken, "two_layers", "test_error", 0.9, depth=2, seed=0, step_fraction=ALPHAS[0])
+    broken = with_value(study, "two_layers", "sharpness", 1.0, depth=2, seed=0, alpha=ALPHAS[0])
+    broken = with_value(broken, "two_layers", "test_error", 0.9, depth=2, seed=0, alpha=ALPHAS[0])
     figure, _ = draw("rescaling-overview", *broken)
     assert "ever sharper, and sometimes flatter than its floor" in title(figure)
     labels = figure.axes[0].get_legend_handles_labels()[1]
@@ -313,7 +313,7 @@ def test_overview_reports_what_is_flatter_than_the_floor_and_errors_that_move(st
 def test_overview_reports_linear_networks_above_the_least_and_sharpness_that_stays(study):
     above = with_value(study, "orbit_linear", "orbit_ratio", 1.5, depth=2, seed=0)
     assert title(draw("rescaling-overview", *above)[0]).endswith("this floor is not the least of all minima")
-    still = with_value(study, "extreme_alpha", "sharpness_growth", 1.0, depth=2, seed=0, step_fraction=ALPHAS[0])
+    still = with_value(study, "two_layers", "sharpness_growth", 1.0, depth=2, seed=0, alpha=ALPHAS[0])
     assert title(draw("rescaling-overview", *still)[0]).startswith("Rescaling does not make a network ever sharper")
 
 
@@ -333,12 +333,10 @@ def test_text_is_large_enough_and_on_the_page(drawn, name):
 def test_one_depth_with_the_ends_alone_is_drawn(study, name, tmp_path):
     """As few settings as a configuration may have: a small test of the workflow has no more."""
     measures, curves = study
-    few = measures["step_fraction"].isna() | measures["step_fraction"].isin(
-        [*ALPHAS[::3], *RADII[::2], *OFFSETS[::2], *RANGES]
-    )
-    measures = measures[few & (measures["depth"] == 3) | measures["experiment"].str.startswith("area")]
+    few = measures["setting"].isna() | measures["setting"].isin([*ALPHAS[::3], *RADII[::2], *OFFSETS[::2], *RANGES])
+    measures = measures[few & (measures["depth"] == 3) | measures["case"].str.startswith("area")]
     measures.to_parquet(tmp_path / "measures.parquet")
-    curves[curves["depth"].eq(3) | curves["experiment"].str.startswith("area")].to_parquet(tmp_path / "curves.parquet")
+    curves[curves["depth"].eq(3) | curves["curve"].str.startswith("area")].to_parquet(tmp_path / "curves.parquet")
     render(
         KINDS["rescaling"], name, tmp_path / "measures.parquet", tmp_path / "curves.parquet", LEDGER, tmp_path / name
     )
@@ -387,8 +385,8 @@ def test_a_study_without_curves_says_so(study, name):
 )
 def test_a_figure_without_its_measures_says_so(study, name, lost):
     measures, curves = study
-    with pytest.raises(EmptyFigureError, match=f"no network of experiment {lost}"):
-        draw(name, measures[~measures["experiment"].str.startswith(lost)], curves)
+    with pytest.raises(EmptyFigureError, match=f"no network of case {lost}"):
+        draw(name, measures[~measures["case"].str.startswith(lost)], curves)
 
 
 def test_two_processes_write_the_same_bytes(study, tmp_path):

@@ -13,7 +13,7 @@ from torch import nn
 from flatminima.curvature.eigensolvers import eigenpairs
 from flatminima.curvature.operators import Hessian
 from flatminima.errors import UserError
-from flatminima.rescaling.landscape import Landscape
+from flatminima.rescaling.objective import Objective
 from flatminima.rescaling.reparametrise import (
     direction_names,
     radial,
@@ -90,7 +90,7 @@ def test_radial_curvature_away_from_the_centre(power, offset):
     """By the chain rule with the dense Jacobian: J' H J at a critical point; here it is not the centre."""
     model, data = problem()
     shift = 0.3 * normal(3, len(flat(model)))
-    displaced = Landscape(model, squared, data).point - shift
+    displaced = Objective(model, squared, data).point - shift
     with torch.no_grad():
         nn.utils.vector_to_parameters(displaced, (centre := seeded(perceptron([3, 4, 2]), 1)).parameters())
     changed = radial(centre, power, offset)

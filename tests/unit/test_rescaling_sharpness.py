@@ -14,8 +14,8 @@ from scipy.optimize import brentq
 from torch import nn
 
 from flatminima.errors import UserError
-from flatminima.rescaling.landscape import Landscape
 from flatminima.rescaling.maps import Rescaling, two_layer
+from flatminima.rescaling.objective import Objective
 from flatminima.rescaling.sharpness import best_constant_loss, box_sharpness, epsilon_sharpness
 
 
@@ -77,10 +77,10 @@ def test_at_a_quadratics_minimum_the_estimate_is_exact():
 def test_the_box_of_a_quadratic(seed):
     """A convex function is largest at a corner of the box: the search ends at one, often the highest of the 64."""
     model, data = regression(seed)
-    centre, landscape = flat(model), Landscape(model, squared, data)
+    centre, objective = flat(model), Objective(model, squared, data)
     sides = 0.2 * (centre.abs() + 1)
-    here = landscape.value(centre)
-    corners = [landscape.value(centre + sides * torch.tensor(signs)) for signs in product((-1.0, 1.0), repeat=6)]
+    here = objective.value(centre)
+    corners = [objective.value(centre + sides * torch.tensor(signs)) for signs in product((-1.0, 1.0), repeat=6)]
     found = box_sharpness(model, squared, data, 0.2, 20, 50, generator(seed))
     percents = [100 * (corner - here) / (1 + here) for corner in corners]
     assert min(abs(found.percent / percent - 1) for percent in percents) <= 1e-9
@@ -133,15 +133,15 @@ def test_a_rescaled_minimum_is_as_sharp_as_the_best_constant(radius):
 def test_the_searches_never_lose_a_start():
     """Even where no step is made they reach both ends of the top eigenvector, and the corners it points to."""
     model, data = trained(7)
-    landscape, centre = Landscape(model, squared, data), flat(model)
+    objective, centre = Objective(model, squared, data), flat(model)
     vector = torch.linalg.eigh(dense_hessian(model, squared, *data)).eigenvectors[:, -1]
     sides = 0.01 * (centre.abs() + 1)
     for search, steps, radius, reach in (
         (epsilon_sharpness, 0, 0.3, 0.3 * vector),
         (box_sharpness, 1, 0.01, sides * vector.sign()),
     ):
-        here = landscape.value(centre)
-        start = max((landscape.value(centre + sign * reach) - here) / (1 + here) for sign in (1, -1))
+        here = objective.value(centre)
+        start = max((objective.value(centre + sign * reach) - here) / (1 + here) for sign in (1, -1))
         assert search(model, squared, data, radius, 0, steps, generator(1)).lower_bound >= start * (1 - 1e-6)
 
 

@@ -96,14 +96,16 @@ def test_areas_and_linear_networks(study, theorems):
     assert list(linear[["worst", "control_best"]]) == pytest.approx([1 + 1e-6, 1.1], rel=1e-9)
     traces = theorems.loc[("error of the least trace's closed form", "residual_linear", 3)]
     assert list(traces[["worst", "control_best"]]) == pytest.approx([1e-10, 9], rel=1e-9)
-    controls = study[~study["experiment"].str.contains("-(?:touching|split)")]
+    controls = study[~study["control"].isin(["touching", "split"])]
     alone = TABLES["theorems"](controls).set_index(MEASURED)
     assert np.isnan(alone.loc[("share of networks whose boxes meet", "relu", 2), "control_best"])
 
 
 def test_one_bad_network_is_the_worst(study):
-    chosen = study["experiment"].eq("two_layers_convolutional") & study["statistic"].eq("hessian_error")
-    chosen &= study["step_fraction"].eq(ALPHAS[0])
+    chosen = (
+        study["case"].eq("two_layers_convolutional") & study["control"].eq("") & study["statistic"].eq("hessian_error")
+    )
+    chosen &= study["alpha"].eq(ALPHAS[0])
     table = TABLES["theorems"](study.assign(value=study["value"].mask(chosen, 0.7))).set_index(MEASURED)
     assert table.loc[("error of Hessian products", "convolutional", 3), "worst"] == 0.7
     assert table.loc[("error of Hessian products", "relu", 3), "worst"] == 1e-15

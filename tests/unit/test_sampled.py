@@ -5,9 +5,11 @@ import torch
 from references import DTYPE, forward, generator, layers, normal, replica
 
 from flatminima.networks.stack import Stack
+from flatminima.training.batches import Batches, SampleProblem
 from flatminima.training.optimisers import PerReplicaOptimiser
+from flatminima.training.plateau import Plateau
 from flatminima.training.run import CHECK_EVERY, Stages, snapshot_steps
-from flatminima.training.stochastic import Batches, Plateau, SampleProblem, stochastic_descent
+from flatminima.training.stochastic import stochastic_descent
 
 WIDTHS = [4, 6, 3]
 SAMPLES, BATCH = 24, 8
@@ -26,8 +28,9 @@ def numbered(count, batch, seeds=2, noise=None):
 def train(stack, optimiser, rates, seeds, steps=50, **settings):
     rates, streams = torch.tensor(rates, dtype=DTYPE), [generator(s) for s in seeds]
     problem = settings.pop("problem", PROBLEM)
-    settings = {"batch_size": BATCH, "steps": steps, "plateau": None, "snapshots": 0} | settings
-    return stochastic_descent(stack, problem, optimiser, rates, streams, **settings, job="test")
+    batches = Batches(problem, settings.pop("batch_size", BATCH), streams)
+    settings = {"steps": steps, "plateau": None, "snapshots": 0} | settings
+    return stochastic_descent(stack, batches, optimiser, rates, **settings, job="test")
 
 
 def stack_of(replicas, bias=True, rectified=True):

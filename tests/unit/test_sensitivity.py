@@ -24,7 +24,7 @@ MEAN = Variation(experiment="mean", baseline="relu", choice="loss", before="sum"
 
 def asked(identity, at_least, **control):
     bounds = {"statistic": "path_cosine", "at_most": None, "at_least": at_least, "smallest": 0.1}
-    names = {"experiments": ["linear", "relu"], "control": {"description": "d"} | control}
+    names = {"cases": ["linear", "relu"], "control": {"description": "d"} | control}
     return claim(criterion(name="coupled", **bounds, **names), id=identity)
 
 
@@ -32,8 +32,8 @@ def ledger(*claims):
     return Ledger.model_validate({"claims": list(claims)})
 
 
-UNBALANCED = {"experiments": {name: [f"{name}-unbalanced"] for name in ("linear", "relu")}}
-ELSEWHERE = claim(criterion(experiments=["linear"]), id="M1")
+UNBALANCED = {"controls": ["unbalanced"]}
+ELSEWHERE = claim(criterion(cases=["linear"]), id="M1")
 LEDGER = ledger(asked("M5", 0.5, **UNBALANCED), ELSEWHERE)
 
 
@@ -48,22 +48,21 @@ def study(*rows):
     return table(*rows).assign(**LABELS)
 
 
-@pytest.mark.parametrize("control", [UNBALANCED, {"endings": ["-unbalanced"]}])
-def test_a_variation_is_judged_by_the_criteria_of_its_baseline_and_no_other(control):
+def test_a_variation_is_judged_by_the_criteria_of_its_baseline_and_no_other():
     measures = study(trained("linear", 0.2), trained("relu", 0.9), trained("wide", 0.4))
-    (judged,) = judge_alone(ledger(asked("M5", 0.5, **control), ELSEWHERE), measures, "wide", "relu")
-    assert (judged["id"], judged["verdict"]) == ("M5", "NOT REPRODUCED")
-    assert [case["experiment"] for case in judged["cases"]] == ["wide"]
-    assert judged["cases"][0]["findings"][0]["effect"] == pytest.approx(0.4)
-    (found,) = judged["criteria"]
-    assert [case["experiment"] for case in found["control"]["cases"]] == ["wide-unbalanced"]
+    (judged,) = judge_alone(ledger(asked("M5", 0.5, **UNBALANCED), ELSEWHERE), measures, "wide", "relu")
+    assert (judged.id, judged.verdict) == ("M5", "NOT REPRODUCED")
+    assert [case.name for case in judged.cases] == ["wide"]
+    assert judged.cases[0].findings[0].effect == pytest.approx(0.4)
+    (found,) = judged.criteria
+    assert [case.name for case in found.control.cases] == ["wide-unbalanced"]
 
 
 def test_a_variation_is_compared_with_nulls_of_its_own():
     """Coupled beyond chance: 1 - cosine is .1 in the network and .4 in the null made from it; its baseline's are .9."""
-    beyond = {"statistic": "own_cosine", "deviation": True, "against": ["-spectra"], "at_most": None, "at_least": 0.0}
-    control = {"description": "again", "endings": ["-spectra_again"]}
-    names = {"experiments": ["relu"], "control": control, "smallest": 0.05}
+    beyond = {"statistic": "own_cosine", "deviation": True, "against": ["spectra"], "at_most": None, "at_least": 0.0}
+    control = {"description": "again", "controls": ["spectra_again"]}
+    names = {"cases": ["relu"], "control": control, "smallest": 0.05}
     rows = [
         network(f"{name}{ending}", seed=s, own_cosine=[cosine + SPREAD[s]])
         for name, cosines in (("relu", (0.1, 0.1, 0.1)), ("wide", (0.9, 0.6, 0.5)))
@@ -71,22 +70,22 @@ def test_a_variation_is_compared_with_nulls_of_its_own():
         for s in range(5)
     ]
     (judged,) = judge_alone(ledger(claim(criterion(**beyond, **names), id="M5")), study(*rows), "wide", "relu")
-    assert judged["cases"][0]["findings"][0]["effect"] == pytest.approx(0.3)
-    (shown,) = judged["criteria"][0]["control"]["cases"]
-    assert (shown["experiment"], shown["holds"]) == ("wide-spectra_again", False)
+    assert judged.cases[0].findings[0].effect == pytest.approx(0.3)
+    (shown,) = judged.criteria[0].control.cases
+    assert (shown.name, shown.holds) == ("wide-spectra_again", False)
 
 
 def test_the_verdict_is_that_of_a_ledger_that_names_the_variation():
     measures = study(*(trained("wide", value, depth=depth) for value, depth in ((0.9, 3), (0.9, 4), (0.3, 2))))
-    named = asked("M5", 0.5, experiments={"wide": ["wide-unbalanced"]})
-    named["criteria"][0]["experiments"] = ["wide"]
+    named = asked("M5", 0.5, **UNBALANCED)
+    named["criteria"][0]["cases"] = ["wide"]
     assert judge_alone(LEDGER, measures, "wide", "relu") == judge(ledger(named), measures)
 
 
 def test_a_variation_without_its_own_control_proves_nothing():
     without = networks("wide", "path_cosine", [[value, 1.0] for value in 0.9 + SPREAD], depth=3)
     (judged,) = judge_alone(LEDGER, study(trained("relu", 0.9), without), "wide", "relu")
-    assert judged["verdict"] == "INCONCLUSIVE"
+    assert judged.verdict == "INCONCLUSIVE"
 
 
 def test_variations_have_no_part_in_the_verdicts_of_the_study():
@@ -97,14 +96,14 @@ def test_variations_have_no_part_in_the_verdicts_of_the_study():
 
 def test_the_baseline_is_cut_to_the_grid_of_the_variation():
     cells = [("relu", 2, 0.1), ("relu", 2, 0.5), ("relu", 3, 0.5), ("relu_adam", 2, 0.5), ("wide", 2, 0.5)]
-    measures = study(*(trained(name, 0.9, depth=depth, step_fraction=step) for name, depth, step in cells))
+    measures = study(*(trained(name, 0.9, depth=depth, setting=step) for name, depth, step in cells))
     found = on_grid(measures, "relu", "wide")
-    assert set(found["experiment"]) == {"relu", "relu-unbalanced"}
-    assert set(zip(found["depth"], found["step_fraction"], strict=True)) == {(2, 0.5)}
+    assert set(zip(found["case"], found["control"], strict=True)) == {("relu", ""), ("relu", "unbalanced")}
+    assert set(zip(found["depth"], found["setting"], strict=True)) == {(2, 0.5)}
 
 
 def test_a_gradient_flow_which_has_no_step_size_keeps_its_grid():
-    measures = study(*(trained(name, 0.9, step_fraction=np.nan) for name in ("relu", "wide")))
+    measures = study(*(trained(name, 0.9, setting=np.nan) for name in ("relu", "wide")))
     assert len(on_grid(measures, "relu", "wide")) == len(measures) / 2
 
 
@@ -113,7 +112,7 @@ def test_a_flip_shows_beside_the_baseline_on_the_same_grid():
     measures = study(
         trained("relu", 0.9), trained("relu", 0.2, depth=4), trained("wide", 0.4), trained("mean", 0.6)
     )  # fmt: skip
-    found = sensitivity(measures, LEDGER, [WIDE, MEAN]).set_index("experiment")
+    found = sensitivity(measures, LEDGER, [WIDE, MEAN]).set_index("case")
     assert list(found.index) == ["relu", "wide", "mean"]
     assert list(found["verdict_M5"]) == ["REPRODUCED", "NOT REPRODUCED", "REPRODUCED"]
     assert list(found["flips"]) == ["–", "M5", "none"]
@@ -130,7 +129,7 @@ def test_each_grid_has_a_baseline_row_of_its_own():
     )  # fmt: skip
     other = WIDE.model_copy(update={"experiment": "other"})
     found = sensitivity(measures, LEDGER, [WIDE, MEAN, other])
-    assert list(found["experiment"]) == ["relu", "mean", "relu", "wide", "other"]
+    assert list(found["case"]) == ["relu", "mean", "relu", "wide", "other"]
     assert list(found["flips"]) == ["–", "none", "–", "M5", "M5"]
 
 
@@ -138,12 +137,12 @@ def test_statistics_are_those_of_the_worst_layer_and_networks_that_diverged_are_
     gains = [[0.5, 1.25, 1.0], [0.9, 1.1, 1.0], [1.2, 2.0, 1.0]]
     rows = [
         networks("wide", "path_cosine", [[0.9, 0.6], [0.8, 0.7], [0.95, 0.5]][k : k + 1], depth=3, path_gain=g,
-                 sharpness_ratio=1.0 + k, step_fraction=0.1 * (k + 1))
+                 sharpness_ratio=1.0 + k, setting=0.1 * (k + 1))
         for k, g in enumerate(gains)
     ]  # fmt: skip
     lost = networks("wide", "path_cosine", [[0.9, 0.9]], depth=3, path_gain=[1, 1, 1], sharpness_ratio=1, diverged=True)
     measures = study(*rows, lost, trained("relu", 0.9))
-    row = sensitivity(measures, LEDGER, [WIDE]).set_index("experiment").loc["wide"]
+    row = sensitivity(measures, LEDGER, [WIDE]).set_index("case").loc["wide"]
     assert (row["networks"], row["diverged"], row["step_sizes"]) == (4, 1, "0.1, 0.2, 0.3, 0.5")
     assert row["sharpness_ratio_median"] == 2.0
     assert row["path_cosine_median"] == 0.6
@@ -171,10 +170,10 @@ def test_a_variation_that_was_not_measured_is_named():
 
 
 def test_figures_leave_variations_and_their_controls_out(tmp_path):
-    without = study(trained("relu", 0.9, loss=1.0), trained("relu", 0.7, loss=1.0, step_fraction=0.1))
+    without = study(trained("relu", 0.9, loss=1.0), trained("relu", 0.7, loss=1.0, setting=0.1))
     measures = pd.concat([without, study(trained("wide", 0.4, loss=1.0))])
     measures.to_parquet(tmp_path / "measures.parquet")
     _, plotted = drawn(KINDS["training"], "sharpness", tmp_path / "measures.parquet", None, LEDGER, ["wide"])
-    assert set(plotted["experiment"]) == {"relu"}
+    assert set(plotted["case"]) == {"relu"}
     _, plotted = drawn(KINDS["training"], "sharpness", tmp_path / "measures.parquet", None, LEDGER)
-    assert set(plotted["experiment"]) == {"relu", "wide"}
+    assert set(plotted["case"]) == {"relu", "wide"}

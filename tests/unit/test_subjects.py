@@ -20,7 +20,8 @@ from flatminima.networks import convolutional, storage
 from flatminima.networks.stack import Stack
 from flatminima.networks.storage import Networks
 from flatminima.rescaling import subjects
-from flatminima.rescaling.subjects import curve, fully_connected, linear, load, rows
+from flatminima.rescaling.loading import fully_connected, linear, load
+from flatminima.rescaling.rows import Curve, Measured, curves, rows
 
 LABELS = {"study": "digits", "experiment": "relu", "family": "relu", "task": "labels", "initialisation": "pytorch"}
 LABELS |= {"optimiser": "sgd", "depth": 3}
@@ -48,7 +49,6 @@ def test_the_final_networks():
         expected = forward(replica(stack.weights, index), replica(stack.biases, index), inputs, rectified=True)
         torch.testing.assert_close(subject.outputs, expected, rtol=1e-12, atol=1e-12)
         assert subject.classes
-        assert subject.suffix == ""
 
 
 def test_losses_and_errors():
@@ -161,40 +161,49 @@ def test_files_of_both_kinds(tmp_path):
     models = [shape.network() for _ in range(2)]
     convolutional.save(models, shape, labels | {"step_size": 0.1}, path)
     first, second = load(path, samples())
-    assert (first.suffix, first.names, second.names) == (
-        "_convolutional",
-        ("convolutional", 2, 0),
-        ("convolutional", 2, 1),
-    )
+    assert (first.names, second.names) == (("convolutional", 2, 0), ("convolutional", 2, 1))
     expected = models[1].double()(torch.from_numpy(samples().test_inputs).double().reshape(9, 1, 2, 2))
     torch.testing.assert_close(second.outputs, expected.detach())
 
 
-def test_rows_and_curves():
-    """Column seed numbers the networks of a file; statistics of layers count from 1."""
+def test_rows():
+    """Column seed numbers the networks of a file; statistics of layers count from 1; a setting has two columns."""
     _, subject = fully_connected(networks(), samples())
-    table = rows("rescaling", subject, "boxes", {"excess": 0.5, "gain": [1.0, 2.0, 3.0]}, step_fraction=7.0)
+    statistics = {"excess": 0.5, "gain": [1.0, 2.0, 3.0]}
+    table = rows("rescaling", subject.labels, [Measured("balls", statistics, "tanh", ("radius", 7.0))])
     assert table["statistic"].tolist() == ["diverged", "excess", "gain", "gain", "gain"]
     assert table["value"].tolist() == [0, 0.5, 1, 2, 3]
     assert table["layer"].tolist() == [0, 0, 1, 2, 3]
     constant = table.drop(columns=["statistic", "value", "layer", "error_bound"]).drop_duplicates()
-    assert constant.to_dict("records") == [
+    assert constant.dropna(axis="columns").to_dict("records") == [
         {
             "study": "rescaling",
-            "experiment": "boxes",
+            "case": "balls",
+            "control": "tanh",
+            "setting": 7.0,
+            "depth": 3,
             "seed": 2,
-            "step": 0,
-            "final": True,
             "family": "relu",
             "task": "labels",
             "initialisation": "pytorch",
             "optimiser": "sgd",
-            "depth": 3,
             "step_size": 0.1,
-            "step_fraction": 7.0,
+            "radius": 7.0,
         }
     ]
-    drawn = curve("rescaling", subject, "line", [0, 1], torch.tensor([3.0, 4.0]))
+    assert {"alpha", "offset", "range"} < set(table)
+
+
+def test_cases_of_convolutional_networks_are_named_for_them():
+    _, subject = fully_connected(networks(), samples())
+    labels = subject.labels | {"family": "convolutional"}
+    assert set(rows("rescaling", labels, [Measured("boxes", {})])["case"]) == {"boxes_convolutional"}
+
+
+def test_curves():
+    _, subject = fully_connected(networks(), samples())
+    drawn = curves("rescaling", subject.labels, [Curve("line", [0, 1], torch.tensor([3.0, 4.0]), control="tanh")])
     assert drawn[["x", "y", "value"]].to_numpy().tolist() == [[0, 0, 3], [1, 0, 4]]
-    assert set(drawn["experiment"]) == {"line"}
-    assert drawn[["depth", "seed"]].drop_duplicates().to_numpy().tolist() == [[3, 2]]
+    columns = ["curve", "control", "depth", "seed"]
+    assert drawn[columns].drop_duplicates().to_numpy().tolist() == [["line", "tanh", 3, 2]]
+    assert list(curves("rescaling", subject.labels, [])) == list(drawn)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from judged import SPREAD, WORDS, claim, criterion, judged_by, network, networks, seeds, table, verdict_on
 
-from flatminima.claims.verdicts import Verdict
+from flatminima.claims.results import Verdict
 
 SHARP = [row for depth in range(2, 22) for row in seeds("linear-unbalanced", 2.0, depth=depth)]
 SOLVED = {"statistic": "solved", "at_most": 0.0, "at_least": None, "share": 1.0, "smallest": 0.5}
@@ -97,16 +97,16 @@ def test_inconclusive_where_half_of_the_cases_could_not_be_tested():
 
 
 def test_what_holds_by_symmetry_is_shown_and_never_counted():
-    symmetric = criterion(name="as all layers are equal", experiments=["residual"], **{"class": "by symmetry"})
+    symmetric = criterion(name="as all layers are equal", cases=["residual"], **{"class": "by symmetry"})
     measures = [seeds("residual", 3.0, depth=depth) for depth in (2, 3, 4)]
     judged = verdict_on(ratios(1.0, 1.0, 1.0, also=measures), criterion(), symmetric)
     assert judged["verdict"] == "REPRODUCED"
-    shown = [case for case in judged["cases"] if case["experiment"] == "residual"]
+    shown = [case for case in judged["cases"] if case["case"] == "residual"]
     assert [(case["counted"], case["holds"], case["class"]) for case in shown] == [(False, False, "by symmetry")] * 3
 
 
 def test_a_theorem_that_is_violated_outweighs_what_was_measured():
-    theorem = criterion(name="in closed form", experiments=["flattest"], at_most=1.05, **{"class": "theorem"})
+    theorem = criterion(name="in closed form", cases=["flattest"], at_most=1.05, **{"class": "theorem"})
     measures = [seeds("flattest", 1.2), seeds("flattest-unbalanced", 2.0)]
     judged = verdict_on(ratios(1.0, 1.0, 1.0, also=measures), criterion(), theorem)
     assert judged["verdict"] == "VIOLATED"
@@ -114,7 +114,7 @@ def test_a_theorem_that_is_violated_outweighs_what_was_measured():
 
 
 def test_a_theorem_needs_no_five_instances_and_its_steps_are_taken_together():
-    rows = [network("linear", step_fraction=step, sharpness_ratio=1.0) for step in (0.1, 0.2)]
+    rows = [network("linear", setting=step, sharpness_ratio=1.0) for step in (0.1, 0.2)]
     judged = verdict_on(table(*rows, SHARP), **{"class": "theorem"})
     assert judged["reason"] == "the theorem holds in all of 2 instances, in 1 case"
 
@@ -190,11 +190,11 @@ def test_a_control_of_yes_or_no_may_always_say_no():
 
 def test_a_control_may_be_other_networks_of_the_experiment_itself():
     """Steps of .1 lead to sharp minima, and the control's own conditions say so."""
-    control = {"description": "small steps", "steps": {"at_most": 0.2}}
-    rows = [seeds("linear", 1.0, depth=d) + seeds("linear", 1.5, depth=d, step_fraction=0.1) for d in (2, 3, 4)]
-    judged = verdict_on(table(*rows), criterion(control=control, steps={"at_least": 0.2}))
+    control = {"description": "small steps", "settings": {"at_most": 0.2}}
+    rows = [seeds("linear", 1.0, depth=d) + seeds("linear", 1.5, depth=d, setting=0.1) for d in (2, 3, 4)]
+    judged = verdict_on(table(*rows), criterion(control=control, settings={"at_least": 0.2}))
     assert judged["verdict"] == "REPRODUCED"
-    assert {case["step"] for case in judged["criteria"][0]["control"]["cases"]} == {0.1}
+    assert {case["setting"] for case in judged["criteria"][0]["control"]["cases"]} == {0.1}
 
 
 # The step of least training loss
@@ -204,12 +204,12 @@ BEST = criterion(condition="best")
 
 def swept(loss, ratio, depth=2, **others):
     """Five seeds at each step, by step size, and controls that fail at all of them."""
-    rows = [seeds("linear", ratio[s], depth=depth, step_fraction=s, loss=loss[s], **others) for s in loss]
-    return rows + [seeds("linear-unbalanced", 2.0, depth=depth, step_fraction=s, loss=1.0) for s in loss]
+    rows = [seeds("linear", ratio[s], depth=depth, setting=s, loss=loss[s], **others) for s in loss]
+    return rows + [seeds("linear-unbalanced", 2.0, depth=depth, setting=s, loss=1.0) for s in loss]
 
 
 def by_step(judged):
-    return {case["step"]: (case["counted"], case["holds"]) for case in judged["cases"] if case["depth"] == 2}
+    return {case["setting"]: (case["counted"], case["holds"]) for case in judged["cases"] if case["shape"] == 2}
 
 
 def test_the_step_of_least_training_loss_counts_and_the_others_are_shown():
@@ -222,7 +222,7 @@ def test_the_step_of_least_training_loss_counts_and_the_others_are_shown():
 
 def test_a_step_at_which_a_seed_diverged_cannot_be_the_best():
     loss, ratio = {0.1: 0.3, 0.2: 0.1}, {0.1: 1.5, 0.2: 1.0}
-    lost = network("linear", seed=9, step_fraction=0.2, sharpness_ratio=1.0, loss=0.0, diverged=True)
+    lost = network("linear", seed=9, setting=0.2, sharpness_ratio=1.0, loss=0.0, diverged=True)
     judged = verdict_on(table(*swept(loss, ratio), lost), BEST)
     assert by_step(judged) == {0.1: (True, False), 0.2: (False, True)}
 
@@ -230,14 +230,14 @@ def test_a_step_at_which_a_seed_diverged_cannot_be_the_best():
 def test_controls_are_judged_at_the_best_step_of_their_experiment():
     loss, ratio = {0.1: 0.3, 0.2: 0.1}, {0.1: 1.5, 0.2: 1.0}
     judged = verdict_on(table(*swept(loss, ratio)), BEST)
-    assert [case["step"] for case in judged["criteria"][0]["control"]["cases"]] == [0.2]
+    assert [case["setting"] for case in judged["criteria"][0]["control"]["cases"]] == [0.2]
 
 
 # What a judgement holds
 
 
 def test_criteria_and_claims_on_experiments_of_other_studies_are_left_out():
-    elsewhere = criterion(name="elsewhere", experiments=["flow"])
+    elsewhere = criterion(name="elsewhere", cases=["flow"])
     judged = verdict_on(ratios(1.0, 1.0, 1.0), elsewhere, criterion())
     assert [found["name"] for found in judged["criteria"]] == ["is flat"]
     assert {finding["criterion"] for case in judged["cases"] for finding in case["findings"]} == {0}
@@ -262,7 +262,7 @@ def test_a_case_of_several_criteria_holds_when_all_do():
 
 def test_the_decisive_case_has_the_least_to_spare():
     decisive = verdict_on(ratios(1.0, 1.05, 0.9))["decisive"]
-    assert (decisive["experiment"], decisive["depth"], decisive["cases"]) == ("linear", 3, 3)
+    assert (decisive["case"], decisive["shape"], decisive["cases"]) == ("linear", 3, 3)
     assert decisive["effect"] == pytest.approx(1.05)
 
 
@@ -299,6 +299,6 @@ def test_a_single_instance_refutes_what_is_said_of_all():
 
 
 def test_a_verdict_names_the_steps_at_which_a_depth_fails():
-    rows = [seeds("linear", ratio, step_fraction=step) for step, ratio in ((0.1, 1.0), (0.2, 1.2), (0.5, 1.2))]
+    rows = [seeds("linear", ratio, setting=step) for step, ratio in ((0.1, 1.0), (0.2, 1.2), (0.5, 1.2))]
     measures = table(*rows, seeds("linear-unbalanced", 2.0))
     assert verdict_on(measures)["reason"] == "1 of 3 cases hold, not linear at depth 2 and steps 0.2 to 0.5"

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from flatminima.audit.audit import audit
-from flatminima.audit.names import LevelName
+from flatminima.audit.levels import LevelName
 
 INTEGRITY, DERIVATION, CODE, RECOMPUTATION = LevelName
 EVERY_JOB = 100

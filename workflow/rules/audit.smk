@@ -6,11 +6,11 @@ rule manifest:
     output:
         "results/{study}/manifest.json",
     params:
-        settings=lambda w: settings(study(w)),
+        settings=lambda w: labelled(study(w)),
         # Networks are found from what was made of them; there may be too many for one command.
         targets=lambda w: [file for name in kind(w).stages if name != "train" for file in stage(name, [w.study])],
         repository=placed(REPOSITORY),
-        code=code_digest("flatminima.provenance.manifest"),
+        code=code_digest("flatminima.stages.manifest"),
     log:
         "logs/{study}/manifest.log",
     benchmark:

@@ -7,7 +7,7 @@ rule claims:
     output:
         "results/{study}/claims.json",
     params:
-        code=code_digest("flatminima.claims.verdicts", "flatminima.claims.ledger"),
+        code=code_digest("flatminima.stages.claims"),
     log:
         "logs/{study}/claims.log",
     benchmark:

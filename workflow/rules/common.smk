@@ -7,7 +7,8 @@ from pathlib import Path
 from flatminima import config as schema
 from flatminima.errors import UserError
 from flatminima.files import numbered
-from flatminima.provenance.records import code_stamp as code_digest
+from flatminima.provenance.job_records import code_stamp as code_digest
+from flatminima.settings.base import unlabelled
 from flatminima.studies import experiments, rescaling
 from flatminima.studies.registry import KINDS, kind_of
 
@@ -33,9 +34,6 @@ def named(names):
     return "|".join(sorted(names)) or "(?!)"
 
 
-SOLVERS = {solver for values in studies("perceptron").values() for solver, _ in values.searched()}
-
-
 wildcard_constraints:
     study=named(CONFIG.studies),
     experiment=named({run for values in studies("training").values() for run in values.experiments}),
@@ -45,7 +43,12 @@ wildcard_constraints:
 
 def settings(model):
     """A section of the configuration as JSON in ASCII, the form in which rules pass it on under any locale."""
-    return json.dumps(model.model_dump(mode="json") if hasattr(model, "model_dump") else model)
+    return json.dumps(unlabelled(model.model_dump(mode="json") if hasattr(model, "model_dump") else model))
+
+
+def labelled(model):
+    """A section with where each value comes from, which reports show and no number depends on."""
+    return json.dumps(model.model_dump(mode="json"))
 
 
 def study(wildcards):
@@ -74,11 +77,6 @@ def table_parts(wildcards):
     """The files of all parts of a table of record."""
     names = kind(wildcards).parts(CONFIG, study(wildcards), wildcards.table)
     return [f"results/{wildcards.study}/{wildcards.table}/{name}.parquet" for name in names]
-
-
-def details(wildcards):
-    """The second table of record of a study, if it has one."""
-    return [f"results/{wildcards.study}/{table}.parquet" for table in kind(wildcards).record[1:]]
 
 
 def checked_networks(wildcards):

@@ -6,14 +6,14 @@ rule data:
         moments="results/{study}/data/{task}-moments.safetensors",
         checksums="results/{study}/data/{task}.sha256",
     params:
-        settings=lambda w: json.dumps(
+        settings=lambda w: settings(
             {
                 "dataset": study(w).dataset.model_dump(),
                 "task": study(w).tasks[w.task].model_dump(),
             }
         ),
         data_root=CONFIG.data_root,
-        code=code_digest("flatminima.data.storage", "flatminima.data.sources"),
+        code=code_digest("flatminima.stages.data"),
     log:
         "logs/{study}/data/{task}.log",
     benchmark:
@@ -45,7 +45,7 @@ rule bound:
         "results/{study}/bounds/{task}.json",
     params:
         settings=lambda w: json.dumps(experiments.depths(study(w), w.task)),
-        code=code_digest("flatminima.minima.bound", "flatminima.data.storage"),
+        code=code_digest("flatminima.stages.bound"),
     log:
         "logs/{study}/bounds/{task}.log",
     benchmark:

@@ -10,7 +10,7 @@ rule measure:
     params:
         settings=lambda w: settings(study(w).measure),
         unbalance=lambda w: [f"--unbalance={scale}" for scale in [experiment(w).unbalance] if scale],
-        code=code_digest("flatminima.minima.nulls", "flatminima.networks.storage", "flatminima.data.storage"),
+        code=code_digest("flatminima.stages.measure"),
     log:
         "logs/{study}/measure/{experiment}-depth{depth}{part}.log",
     benchmark:
@@ -45,7 +45,7 @@ rule crosscheck:
     output:
         "results/{study}/measures/crosscheck-{task}.parquet",
     params:
-        code=code_digest("flatminima.minima.crosscheck", "flatminima.networks.storage"),
+        code=code_digest("flatminima.stages.crosscheck"),
     log:
         "logs/{study}/measure/crosscheck-{task}.log",
     benchmark:
@@ -76,7 +76,7 @@ rule collect:
         "results/{study}/{table}.parquet",
     params:
         tables=table_parts,
-        code=code_digest("flatminima.record"),
+        code=code_digest("flatminima.stages.collect"),
     log:
         "logs/{study}/collect/{table}.log",
     benchmark:

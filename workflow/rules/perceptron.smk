@@ -1,3 +1,6 @@
+SOLVERS = {solver for values in studies("perceptron").values() for solver, _ in values.searched()}
+
+
 rule replica:
     """One part of the replica theory of the binary perceptron."""
     output:
@@ -5,7 +8,7 @@ rule replica:
         curves="results/{study}/curves/{part}.parquet",
     params:
         settings=lambda w: settings(study(w).theory),
-        code=lambda w: code_digest(f"flatminima.perceptron.{'transitions' if w.part == 'transitions' else 'typical'}"),
+        code=lambda w: code_digest(f"flatminima.stages.{w.part}"),
     log:
         "logs/{study}/measure/{part}.log",
     benchmark:
@@ -35,7 +38,7 @@ rule enumerate:
         curves="results/{study}/curves/enumeration.parquet",
     params:
         settings=lambda w: settings(study(w).enumeration),
-        code=code_digest("flatminima.perceptron.enumeration"),
+        code=code_digest("flatminima.stages.enumerate"),
     log:
         "logs/{study}/measure/enumeration.log",
     benchmark:
@@ -62,7 +65,7 @@ rule solve:
         "results/{study}/solutions/{solver}-{size}.safetensors",
     params:
         settings=lambda w: settings(study(w).attempts(w.solver, int(w.size))),
-        code=code_digest("flatminima.perceptron.searches", "flatminima.data.storage"),
+        code=code_digest("flatminima.stages.solve"),
     log:
         "logs/{study}/measure/search-{solver}-{size}.log",
     benchmark:
@@ -94,7 +97,7 @@ rule survey:
         curves="results/{study}/curves/solver-{solver}-{size}.parquet",
     params:
         settings=lambda w: settings(study(w).survey),
-        code=code_digest("flatminima.perceptron.survey", "flatminima.data.storage"),
+        code=code_digest("flatminima.stages.survey"),
     log:
         "logs/{study}/measure/solver-{solver}-{size}.log",
     benchmark:
@@ -125,7 +128,7 @@ rule plant:
         "results/{study}/measures/planted-{size}.parquet",
     params:
         settings=lambda w: settings(study(w).planted(int(w.size))),
-        code=code_digest("flatminima.perceptron.survey"),
+        code=code_digest("flatminima.stages.plant"),
     log:
         "logs/{study}/measure/planted-{size}.log",
     benchmark:

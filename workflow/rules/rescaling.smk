@@ -6,7 +6,7 @@ rule convolve:
         "results/{study}/networks/convolutional.safetensors",
     params:
         settings=lambda w: settings(study(w).convolutional),
-        code=code_digest("flatminima.training.convolutional", "flatminima.data.storage"),
+        code=code_digest("flatminima.stages.convolve"),
     log:
         "logs/{study}/train/convolutional.log",
     benchmark:
@@ -36,7 +36,7 @@ rule orbit:
         "results/{study}/measures/orbit-{shape}.parquet",
     params:
         settings=lambda w: settings(study(w).orbits),
-        code=code_digest("flatminima.rescaling.invariants", "flatminima.rescaling.subjects"),
+        code=code_digest("flatminima.stages.orbit"),
     log:
         "logs/{study}/measure/orbit-{shape}.log",
     benchmark:
@@ -69,7 +69,7 @@ rule linear_orbit:
         "results/{study}/measures/orbit-linear.parquet",
     params:
         settings=lambda w: settings(study(w).orbits),
-        code=code_digest("flatminima.rescaling.invariants", "flatminima.rescaling.subjects"),
+        code=code_digest("flatminima.stages.linear_orbit"),
     log:
         "logs/{study}/measure/orbit-linear.log",
     benchmark:
@@ -103,7 +103,7 @@ rule rescale:
     params:
         demonstrations=lambda w: settings(study(w).demonstrations),
         orbits=lambda w: settings(study(w).orbits),
-        code=code_digest("flatminima.rescaling.theorems"),
+        code=code_digest("flatminima.stages.rescale"),
     log:
         "logs/{study}/measure/theorems-{shape}.log",
     benchmark:
@@ -136,7 +136,7 @@ rule volume:
         curves="results/{study}/curves/volume.parquet",
     params:
         settings=lambda w: settings(study(w).demonstrations),
-        code=code_digest("flatminima.rescaling.coordinates"),
+        code=code_digest("flatminima.stages.volume"),
     log:
         "logs/{study}/measure/volume.log",
     benchmark:

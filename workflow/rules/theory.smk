@@ -4,7 +4,7 @@ rule attack:
         "results/{study}/measures/{statement}.parquet",
     params:
         settings=lambda w: settings(study(w).attack),
-        code=code_digest("flatminima.theory.falsification"),
+        code=code_digest("flatminima.stages.attack"),
     log:
         "logs/{study}/measure/{statement}.log",
     benchmark:
@@ -32,7 +32,7 @@ rule construct:
         "results/{study}/measures/minima.parquet",
     params:
         settings=lambda w: settings(study(w).minima),
-        code=code_digest("flatminima.theory.construction"),
+        code=code_digest("flatminima.stages.construct"),
     log:
         "logs/{study}/measure/minima.log",
     benchmark:
@@ -58,7 +58,7 @@ rule converge:
         "results/{study}/measures/{start}.parquet",
     params:
         settings=lambda w: settings(study(w).convergence),
-        code=code_digest("flatminima.theory.convergence"),
+        code=code_digest("flatminima.stages.converge"),
     log:
         "logs/{study}/measure/{start}.log",
     benchmark:
@@ -86,7 +86,7 @@ rule price:
         "results/{study}/measures/price.parquet",
     params:
         settings=lambda w: settings(study(w).price),
-        code=code_digest("flatminima.theory.price"),
+        code=code_digest("flatminima.stages.price"),
     log:
         "logs/{study}/measure/price.log",
     benchmark:
@@ -112,7 +112,7 @@ rule scaled_residual:
         "results/{study}/measures/scaled_residual.parquet",
     params:
         settings=lambda w: settings(study(w).scaled_residual),
-        code=code_digest("flatminima.theory.scaled_residual"),
+        code=code_digest("flatminima.stages.scaled_residual"),
     log:
         "logs/{study}/measure/scaled_residual.log",
     benchmark:

@@ -8,9 +8,9 @@ rule train:
         networks="results/{study}/networks/{experiment}-depth{depth}{part}.safetensors",
         history="results/{study}/histories/{experiment}-depth{depth}{part}.parquet",
     params:
-        settings=lambda w: experiment(w).model_dump_json(exclude={"baseline"}),
+        settings=lambda w: settings(experiment(w).model_dump(exclude={"baseline"})),
         part=lambda w: w.part.replace("-part", "--part="),
-        code=code_digest("flatminima.training.experiments", "flatminima.networks.storage"),
+        code=code_digest("flatminima.stages.train"),
     log:
         "logs/{study}/train/{experiment}-depth{depth}{part}.log",
     benchmark:

@@ -13,8 +13,8 @@ from flatminima.audit.code import check_code
 from flatminima.audit.configuration import configured
 from flatminima.audit.derivation import check_derivation
 from flatminima.audit.integrity import check_integrity
-from flatminima.audit.level import Level, Outcome
-from flatminima.audit.names import LevelName
+from flatminima.audit.levels import LevelName
+from flatminima.audit.outcome import Level, Outcome
 from flatminima.audit.recomputation import check_recomputation
 from flatminima.errors import UserError
 from flatminima.provenance.manifest import read_manifest

@@ -5,8 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from flatminima.audit.level import Level
-from flatminima.audit.names import UNRECORDED, LevelName
+from flatminima.audit.levels import UNRECORDED, LevelName
 from flatminima.audit.older import (
     abridged,
     changed_code,
@@ -16,6 +15,7 @@ from flatminima.audit.older import (
     is_code_of,
     short,
 )
+from flatminima.audit.outcome import Level
 from flatminima.config import Config
 from flatminima.provenance.digest import code_digest
 from flatminima.provenance.environment import packages

@@ -1,18 +1,23 @@
 """Two sets of results, quantity by quantity: a reference and a new run, two machines, two seeds."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from flatminima.audit.names import TOLERANCE
+from flatminima.audit.levels import TOLERANCE
+from flatminima.claims.results import read_results
 from flatminima.errors import UserError
-from flatminima.record import read_table
-from flatminima.report.evidence import read_ledger
+from flatminima.record import IDENTITY, WITHIN, read_table
 
-NETWORK = ["experiment", "task", "initialisation", "depth", "step_fraction", "seed", "final"]
-ROW = [*NETWORK, "layer", "statistic"]
+CASE = ("case", "control", "depth", "size")
+"""Columns that tell cases and their shapes apart, where a table has them."""
+ROW = (*CASE, *IDENTITY, "final", *WITHIN, "statistic")
+"""Columns by which rows are matched, where both tables have them."""
+ABSENT = -1.0
+"""Stands for a setting or distance where there is none."""
 COUNTS = ["equal", "within", "different", "missing"]
 
 
@@ -21,7 +26,7 @@ class Comparison:
     """How two sets of results differ.
 
     Attributes:
-        quantities: for every experiment and statistic, the numbers of rows that are equal, within the tolerance,
+        quantities: for every case, control and statistic, the numbers of rows that are equal, within the tolerance,
             different, and missing on one side; and the largest relative difference.
         flips: verdicts of claims that are not the same, as (claim, first, second); a dash where there is none.
     """
@@ -67,44 +72,52 @@ def comparison_table(comparison: Comparison) -> str:
 def compare_tables(first: pd.DataFrame, second: pd.DataFrame, tolerance: float) -> pd.DataFrame:
     """Count the rows of two tables of measures that are equal, within a tolerance, different, or on one side only.
 
-    Rows are matched by experiment, task, start, depth, configured step, seed, layer and statistic, and in their order
-    where these are the same (snapshots along training). The difference of two values is relative to the larger of
-    them or, for values near zero, to the median magnitude of the statistic in the experiment at that depth.
+    Rows are matched by the columns ROW, and in their order where these are equal (snapshots along training). The
+    difference of two values is relative to the larger of them or, for values near zero, to the median magnitude of the
+    statistic in the case at that depth.
 
     Args:
-        first: tidy tables of measures, in the columns of `flatminima.record.long_table`.
+        first: a table of measures, in the columns of `flatminima.record.long_table`.
         second: the other.
         tolerance: largest relative difference within the tolerance.
 
     Returns:
-        One row per experiment and statistic: equal, within, different, missing, largest.
+        One row per case, control and statistic: equal, within, different, missing, largest.
     """
-    both = _keyed(first).merge(_keyed(second), how="outer", on=[*ROW, "repeat"], suffixes=("_1", "_2"), indicator=True)
+    key = shared_columns(ROW, first, second)
+    one, other = _keyed(first, key), _keyed(second, key)
+    both = one.merge(other, how="outer", on=[*key, "repeat"], suffixes=("_1", "_2"), indicator=True)
     a, b = both["value_1"].to_numpy(), both["value_2"].to_numpy()
     both["missing"] = (both["_merge"] != "both").to_numpy()
     both["equal"] = ~both["missing"] & ((a == b) | (np.isnan(a) & np.isnan(b)))
     both["largest"] = np.where(both["equal"] | both["missing"], 0.0, _relative(both))
     both["within"] = ~both["equal"] & ~both["missing"] & (both["largest"] <= tolerance)
     both["different"] = ~both["equal"] & ~both["missing"] & ~both["within"]
-    groups = both.groupby(["experiment", "statistic"], as_index=False)
+    groups = both.groupby(["case", "control", "statistic"], as_index=False)
     return groups.agg({**dict.fromkeys(COUNTS, "sum"), "largest": "max"})
 
 
 def of_interest(table: pd.DataFrame, other: pd.DataFrame) -> pd.DataFrame:
-    """The rows of the experiments, depths, seeds and statistics that another table has."""
-    key = ["experiment", "task", "depth", "seed", "statistic"]
+    """The rows of the cases, shapes, tasks, seeds and statistics that another table has."""
+    key = shared_columns((*CASE, "task", "seed", "statistic"), table, other)
     return table.merge(other[key].drop_duplicates(), how="inner", on=key)
 
 
-def _keyed(table: pd.DataFrame) -> pd.DataFrame:
-    keyed = table[[*ROW, "value"]].fillna({"step_fraction": -1.0})
-    return keyed.assign(repeat=keyed.groupby(ROW, sort=False).cumcount())
+def shared_columns(names: Iterable[str], *tables: pd.DataFrame) -> list[str]:
+    """Those of some columns that all tables have."""
+    return [name for name in names if all(name in table for table in tables)]
+
+
+def _keyed(table: pd.DataFrame, key: list[str]) -> pd.DataFrame:
+    keyed = table[[*key, "value"]].fillna({name: ABSENT for name in ("setting", "distance") if name in key})
+    return keyed.assign(repeat=keyed.groupby(key, sort=False).cumcount())
 
 
 def _relative(both: pd.DataFrame) -> np.ndarray:
     a, b = both["value_1"].to_numpy(), both["value_2"].to_numpy()
     size = pd.Series(np.abs(a)).where(np.isfinite(a))
-    typical = size.groupby([both["experiment"], both["depth"], both["statistic"]]).transform("median").fillna(0.0)
+    groups = size.groupby([both[name] for name in ("case", "control", "depth", "statistic")])
+    typical = groups.transform("median").fillna(0.0)
     with np.errstate(invalid="ignore", divide="ignore"):
         relative = np.abs(a - b) / np.maximum(np.maximum(np.abs(a), np.abs(b)), typical.to_numpy())
     return np.where(np.isnan(relative), np.inf, relative)
@@ -112,7 +125,7 @@ def _relative(both: pd.DataFrame) -> np.ndarray:
 
 def _flips(first: Path, second: Path) -> tuple[tuple[str, str, str], ...]:
     old, new = (
-        {claim.id: claim.verdict.value for claim in read_ledger(folder / "claims.json").claims}
+        {claim.id: claim.verdict.value for claim in read_results(folder / "claims.json").claims}
         for folder in (first, second)
     )
     names = [*old, *(name for name in new if name not in old)]

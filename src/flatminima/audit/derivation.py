@@ -10,9 +10,10 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from flatminima.audit.differences import difference
-from flatminima.audit.level import Level, same_machine
-from flatminima.audit.names import LevelName
+from flatminima.audit.levels import LevelName
+from flatminima.audit.machine import same_machine
 from flatminima.audit.older import CLAIMS, abridged, commit_of_record, outdated, short
+from flatminima.audit.outcome import Level
 from flatminima.audit.rejudging import LEDGER, MEASURES, verdicts_of
 from flatminima.claims.ledger import Ledger, load_ledger
 from flatminima.config import AnyStudy, StudySettings
@@ -23,8 +24,8 @@ from flatminima.figures.tables import render_table
 from flatminima.figures.training.sensitivity import NAME as SENSITIVITY
 from flatminima.figures.training.sensitivity import render_sensitivity
 from flatminima.files import numbered
+from flatminima.provenance.job_records import SHIPPED
 from flatminima.provenance.manifest import Manifest
-from flatminima.provenance.records import SHIPPED
 from flatminima.record import join_tables
 from flatminima.report.page import write_report
 from flatminima.settings.parsing import parse

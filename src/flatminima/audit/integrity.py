@@ -4,13 +4,14 @@ from collections.abc import Iterator
 from contextlib import nullcontext
 from pathlib import Path
 
-from flatminima.audit.level import Level, neighbours, place_of, study_of
-from flatminima.audit.names import LevelName
+from flatminima.audit.levels import LevelName
+from flatminima.audit.neighbours import neighbours, place_of, study_of
 from flatminima.audit.older import CLAIMS, abridged, changed_inputs, commit_of_record, is_recorded
+from flatminima.audit.outcome import Level
 from flatminima.provenance.folder import left_beside, names_below
 from flatminima.provenance.git import is_complete, tree_at
+from flatminima.provenance.job_records import SHIPPED
 from flatminima.provenance.manifest import NAME, Manifest, Output, inside, sha256
-from flatminima.provenance.records import SHIPPED
 
 RUNS = ("results", "reference")
 """Names of the folders in which every folder has the name of its study."""

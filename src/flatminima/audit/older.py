@@ -7,8 +7,9 @@ from pathlib import Path
 
 from flatminima.config import Config
 from flatminima.provenance.digest import PACKAGE, code_digest, digested
+from flatminima.provenance.job_records import SHIPPED
 from flatminima.provenance.manifest import Code, Manifest, Output, inside, read_manifest
-from flatminima.provenance.records import SHIPPED
+from flatminima.settings.base import unlabelled
 
 """Where files of the checkout lie that jobs read, relative to the repository's root."""
 CLAIMS = "claims.json"
@@ -75,8 +76,10 @@ def changed_settings(manifest: Manifest, config: Config) -> list[str]:
     """Keys of the study's section of config.yaml whose values are not those of the manifest; none without a section."""
     if manifest.study not in config.studies:
         return []
-    values = config.studies[manifest.study].model_dump(mode="json")
-    return [key for key in {**values, **manifest.settings} if values.get(key) != manifest.settings.get(key)]
+    values, recorded = (
+        unlabelled(s) for s in (config.studies[manifest.study].model_dump(mode="json"), manifest.settings)
+    )
+    return [key for key in {**values, **recorded} if values.get(key) != recorded.get(key)]
 
 
 def changed_code(code: Code, tree: Path | None) -> set[str]:

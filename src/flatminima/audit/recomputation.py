@@ -14,13 +14,15 @@ import numpy as np
 import flatminima
 from flatminima.audit.compare import COUNTS, compare_tables, of_interest
 from flatminima.audit.jobs import Job, behind, is_evidence, measuring, recorded_jobs
-from flatminima.audit.level import Level, neighbours, place_of, same_machine
-from flatminima.audit.names import THREADS, TOLERANCE, UNRECORDED, LevelName
+from flatminima.audit.levels import THREADS, TOLERANCE, UNRECORDED, LevelName
+from flatminima.audit.machine import same_machine
+from flatminima.audit.neighbours import neighbours, place_of
 from flatminima.audit.older import commit_of_record, outdated, short
+from flatminima.audit.outcome import Level
 from flatminima.data import published
 from flatminima.errors import UserError
 from flatminima.provenance.manifest import Manifest, inside, sha256
-from flatminima.record import read_table
+from flatminima.record import full_name, read_table
 from flatminima.seeding import sequence
 from flatminima.settings.folders import expanded
 
@@ -210,7 +212,8 @@ class _Workshop:
         kept = read_table(self.folder / "measures.parquet")
         counts = compare_tables(of_interest(kept, again), again, TOLERANCE)
         alike = counts["equal"] + counts["within"]
-        chaotic = counts["experiment"].isin(again.loc[again["optimiser"].isin(ON_SAMPLES), "experiment"])
+        on_samples = again["optimiser"].isin(ON_SAMPLES) if "optimiser" in again else np.zeros(len(again), bool)
+        chaotic = counts["case"].isin(again.loc[on_samples, "case"])
         wrong = (counts["missing"] > 0) | (counts["different"] > alike.where(chaotic, 0))
         apart, values = counts.loc[~wrong, "different"].sum(), counts[COUNTS].to_numpy().sum()
         self.notes.append(
@@ -218,4 +221,5 @@ class _Workshop:
             + (f", which {apart} of {values} exceed: rounding grows in training on samples" if apart else "")
         )
         for row in counts[wrong].itertuples():
-            yield f"{path}: {row.experiment} {row.statistic}: differs by up to {row.largest:.2g} when measured again"
+            name = f"{full_name(str(row.case), str(row.control))} {row.statistic}"
+            yield f"{path}: {name}: differs by up to {row.largest:.2g} when measured again"

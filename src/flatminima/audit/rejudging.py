@@ -1,16 +1,16 @@
 """Verdicts taken from measures: of a study that is audited, and anew for results of record under a later ledger."""
 
-import json
 import time
 from pathlib import Path
 
 from flatminima.audit.older import CLAIMS, commit_of_record, outdated
 from flatminima.claims.ledger import Ledger, load_ledger
-from flatminima.claims.verdicts import judge
+from flatminima.claims.verdicts import results_of
 from flatminima.errors import UserError
 from flatminima.files import atomic_path
 from flatminima.provenance.digest import code_digest
 from flatminima.provenance.environment import environment
+from flatminima.provenance.job_records import SHIPPED
 from flatminima.provenance.manifest import (
     NAME,
     Code,
@@ -22,7 +22,6 @@ from flatminima.provenance.manifest import (
     sha256,
     write_manifest,
 )
-from flatminima.provenance.records import SHIPPED
 from flatminima.record import read_table
 
 LEDGER = "claims.yaml"
@@ -40,8 +39,7 @@ def verdicts_of(folder: Path, study: str, ledger: Ledger) -> str:
     Raises:
         UserError: if there are no measures, or they are damaged.
     """
-    values = {"study": study, "claims": judge(ledger, read_table(folder / MEASURES))}
-    return json.dumps(values, indent=1, allow_nan=False) + "\n"
+    return results_of(study, ledger, read_table(folder / MEASURES)).to_json()
 
 
 def rejudge(reference: Path, root: Path) -> None:
@@ -71,7 +69,7 @@ def rejudge(reference: Path, root: Path) -> None:
 
 
 def _rejudged(manifest: Manifest, claims: Output, path: Path, root: Path) -> Manifest:
-    modules = [judge.__module__, load_ledger.__module__]
+    modules = [results_of.__module__, load_ledger.__module__]
     inputs = {name: sha256(root / name) if inside(name, SHIPPED) else known for name, known in claims.inputs.items()}
     code = Code(sha256=code_digest(*modules), modules=modules, files=[])
     changes = {"sha256": sha256(path), "size": path.stat().st_size, "code": code, "inputs": inputs}

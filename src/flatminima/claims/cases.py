@@ -1,145 +1,122 @@
-"""Cases: one experiment at one depth under one condition, with what every criterion finds there."""
+"""Cases of a claim: one case of one shape under one condition, with what every criterion finds there."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
-from flatminima.claims.effects import Array, Shapes, Units, best_step, measured, root, units_of
+from flatminima.claims.effects import Array, Units, best_setting, measured, units_of
+from flatminima.claims.findings import Case, Finding
 from flatminima.claims.intervals import mean_interval, share_interval
-from flatminima.claims.ledger import COUNTED, Claim, Class, Control, Criterion
+from flatminima.claims.ledger import COUNTED, Claim, Class, Criterion
+from flatminima.claims.networks import Networks, Place
 
 FEWEST = 5
-"""Seeds or instances below which a case that can fail is not decided."""
+"""Number of seeds or instances below which a case that can fail is not decided."""
 
 
-@dataclass(frozen=True)
-class Finding:
-    """One criterion in one case.
-
-    Attributes:
-        criterion: its number in the claim.
-        units: seeds or instances with a value, one value each; shape (units,).
-        effect, low, high: mean over units or share of them within the range, and its 95 % interval; None without units.
-        worst: the unit's value nearest to failing, or farthest out; None without units.
-        holds: None where it cannot be decided.
-        refutes: whether the interval lies wholly outside what is asked.
-        diverged, excluded: networks left out.
-    """
-
-    criterion: int
-    units: Array
-    effect: float | None
-    low: float | None
-    high: float | None
-    worst: float | None
-    holds: bool | None
-    refutes: bool
-    diverged: int
-    excluded: int
-
-
-@dataclass(frozen=True)
-class Case:
-    """What all criteria of a claim find in one experiment at one depth under one condition.
-
-    Attributes:
-        step: the step fraction, or what stands in that column; None for all.
-        counted: whether it decides the verdict.
-    """
-
-    class_: Class
-    experiment: str
-    depth: int
-    step: float | None
-    counted: bool
-    findings: tuple[Finding, ...]
-
-    @property
-    def holds(self) -> bool | None:
-        """Whether all criteria hold; None where none fails and some cannot be decided."""
-        answers = [finding.holds for finding in self.findings]
-        return False if False in answers else None if None in answers else True
-
-    @property
-    def refutes(self) -> bool:
-        """Whether some criterion's interval lies wholly outside what is asked."""
-        return any(finding.refutes for finding in self.findings)
-
-
-def cases_of(claim: Claim, shapes: Shapes) -> list[Case]:
+def cases_of(claim: Claim, networks: Networks) -> list[Case]:
     """All cases of a claim in a study, those that decide its verdict first."""
-    found: dict[tuple[Class, str, int, float | None], tuple[bool, list[Finding]]] = {}
+    found: dict[tuple[Class, Place, float | None], tuple[bool, list[Finding]]] = {}
     for number, criterion in enumerate(claim.criteria):
         class_ = claim.class_of(criterion)
-        for experiment, depth in places_of(criterion, shapes):
-            for step, counted, finding in _findings(number, criterion, class_, experiment, depth, shapes):
-                found.setdefault((class_, experiment, depth, step), (counted, []))[1].append(finding)
-    cases = [Case(*key, counted, tuple(findings)) for key, (counted, findings) in found.items()]
+        for place in places_of(criterion, networks):
+            for setting, counted, finding in _findings(number, criterion, class_, place, networks):
+                found.setdefault((class_, place, setting), (counted, []))[1].append(finding)
+    cases = [_case(*key, counted, findings) for key, (counted, findings) in found.items()]
     return sorted(cases, key=lambda case: not case.counted)
 
 
-def controls_of(number: int, claim: Claim, shapes: Shapes) -> list[Case]:
+def controls_of(criterion: Criterion, class_: Class, networks: Networks) -> list[Case]:
     """The cases of one criterion on its control, under the conditions under which it counts."""
-    criterion = claim.criteria[number]
-    control, class_ = criterion.control, claim.class_of(criterion)
-    if control is None:
-        return []
-    elsewhere = on_control(criterion, control, shapes)
     return [
-        Case(class_, experiment, depth, step, False, (finding,))
-        for experiment, depth in places_of(elsewhere, shapes)
-        for step, counted, finding in _findings(number, elsewhere, class_, experiment, depth, shapes)
-        if counted or control.steps is not None
+        _case(class_, place, setting, False, [finding])
+        for place in control_places(criterion, networks)
+        for setting, counted, finding in _findings(0, criterion.on_control(), class_, place, networks)
+        if counted or (criterion.control and criterion.control.settings)
     ]
 
 
-def places_of(criterion: Criterion, shapes: Shapes) -> list[tuple[str, int]]:
-    """The experiments and depths that a criterion speaks of and where its statistic was measured."""
-    return [
-        (experiment, depth)
-        for experiment, depth in shapes
-        if experiment in criterion.experiments and measured(criterion, experiment, depth, shapes)
-    ]
+def places_of(criterion: Criterion, networks: Networks) -> list[Place]:
+    """The places of the cases that a criterion speaks of, where its statistic was measured."""
+    own = [place for place in networks if not place.control and criterion.speaks_of(place.case)]
+    return [place for place in own if measured(criterion, networks[place])]
 
 
-def on_control(criterion: Criterion, control: Control, shapes: Shapes) -> Criterion:
-    """A criterion as it is asked of its control: of other experiments of the study, networks or step sizes."""
-    present = {experiment for experiment, _ in shapes}
-    names = sorted({name for own in criterion.experiments if own in present for name in control.of(own)})
-    where = criterion.where if control.where is None else control.where
-    asked = {"experiments": names, "where": where, "steps": control.steps or criterion.steps}
-    return criterion.model_copy(update=asked)
-
-
-def _findings(
-    number: int, criterion: Criterion, class_: Class, experiment: str, depth: int, shapes: Shapes
-) -> Iterator[tuple[float | None, bool, Finding]]:
-    """Condition, whether it counts, and finding."""
-    best = criterion.condition == "best" and (root(experiment), depth) in shapes
-    chosen = best_step(experiment, depth, shapes) if best else None
-    for step, units in units_of(criterion, experiment, depth, shapes, pooled=class_ not in COUNTED).items():
-        counted = class_ is not Class.SYMMETRY and (not best or step is None or step == chosen)
-        yield step, counted, finding(number, criterion, class_, units)
+def control_places(criterion: Criterion, networks: Networks) -> list[Place]:
+    """The places of a criterion's control, where its statistic was measured; none if it has no control."""
+    asked = criterion.controls_of({place.case for place in networks if not place.control})
+    return [p for p in networks if (p.case, p.control) in asked and measured(criterion, networks[p])]
 
 
 def finding(number: int, criterion: Criterion, class_: Class, units: Units) -> Finding:
-    """Decide one criterion on its units: all in range for a theorem, by interval for what can fail."""
-    low = -np.inf if criterion.at_least is None else criterion.at_least
-    high = np.inf if criterion.at_most is None else criterion.at_most
-    values, enough = units.values, FEWEST if class_ in COUNTED else 1
-    rest = {"diverged": units.diverged, "excluded": units.excluded}
-    if not len(values):
-        return Finding(number, values, None, None, None, None, None, False, **rest)
-    worst = float(values[np.maximum(low - values, values - high).argmax()])
-    if criterion.share is not None or class_ not in COUNTED:
-        asked = criterion.share or 1.0
-        within = int(((values >= low) & (values <= high)).sum())
-        share = share_interval(within, len(values))
-        holds, refutes = (within == len(values) if asked == 1 else share.low >= asked), share.high < asked
-        return Finding(number, values, *share, worst, holds if len(values) >= enough else None, refutes, **rest)
-    if len(values) < max(enough, 2):
-        return Finding(number, values, float(values.mean()), None, None, worst, None, False, **rest)
+    """Decide one criterion on its units: all in range for a theorem, by interval for what can fail.
+
+    Args:
+        number: its place among the criteria of the claim.
+        criterion: what is asked.
+        class_: that of the criterion.
+        units: the units of one case.
+    """
+    values, by_share = units.values, criterion.share is not None or class_ not in COUNTED
+    decided = _Decided()
+    if len(values):
+        fewest = FEWEST if class_ in COUNTED else 1
+        decided = _share(criterion, values, fewest) if by_share else _mean(criterion, values)
+    return Finding(
+        criterion=number,
+        by_unit=tuple(values.tolist()),
+        units=len(values),
+        **decided._asdict(),
+        worst=float(values[_outside(criterion, values).argmax()]) if len(values) else None,
+        diverged=units.diverged,
+        excluded=units.excluded,
+    )
+
+
+class _Decided(NamedTuple):
+    effect: float | None = None
+    low: float | None = None
+    high: float | None = None
+    holds: bool | None = None
+    refutes: bool = False
+
+
+def _share(criterion: Criterion, values: Array, fewest: int) -> _Decided:
+    """Whether enough of the values are within the range."""
+    asked = criterion.share or 1.0
+    within = int(((values >= criterion.low) & (values <= criterion.high)).sum())
+    share = share_interval(within, len(values))
+    holds = within == len(values) if asked == 1 else share.low >= asked
+    return _Decided(*share, holds if len(values) >= fewest else None, share.high < asked)
+
+
+def _mean(criterion: Criterion, values: Array) -> _Decided:
+    """Whether the interval of the mean is within the range."""
+    if len(values) < FEWEST:
+        return _Decided(float(values.mean()))
     mean = mean_interval(values)
-    holds, refutes = mean.low >= low and mean.high <= high, mean.high < low or mean.low > high
-    return Finding(number, values, *mean, worst, holds, refutes, **rest)
+    holds = mean.low >= criterion.low and mean.high <= criterion.high
+    return _Decided(*mean, holds, mean.high < criterion.low or mean.low > criterion.high)
+
+
+def _outside(criterion: Criterion, values: Array) -> Array:
+    """How far each value is outside the range of a criterion; below zero inside."""
+    outside: Array = np.maximum(criterion.low - values, values - criterion.high)
+    return outside
+
+
+def _findings(
+    number: int, criterion: Criterion, class_: Class, place: Place, networks: Networks
+) -> Iterator[tuple[float | None, bool, Finding]]:
+    """Setting, whether it counts, and finding."""
+    trained = networks.get(place._replace(control=""))
+    best = criterion.condition == "best" and trained is not None
+    chosen = best_setting(trained) if best and trained is not None else None
+    for setting, units in units_of(criterion, place, networks, pooled=class_ not in COUNTED).items():
+        counted = class_ is not Class.SYMMETRY and (not best or setting is None or setting == chosen)
+        yield setting, counted, finding(number, criterion, class_, units)
+
+
+def _case(class_: Class, place: Place, setting: float | None, counted: bool, findings: list[Finding]) -> Case:
+    return Case(class_=class_, **place._asdict(), setting=setting, counted=counted, findings=findings)

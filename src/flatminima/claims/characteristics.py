@@ -6,16 +6,16 @@ the property is just absent, or the smallest effect worth naming beyond it.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 from numpy.random import Generator
 from scipy.stats import binom
 
-from flatminima.claims.cases import Case, Finding
-from flatminima.claims.intervals import Array, Interval, mean_intervals, share_interval
+from flatminima.claims.findings import Case, Finding
+from flatminima.claims.intervals import Array, mean_intervals, share_interval
 from flatminima.claims.ledger import Claim, Criterion
+from flatminima.claims.results import Characteristics
 
 POPULATIONS = 1000
 LARGEST_SIZE, LEAST_POWER = 0.05, 0.80
@@ -27,28 +27,6 @@ ROUNDING = 1e-9
 SEED = 2020
 
 Holds = npt.NDArray[np.bool_]
-
-
-@dataclass(frozen=True)
-class Characteristics:
-    """Shares of planted populations that a predicate accepts, each with its exact interval.
-
-    Attributes:
-        populations: how many there are of each kind.
-        size: share, low, high where the property is absent by the criterion that is then accepted most often.
-        power: the same where all criteria have the smallest effect worth naming.
-        criterion: name of the criterion that gives the size.
-    """
-
-    populations: int
-    size: Interval
-    power: Interval
-    criterion: str
-
-    @property
-    def sound(self) -> bool:
-        """Whether the predicate accepts few populations without the property, and most with it."""
-        return self.size.value <= LARGEST_SIZE and self.power.value >= LEAST_POWER
 
 
 def beyond_chance(holding: int | npt.NDArray[np.int_], cases: int) -> npt.NDArray[np.bool_]:
@@ -77,8 +55,14 @@ def characteristics(claim: Claim, cases: Sequence[Case]) -> Characteristics | No
         )
         for case in decided
     ]
-    power = share_interval(int(_accepted(present).sum()), POPULATIONS)
-    return Characteristics(POPULATIONS, share_interval(sizes[worst], POPULATIONS), power, claim.criteria[worst].name)
+    size, power = (share_interval(count, POPULATIONS) for count in (sizes[worst], int(_accepted(present).sum())))
+    return Characteristics(
+        populations=POPULATIONS,
+        size=size,
+        power=power,
+        criterion=claim.criteria[worst].name,
+        sound=size.value <= LARGEST_SIZE and power.value >= LEAST_POWER,
+    )
 
 
 def _findings(cases: Sequence[Case], number: int) -> list[Finding]:
@@ -89,10 +73,10 @@ def _pool(findings: Sequence[Finding]) -> Array:
     """Residuals of all units from the mean of their case, on the scale of its standard deviation."""
     residuals = []
     for found in findings:
-        units = len(found.units)
-        spread = found.units.std(ddof=1) if units > 1 else 0.0
+        values, units = np.asarray(found.by_unit), found.units
+        spread = values.std(ddof=1) if units > 1 else 0.0
         if spread > 0:
-            residuals.append((found.units - found.units.mean()) / spread * np.sqrt(units / (units - 1)))
+            residuals.append((values - values.mean()) / spread * np.sqrt(units / (units - 1)))
     return np.concatenate(residuals) if residuals else np.array([-1.0, 1.0])
 
 
@@ -107,15 +91,13 @@ def _holds(criterion: Criterion, found: Finding, pool: Array, present: bool, ran
     """Whether the criterion holds in one case of every population."""
     smallest = criterion.smallest or 0.0
     if criterion.share is not None:
-        return _share_holds(criterion.share, smallest, len(found.units), present, random)
+        return _share_holds(criterion.share, smallest, found.units, present, random)
     bound = criterion.at_least if criterion.at_most is None else criterion.at_most
     inwards = smallest if criterion.at_most is None else -smallest
-    spread = max(float(found.units.std(ddof=1)), ROUNDING * max(abs(bound or 0.0), smallest))
-    units = random.choice(pool, (POPULATIONS, len(found.units))) * spread
+    spread = max(float(np.std(found.by_unit, ddof=1)), ROUNDING * max(abs(bound or 0.0), smallest))
+    units = random.choice(pool, (POPULATIONS, found.units)) * spread
     _, low, high = mean_intervals(units + (bound or 0.0) + present * inwards)
-    at_least = -np.inf if criterion.at_least is None else criterion.at_least
-    at_most = np.inf if criterion.at_most is None else criterion.at_most
-    result: Holds = (low >= at_least) & (high <= at_most)
+    result: Holds = (low >= criterion.low) & (high <= criterion.high)
     return result
 
 

@@ -1,17 +1,46 @@
-"""Which experiments are controls: networks, minima or searches on which a predicate must fail."""
+"""Controls: networks near those of a criterion, on which it must fail."""
 
-ENDINGS = (
-    *("-unbalanced", "-planted"),
-    *("-spectra", "-permuted", "-untrained", "-spectra_again", "-permuted_again", "-untrained_again"),
-    *("-tanh", "-trained", "-touching", "-reversed", "-other_layer", "-kept_biases", "-rotated", "-multiplied"),
-    *("-unminimised", "-split", "-mixed"),
-    *("-negative", "-slight", "-other_load", "-far"),
-)
-"""What is added to the name of the experiment that a control is made from."""
-STARTS = ("catapult_start", "attack_coloured", "enumerated_typical", "planted")
-"""How the names of controls begin that are made by themselves."""
+from typing import Self
+
+from pydantic import Field, model_validator
+
+from flatminima.claims.ranges import Condition, Settings
+from flatminima.settings.base import Distinct, Strict
 
 
-def is_control(experiment: str) -> bool:
-    """Whether an experiment is there as a control alone."""
-    return experiment.endswith(ENDINGS) or experiment.startswith(STARTS)
+class Control(Strict):
+    """Networks near those of the criterion, on which it must fail for the reason that matters.
+
+    They meet the criterion's own conditions, unless `where` names others: those of networks that lack the property.
+    """
+
+    description: str
+    controls: Distinct[str] = Field(default=[], description="Controls of the same cases, by the column `control`.")
+    instead: dict[str, str] = Field(
+        default={}, description="Other cases: what stands in place of the beginning of a case's name."
+    )
+    cases: Distinct[str] = Field(
+        default=[], description="Other cases or their controls, for every case alike: random_white, planted-again."
+    )
+    where: list[Condition] | None = Field(default=None, description="Conditions in place of the criterion's.")
+    settings: Settings | None = Field(default=None, description="Settings in place of the criterion's.")
+
+    @model_validator(mode="after")
+    def _differs(self) -> Self:
+        named = [bool(names) for names in (self.controls, self.instead, self.cases)]
+        if not (any(named) or self.where or self.settings):
+            raise ValueError(
+                "a control needs controls, instead, cases, where or settings: it must differ from the case"
+            )
+        if sum(named) > 1:
+            raise ValueError("a control names its networks by one of controls, instead and cases; leave the others out")
+        return self
+
+    def of(self, case: str) -> list[tuple[str, str]]:
+        """The networks that are the control of a case, as pairs (case, control) of the table of record."""
+        if self.cases:
+            pairs = (name.partition("-") for name in self.cases)
+            return [(other, control) for other, _, control in pairs]
+        if self.instead:
+            return [(new + case.removeprefix(old), "") for old, new in self.instead.items() if case.startswith(old)]
+        return [(case, control) for control in self.controls or [""]]

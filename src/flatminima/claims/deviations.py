@@ -5,6 +5,9 @@ from collections.abc import Callable, Mapping
 import numpy as np
 import numpy.typing as npt
 
+from flatminima.statistics.catalogue import STATISTICS
+from flatminima.statistics.statistic import Worst
+
 Array = npt.NDArray[np.float64]
 
 
@@ -23,15 +26,8 @@ def _itself(residual: Array) -> Array:
     return residual
 
 
+FROM: Mapping[Worst, Callable[[Array], Array]] = {"far from one": _logarithm, "small": _from_one, "large": _itself}
 DEVIATIONS: Mapping[str, Callable[[Array], Array]] = {
-    "path_gain": _logarithm,
-    "own_gain": _logarithm,
-    "product_norm": _logarithm,
-    "path_cosine": _from_one,
-    "own_cosine": _from_one,
-    "singular_overlap": _from_one,
-    "path_residual": _itself,
-    "left_residual": _itself,
-    "right_residual": _itself,
+    name: FROM[one.worst] for name, one in STATISTICS.items() if one.worst is not None
 }
 """Zero where the claim holds exactly: gains equal to those of equal steps, cosines of one, residuals of zero."""

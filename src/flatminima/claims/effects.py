@@ -1,6 +1,6 @@
-"""What a criterion measures: a number for every unit, seed or instance, of an experiment at one depth and condition."""
+"""What a criterion measures: a number for every unit, seed or instance, of a case of one shape under one condition."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import cast
 
@@ -9,14 +9,11 @@ import numpy.typing as npt
 import pandas as pd
 
 from flatminima.claims.deviations import DEVIATIONS
-from flatminima.claims.ledger import Condition, Criterion, Steps
+from flatminima.claims.ledger import Criterion
+from flatminima.claims.networks import Networks, Place, diverged, has, settings, whole
+from flatminima.claims.ranges import Condition, Settings
 
 Array = npt.NDArray[np.float64]
-Shapes = Mapping[tuple[str, int], pd.DataFrame]
-"""By (experiment, depth): one row per network, indexed by NETWORK; columns (statistic, layer)."""
-
-NETWORK = ["step_fraction", "seed", "task", "initialisation"]
-"""What tells the networks of an experiment and depth apart; a network and its nulls have the same."""
 
 
 @dataclass(frozen=True)
@@ -25,8 +22,8 @@ class Units:
 
     Attributes:
         values: one for each unit, shape (units,).
-        diverged: networks that diverged, or learned nothing.
-        excluded: networks that did not meet the conditions of the criterion.
+        diverged: number of networks that diverged, or learned nothing.
+        excluded: number of networks that did not meet the conditions of the criterion.
     """
 
     values: Array
@@ -34,103 +31,72 @@ class Units:
     excluded: int
 
 
-def shapes_of(measures: pd.DataFrame) -> Shapes:
-    """The final networks of a table of record, by experiment and depth."""
-    final = measures[measures["final"]].fillna({"step_fraction": 0.0})
-    keys = ["experiment", "depth", *NETWORK, "statistic", "layer"]
-    values = final.set_index(keys)["value"]
-    shapes: dict[tuple[str, int], pd.DataFrame] = {}
-    for shape, rows in values.groupby(["experiment", "depth"]):
-        experiment, depth = cast(tuple[str, int], shape)
-        networks = rows.droplevel(["experiment", "depth"]).unstack(["statistic", "layer"])  # noqa: PD010
-        shapes[experiment, int(depth)] = networks
-    return shapes
+def measured(criterion: Criterion, networks: pd.DataFrame) -> bool:
+    """Whether the statistic of a criterion was measured, or all networks diverged."""
+    return has(networks, criterion.statistic) or bool(diverged(networks).all())
 
 
-def root(experiment: str) -> str:
-    """The experiment that a control or null is made from: `relu` of `relu-permuted`."""
-    return experiment.partition("-")[0]
-
-
-def measured(criterion: Criterion, experiment: str, depth: int, shapes: Shapes) -> bool:
-    """Whether the statistic of a criterion was measured on networks that did not all diverge."""
-    networks = shapes.get((experiment, depth))
-    if networks is None:
-        return False
-    return criterion.statistic in networks.columns.unique("statistic") or bool(_diverged(networks).all())
-
-
-def best_step(experiment: str, depth: int, shapes: Shapes) -> float | None:
-    """The step of least mean training loss over seeds, none of which diverged; None if there is none."""
-    networks = shapes[root(experiment), depth]
-    loss = _whole(networks, "loss")
-    means = loss.where(~_diverged(networks), np.inf).fillna(np.inf).groupby(level="step_fraction").mean()
+def best_setting(networks: pd.DataFrame) -> float | None:
+    """The setting of least mean training loss over seeds, none of which diverged; None if there is none."""
+    loss = whole(networks, "loss")
+    means = loss.where(~diverged(networks), np.inf).fillna(np.inf).groupby(level="setting").mean()
     return float(cast(float, means.idxmin())) if np.isfinite(means.min()) else None
 
 
-def units_of(
-    criterion: Criterion, experiment: str, depth: int, shapes: Shapes, pooled: bool
-) -> dict[float | None, Units]:
-    """The units of a criterion by condition: by step size, or all under None, as those that take no steps.
+def units_of(criterion: Criterion, place: Place, networks: Networks, pooled: bool) -> dict[float | None, Units]:
+    """The units of a criterion by condition: by setting, or all under None, as those that have none.
 
     Args:
         criterion: what is measured of each, and which of them count.
-        experiment: of the networks.
-        depth: of the networks.
-        shapes: all networks.
-        pooled: take all step sizes together, every network being a unit.
+        place: where the networks stand.
+        networks: all networks.
+        pooled: take all settings together, every network being a unit.
     """
-    networks = asked_of(criterion, experiment, depth, shapes)
+    table = asked_of(criterion, place, networks)
     if criterion.contrast is not None:
-        return {None: _units(networks, _by_seed(networks[networks["counted"]]))}
+        return {None: _units(table, _by_seed(table[table["counted"]]))}
     if pooled:
-        return {None: _units(networks, _values(networks))}
-    steps = networks.groupby(level="step_fraction", sort=False)
-    return {float(cast(float, step)) or None: _units(rows, _values(rows)) for step, rows in steps}
+        return {None: _units(table, _values(table))}
+    groups = table.groupby(level="setting", sort=False)
+    return {float(cast(float, setting)) or None: _units(rows, _values(rows)) for setting, rows in groups}
 
 
-def asked_of(criterion: Criterion, experiment: str, depth: int, shapes: Shapes) -> pd.DataFrame:
-    """The networks that a criterion asks about, those of its step sizes, and which of them count.
+def asked_of(criterion: Criterion, place: Place, networks: Networks) -> pd.DataFrame:
+    """The networks that a criterion asks about, those of its settings, and which of them count.
 
     Returns:
-        One row per network, indexed by NETWORK: value; dose, the statistic that a contrast orders them by (NaN without
-        a contrast); diverged; and counted, whether it has a value and meets the conditions.
+        One row per network, indexed as in `networks`: value; dose, the statistic that a contrast orders them by (NaN
+        without a contrast); diverged; and counted, whether it has a value and meets the conditions.
     """
-    networks = shapes[experiment, depth]
-    steps = networks.index.get_level_values("step_fraction").to_series(index=networks.index)
-    diverged = _diverged(networks)
-    values = network_values(criterion, experiment, depth, shapes)
-    dose = _whole(networks, criterion.contrast)
-    counted = _eligible(networks, criterion.where) & ~diverged & values.notna()
+    own = networks[place]
+    values, dose, lost = network_values(criterion, place, networks), whole(own, criterion.contrast), diverged(own)
+    counted = _eligible(own, criterion.where) & ~lost & values.notna()
     counted &= dose.notna() | (criterion.contrast is None)
-    table = pd.DataFrame({"value": values, "dose": dose, "diverged": diverged, "counted": counted})
-    return table[_within(steps, criterion.steps)]
+    table = pd.DataFrame({"value": values, "dose": dose, "diverged": lost, "counted": counted})
+    return table[_of_settings(settings(own), criterion.settings)]
 
 
-def network_values(criterion: Criterion, experiment: str, depth: int, shapes: Shapes) -> pd.Series:
+def network_values(criterion: Criterion, place: Place, networks: Networks) -> pd.Series:
     """The value of each network: its worst layer's, or how much less it deviates than its nulls; NaN without one."""
-    own = _worst_layer(criterion, shapes[experiment, depth])
+    own = _worst_layer(criterion, networks[place])
     if criterion.against:
-        nulls = [_of(criterion, root(experiment) + ending, depth, shapes, own.index) for ending in criterion.against]
+        nulls = [_at(criterion, place._replace(control=null), networks, own.index) for null in criterion.against]
         own = pd.concat(nulls, axis=1).min(axis=1, skipna=False) - own
     if criterion.minus is not None:
         alone = criterion.model_copy(update={"minus": None})
-        _, dash, ending = experiment.partition("-")
-        less = criterion.minus + dash + ending
-        measured_there = (less, depth) in shapes
-        own = own - (network_values(alone, less, depth, shapes).reindex(own.index) if measured_there else np.nan)
+        other = Place(criterion.minus, "" if place.case == criterion.minus else place.control, place.shape)
+        own = own - (network_values(alone, other, networks).reindex(own.index) if other in networks else np.nan)
     return own
 
 
-def _of(criterion: Criterion, experiment: str, depth: int, shapes: Shapes, index: pd.Index) -> pd.Series:
-    """Worst layers of another experiment's networks, those of the same steps and seeds."""
-    networks = shapes.get((experiment, depth))
-    return pd.Series(np.nan, index) if networks is None else _worst_layer(criterion, networks).reindex(index)
+def _at(criterion: Criterion, place: Place, networks: Networks, index: pd.Index) -> pd.Series:
+    """Worst layers of the networks of another place that have the settings and seeds of the index."""
+    return _worst_layer(criterion, networks[place]).reindex(index) if place in networks else pd.Series(np.nan, index)
 
 
 def _worst_layer(criterion: Criterion, networks: pd.DataFrame) -> pd.Series:
     """Per network the largest deviation of a layer, or its value farthest out of the criterion's range."""
-    if criterion.statistic not in networks.columns.unique("statistic"):
+    if not has(networks, criterion.statistic):
         return pd.Series(np.nan, networks.index)
     values = networks[criterion.statistic]
     if criterion.relative_to is not None:
@@ -138,38 +104,27 @@ def _worst_layer(criterion: Criterion, networks: pd.DataFrame) -> pd.Series:
     table = values.to_numpy()
     if criterion.deviation:
         return pd.Series(DEVIATIONS[criterion.statistic](table).max(axis=1), networks.index)
-    low = -np.inf if criterion.at_least is None else criterion.at_least
-    high = np.inf if criterion.at_most is None else criterion.at_most
-    excess = np.maximum(low - table, table - high)
+    excess = np.maximum(criterion.low - table, table - criterion.high)
     return pd.Series(np.take_along_axis(table, excess.argmax(axis=1)[:, None], axis=1)[:, 0], networks.index)
-
-
-def _diverged(networks: pd.DataFrame) -> pd.Series:
-    return networks["diverged", 0] > 0
-
-
-def _whole(networks: pd.DataFrame, statistic: str | None) -> pd.Series:
-    """A statistic of whole networks; NaN where it was not measured."""
-    values: pd.Series = networks.get((statistic, 0), pd.Series(np.nan, networks.index))
-    return values
 
 
 def _eligible(networks: pd.DataFrame, where: Sequence[Condition]) -> pd.Series:
     eligible = pd.Series(True, networks.index)
     for condition in where:
-        values = _whole(networks, condition.statistic)
-        eligible &= values.notna() & _within(values, condition)
+        values = whole(networks, condition.statistic)
+        eligible &= values.notna() & values.between(condition.low, condition.high)
     return eligible
 
 
-def _within(values: pd.Series, bounds: Condition | Steps | None) -> pd.Series:
-    low = -np.inf if bounds is None or bounds.at_least is None else bounds.at_least
-    high = np.inf if bounds is None or bounds.at_most is None else bounds.at_most
-    return values.between(low, high)
+def _of_settings(values: pd.Series, asked: Settings | None) -> pd.Series:
+    if asked is None:
+        return pd.Series(True, values.index)
+    within = values.between(asked.low, asked.high)
+    return within & values.isin([values.min(), values.max()]) if asked.ends else within
 
 
-def _values(networks: pd.DataFrame) -> Array:
-    values: Array = networks.loc[networks["counted"], "value"].to_numpy()
+def _values(table: pd.DataFrame) -> Array:
+    values: Array = table.loc[table["counted"], "value"].to_numpy()
     return values
 
 
@@ -183,6 +138,6 @@ def _by_seed(counted: pd.DataFrame) -> Array:
     return np.array(effects)
 
 
-def _units(networks: pd.DataFrame, values: Array) -> Units:
-    excluded = ~networks["counted"] & ~networks["diverged"]
-    return Units(values, int(networks["diverged"].sum()), int(excluded.sum()))
+def _units(table: pd.DataFrame, values: Array) -> Units:
+    excluded = ~table["counted"] & ~table["diverged"]
+    return Units(values, int(table["diverged"].sum()), int(excluded.sum()))

@@ -1,12 +1,16 @@
 """The ledger of claims: what each paper says, the predicates that decide it, the controls on which they must fail."""
 
+from collections.abc import Collection
 from enum import StrEnum
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
+from flatminima.claims.controls import Control
 from flatminima.claims.deviations import DEVIATIONS
+from flatminima.claims.ranges import Condition, Range, Settings
 from flatminima.settings.base import Distinct, Grid, Name, PositiveFloat, Strict
 from flatminima.settings.parsing import nearest, parse
 from flatminima.settings.yaml_files import read_mapping
@@ -28,56 +32,8 @@ COUNTED = (Class.MEASURED, Class.PREDICTION)
 """The classes that can fail: their cases decide a verdict."""
 
 
-class Condition(Strict):
-    """Which networks a criterion speaks of: those whose whole-network statistic lies in a range."""
-
-    statistic: Name
-    at_least: float | None = None
-    at_most: float | None = None
-
-    @model_validator(mode="after")
-    def _bounded(self) -> Self:
-        if self.at_least is None and self.at_most is None:
-            raise ValueError("a condition needs at_least or at_most")
-        return self
-
-
-class Steps(Strict):
-    """A range of step fractions (for other studies: of what stands in that column)."""
-
-    at_least: float | None = None
-    at_most: float | None = None
-
-
-class Control(Strict):
-    """Networks near those of the criterion, on which it must fail for the reason that matters.
-
-    They meet the criterion's own conditions, unless `where` names others: those of networks that lack the property.
-    """
-
-    description: str
-    endings: Distinct[str] = Field(default=[], description="Endings of the names of control experiments: -permuted.")
-    experiments: dict[str, Distinct[str]] = Field(default={}, description="Control experiments of each experiment.")
-    where: list[Condition] | None = Field(default=None, description="Conditions in place of the criterion's.")
-    steps: Steps | None = Field(default=None, description="Step sizes in place of the criterion's.")
-
-    @model_validator(mode="after")
-    def _differs(self) -> Self:
-        if not (self.endings or self.experiments or self.where or self.steps):
-            raise ValueError("a control needs endings, experiments, where or steps: it must differ from the case")
-        same = [name for name, controls in self.experiments.items() if name in controls]
-        if same and not (self.where or self.steps):
-            raise ValueError(f"the control of {same[0]} is {same[0]} itself; name other networks")
-        return self
-
-    def of(self, experiment: str) -> list[str]:
-        """The control experiments of an experiment."""
-        named = self.experiments.get(experiment, [experiment + ending for ending in self.endings])
-        return named or ([] if self.endings or self.experiments else [experiment])
-
-
-class Criterion(Strict):
-    """What is asked of the networks of one experiment, depth and condition.
+class Criterion(Range):
+    """What is asked of the networks of one case, shape and condition.
 
     Every network has a value: the statistic in its worst layer, as it stands or as a deviation from what the claim
     says, alone or against nulls made from the same network. A theorem asks that all values lie in a range, a share that
@@ -86,21 +42,22 @@ class Criterion(Strict):
 
     name: str = Field(description="What it asks, in a few words.")
     class_: Kind | None = Field(default=None, alias="class", description="Where it is not the claim's.")
-    experiments: Grid[str]
+    cases: Grid[str] = Field(description="Names of cases; `boxes*` stands for all that begin with boxes.")
     statistic: Name
     relative_to: Name | None = Field(default=None, description="Divide by this statistic of the same layer first.")
     deviation: bool = Field(default=False, description="How far from the claim: |log| of gains, 1 - cosine.")
     against: Distinct[str] = Field(
         default=[],
-        description="Endings of null experiments: how much less than the least of theirs a network deviates.",
+        description="Controls that are nulls: how much less than the least of theirs a network deviates.",
     )
-    minus: str | None = Field(default=None, description="Less the value in this experiment, seed by seed.")
+    minus: str | None = Field(
+        default=None,
+        description="Less the value in this case, seed by seed; of a control, less the value in the same control.",
+    )
     contrast: Name | None = Field(
         default=None,
         description="Of each seed: the value where this statistic is largest, less that where it is least.",
     )
-    at_least: float | None = None
-    at_most: float | None = None
     share: Annotated[float, Field(gt=0, le=1)] | None = Field(
         default=None, description="Share of the units within the range; the mean over units where absent."
     )
@@ -108,25 +65,44 @@ class Criterion(Strict):
         default=None, description="The smallest effect worth naming, from the bound inwards; of shares, on either side."
     )
     where: list[Condition] = Field(default=[], description="Conditions that a network must meet to be counted.")
-    steps: Steps | None = Field(default=None, description="Step sizes that it speaks of.")
+    settings: Settings | None = Field(default=None, description="Settings that it speaks of.")
     condition: Literal["every", "best"] = Field(
         default="every",
-        description="Cases of what can fail: every step size, or that of least training loss over seeds, beside which "
-        "the others are shown. What cannot is asked of all networks of a depth together.",
+        description="Cases of what can fail: every setting, or that of least training loss over seeds, beside which "
+        "the others are shown. What cannot is asked of all networks of a shape together.",
     )
     control: Control | None = Field(default=None, description="Required, but where cases hold by symmetry.")
 
     @model_validator(mode="after")
-    def _bounded(self) -> Self:
-        if self.at_least is None and self.at_most is None:
+    def _asks(self) -> Self:
+        if not self.bounded:
             raise ValueError(f"the criterion {self.name!r} needs at_least or at_most")
         if self.control is None and self.class_ is not Class.SYMMETRY:
             raise ValueError(f"the criterion {self.name!r} has no control: name networks on which it must fail")
+        if without := [case for case in self.cases if self.control and not self.control.of(case)]:
+            raise ValueError(f"the criterion {self.name!r} has no control for {without[0]}: add it to `instead`")
         if self.deviation and self.statistic not in DEVIATIONS:
             raise ValueError(f"no deviation is defined for {self.statistic}: {nearest(self.statistic, DEVIATIONS)}")
         if self.deviation and self.at_least is not None and not (self.against or self.contrast or self.minus):
             raise ValueError(f"the criterion {self.name!r} asks a deviation to be large; use at_most")
         return self
+
+    def speaks_of(self, case: str) -> bool:
+        """Whether a case is one of the criterion's."""
+        return any(fnmatchcase(case, pattern) for pattern in self.cases)
+
+    def on_control(self) -> Self:
+        """The criterion as it is asked of its control: under the control's conditions, where it names any."""
+        control = self.control
+        if control is None:
+            return self
+        where = self.where if control.where is None else control.where
+        return self.model_copy(update={"where": where, "settings": control.settings or self.settings})
+
+    def controls_of(self, cases: Collection[str]) -> set[tuple[str, str]]:
+        """The networks that are its control where these cases are there, as pairs (case, control)."""
+        own = [case for case in cases if self.speaks_of(case)] if self.control else []
+        return {pair for case in own if self.control for pair in self.control.of(case)}
 
 
 class Claim(Strict):

@@ -1,83 +1,74 @@
 """Verdicts computed from the measures: predicates of the ledger on the networks, and on their controls."""
 
-from collections.abc import Sequence
-from dataclasses import asdict
-from enum import StrEnum
-from typing import Any
+from collections.abc import Collection, Sequence
 
 import numpy as np
 import pandas as pd
 
-from flatminima.claims.cases import FEWEST, Case, Finding, cases_of, controls_of
-from flatminima.claims.characteristics import Characteristics, beyond_chance, characteristics
-from flatminima.claims.effects import Array, Shapes, shapes_of
-from flatminima.claims.judgement import case_record, control_record, criterion_record, decisive_record
+from flatminima.claims.cases import cases_of, controls_of
+from flatminima.claims.characteristics import beyond_chance, characteristics
+from flatminima.claims.effects import Array
+from flatminima.claims.findings import Case, Finding
+from flatminima.claims.judgement import decisive_finding, outcome, question
 from flatminima.claims.ledger import COUNTED, Claim, Class, Ledger
-from flatminima.claims.words import words
-
-
-class Verdict(StrEnum):
-    """What the measures say of a claim, in the words of its class."""
-
-    REPRODUCED = "REPRODUCED"
-    PARTIAL = "PARTIAL"
-    NOT_REPRODUCED = "NOT REPRODUCED"
-    REFUTED = "REFUTED"
-    CONFIRMED = "CONFIRMED"
-    REFUTED_AS_PREDICTED = "REFUTED AS PREDICTED"
-    NOT_CONFIRMED = "NOT CONFIRMED"
-    CHECKED = "CHECKED"
-    VIOLATED = "VIOLATED"
-    BY_SYMMETRY = "BY SYMMETRY"
-    INCONCLUSIVE = "INCONCLUSIVE"
-
+from flatminima.claims.networks import Networks, networks_of, shape_column
+from flatminima.claims.reasons import count, failing, places, why_untested
+from flatminima.claims.results import Characteristics, Judgement, Results, Verdict
+from flatminima.claims.words import WORDS, Words
 
 REFUTATIONS = {None: Verdict.REFUTED, "false": Verdict.REFUTED_AS_PREDICTED, "true": Verdict.NOT_CONFIRMED}
 """What a counterexample makes of a claim, by what was predicted of it."""
 
 
-def judge(ledger: Ledger, measures: pd.DataFrame) -> list[dict[str, Any]]:
-    """Judge every claim that speaks of experiments of this study, by the criteria that do.
+def results_of(study: str, ledger: Ledger, measures: pd.DataFrame) -> Results:
+    """Judge a study.
+
+    Args:
+        study: its name.
+        ledger: the claims.
+        measures: its table of record.
+    """
+    return Results(study=study, claims=judge(ledger, measures))
+
+
+def judge(ledger: Ledger, measures: pd.DataFrame) -> list[Judgement]:
+    """Judge every claim that speaks of cases of this study, by the criteria that do.
 
     Args:
         ledger: the claims.
-        measures: the tidy table of one study.
-
-    Returns:
-        One JSON-ready mapping per claim: its text, verdict, criteria with their controls, cases, and the size and power
-        of its predicate.
+        measures: the table of record of one study.
     """
-    shapes = shapes_of(measures)
-    judged = [_judge(claim, shapes) for claim in ledger.claims]
-    return [claim for claim in judged if claim is not None]
+    networks, words = networks_of(measures), WORDS[shape_column(measures)]
+    present = {place.case for place in networks if not place.control}
+    spoken = [_spoken(claim, present) for claim in ledger.claims]
+    return [_judge(claim, networks, words) for claim in spoken if claim.criteria]
 
 
-def _judge(claim: Claim, shapes: Shapes) -> dict[str, Any] | None:
-    cases, present = cases_of(claim, shapes), {experiment for experiment, _ in shapes}
-    spoken = [number for number, c in enumerate(claim.criteria) if present & set(c.experiments)]
-    if not spoken:
-        return None
-    controls = {number: controls_of(number, claim, shapes) for number in spoken}
-    broken = {number: _broken(claim, number, cases, controls[number]) for number in spoken}
-    counted = [case for case in cases if case.counted and case.class_ in COUNTED]
-    planted = characteristics(claim, counted)
-    verdict, reason = _verdict(claim, cases, broken, planted)
-    return {
-        **claim.model_dump(include={"id", "paper", "title", "statement", "scope", "caveat", "figures"}),
-        "class": str(claim.class_),
-        "verdict": str(verdict),
-        "reason": reason,
-        "criteria": [
-            {
-                **criterion_record(claim, claim.criteria[number]),
-                "control": control_record(claim.criteria[number], controls[number], broken[number]),
-            }
-            for number in spoken
-        ],
-        "cases": [case_record(case, spoken) for case in cases],
-        "decisive": decisive_record(claim, cases, spoken),
-        "characteristics": asdict(planted) | {"sound": planted.sound} if planted else None,
-    }
+def _spoken(claim: Claim, present: Collection[str]) -> Claim:
+    """The claim with those criteria that speak of cases that are there."""
+    criteria = [criterion for criterion in claim.criteria if any(map(criterion.speaks_of, present))]
+    return claim.model_copy(update={"criteria": criteria})
+
+
+def _judge(claim: Claim, networks: Networks, words: Words) -> Judgement:
+    """Judge a claim by all of its criteria."""
+    cases = cases_of(claim, networks)
+    controls = [controls_of(criterion, claim.class_of(criterion), networks) for criterion in claim.criteria]
+    broken = [_broken(claim, number, cases, control) for number, control in enumerate(controls)]
+    planted = characteristics(claim, [case for case in cases if case.counted and case.class_ in COUNTED])
+    verdict, reason = _verdict(claim, cases, broken, planted, words)
+    outcomes = map(outcome, claim.criteria, controls, broken)
+    return Judgement(
+        **claim.model_dump(include={"id", "paper", "title", "statement", "scope", "caveat", "class_"}),
+        figures=claim.figures,
+        verdict=verdict,
+        reason=reason,
+        words=words,
+        criteria=[question(claim, *asked) for asked in zip(claim.criteria, outcomes, strict=True)],
+        cases=cases,
+        decisive=decisive_finding(claim, cases),
+        characteristics=planted,
+    )
 
 
 def _broken(claim: Claim, number: int, cases: Sequence[Case], controls: Sequence[Case]) -> str | None:
@@ -102,16 +93,16 @@ def _broken(claim: Claim, number: int, cases: Sequence[Case], controls: Sequence
         return "the control is not decided anywhere"
     holding, one_is_many = sum(decided), claim.class_of(criterion) not in COUNTED
     if holding and (one_is_many or holding == len(decided) or beyond_chance(holding, len(decided))):
-        return f"the control holds too, in {holding} of {_count(len(decided))}"
+        return f"the control holds too, in {holding} of {count(len(decided))}"
     return None
 
 
 def _values(findings: Sequence[Finding]) -> Array:
-    return np.concatenate([finding.units for finding in findings]) if findings else np.empty(0)
+    return np.concatenate([finding.by_unit for finding in findings]) if findings else np.empty(0)
 
 
 def _verdict(
-    claim: Claim, cases: Sequence[Case], broken: dict[int, str | None], planted: Characteristics | None
+    claim: Claim, cases: Sequence[Case], broken: Sequence[str | None], planted: Characteristics | None, words: Words
 ) -> tuple[Verdict, str]:
     counted = [case for case in cases if case.counted and case.class_ in COUNTED]
     checks = [case for case in cases if case.class_ is Class.THEOREM]
@@ -119,37 +110,41 @@ def _verdict(
     if not cases:
         return Verdict.INCONCLUSIVE, "the networks are there, but what it asks of them was not measured"
     if not deciding:
-        return Verdict.BY_SYMMETRY, f"{_count(cases)} shown: on these data they hold by construction, whatever is run"
+        return Verdict.BY_SYMMETRY, f"{count(cases)} shown: on these data they hold by construction, whatever is run"
     numbers = {finding.criterion for case in deciding for finding in case.findings}
-    unproven = [(number, why) for number, why in broken.items() if number in numbers and why]
+    unproven = [(number, why) for number, why in enumerate(broken) if number in numbers and why]
     if unproven:
         why = "; ".join(f"“{claim.criteria[number].name}” proves nothing: {why}" for number, why in unproven)
         return Verdict.INCONCLUSIVE, why
     if any(case.holds is False for case in checks):
-        return Verdict.VIOLATED, f"a theorem's check fails: {_places([c for c in checks if c.holds is False])}"
-    return _measured(claim, counted, planted) if counted else _checked(checks)
+        return Verdict.VIOLATED, f"a theorem's check fails: {places([c for c in checks if c.holds is False], words)}"
+    return _measured(claim, counted, planted, words) if counted else _checked(checks)
 
 
 def _checked(checks: Sequence[Case]) -> tuple[Verdict, str]:
     if any(case.holds is None for case in checks):
-        return Verdict.INCONCLUSIVE, f"{_count(checks)}, not all with a network to check"
-    units = sum(max(len(finding.units) for finding in case.findings) for case in checks)
-    return Verdict.CHECKED, f"the theorem holds in all of {units:,} instances, in {_count(checks)}"
+        return Verdict.INCONCLUSIVE, f"{count(checks)}, not all with a network to check"
+    units = sum(max(finding.units for finding in case.findings) for case in checks)
+    return Verdict.CHECKED, f"the theorem holds in all of {units:,} instances, in {count(checks)}"
 
 
-def _measured(claim: Claim, cases: Sequence[Case], planted: Characteristics | None) -> tuple[Verdict, str]:
+def _measured(
+    claim: Claim, cases: Sequence[Case], planted: Characteristics | None, words: Words
+) -> tuple[Verdict, str]:
     decided = [case for case in cases if case.holds is not None]
     holding = [case for case in decided if case.holds]
     predicted = claim.predicted
     if claim.universal and _refuted(claim, decided):
         against = [case for case in decided if case.refutes]
-        return REFUTATIONS[predicted], f"{len(against)} of {_count(decided)} refute it: {_places(against)}"
+        return REFUTATIONS[predicted], f"{len(against)} of {count(decided)} refute it: {places(against, words)}"
     verb = "holds" if len(decided) == 1 else "hold"
     reason = (
-        f"{len(holding)} of {_count(decided)} {verb}{_failing(claim, decided)}" if decided else "no case was decided"
+        f"{len(holding)} of {count(decided)} {verb}{failing(claim, decided, words)}"
+        if decided
+        else "no case was decided"
     )
     if untested := len(cases) - len(decided):
-        reason += f"; {_count(untested)} could not be tested ({_why_untested(cases)})"
+        reason += f"; {count(untested)} could not be tested ({why_untested(cases)})"
     if 2 * len(decided) <= len(cases) or planted is None:
         return Verdict.INCONCLUSIVE, reason
     if not planted.sound:
@@ -169,49 +164,3 @@ def _refuted(claim: Claim, decided: Sequence[Case]) -> bool:
     against = [finding for case in decided for finding in case.findings if finding.refutes]
     by_instance = any(claim.criteria[finding.criterion].share is not None for finding in against)
     return by_instance or bool(against and beyond_chance(sum(case.refutes for case in decided), len(decided)))
-
-
-def _failing(claim: Claim, decided: Sequence[Case]) -> str:
-    """`, not linear at depths 2, 3`, and how many cases each criterion holds in where there are several."""
-    failing = [case for case in decided if not case.holds]
-    if not failing:
-        return ""
-    by_criterion: dict[int, list[bool]] = {}
-    for case in decided:
-        for finding in case.findings:
-            by_criterion.setdefault(finding.criterion, []).append(finding.holds is True)
-    each = "; ".join(f"{claim.criteria[k].name}: {sum(held)} of {len(held)}" for k, held in by_criterion.items())
-    return f", not {_places(failing)}" + (f" ({each})" if len(by_criterion) > 1 else "")
-
-
-def _why_untested(cases: Sequence[Case]) -> str:
-    """`4 of 5 seeds or instances at most, no network met the conditions`."""
-    open_ = [f for case in cases if case.holds is None for f in case.findings if f.holds is None]
-    few = max((len(finding.units) for finding in open_), default=0)
-    reasons = [f"at most {few} of the {FEWEST} seeds or instances that it takes"] if few else []
-    if any(not len(f.units) and not f.excluded for f in open_):
-        reasons.append("all networks diverged or learned nothing")
-    if any(not len(f.units) and f.excluded for f in open_):
-        reasons.append("no network met the conditions")
-    return ", or ".join(reasons)
-
-
-def _count(cases: Sequence[Case] | int) -> str:
-    count = cases if isinstance(cases, int) else len(cases)
-    return f"{count} case{'s' * (count != 1)}"
-
-
-def _places(cases: Sequence[Case]) -> str:
-    """`linear at depth 2 and relu at depths 2, 3 and steps 0.3 to 0.95`."""
-    experiments: dict[str, list[Case]] = {}
-    for case in cases:
-        experiments.setdefault(case.experiment, []).append(case)
-    return " and ".join(f"{name} at {_shapes(found)}" for name, found in sorted(experiments.items()))
-
-
-def _shapes(cases: Sequence[Case]) -> str:
-    """Depths, and the range of the steps where a depth has several, or where they are the load of a perceptron."""
-    named, depths = words(cases[0].experiment), {case.depth for case in cases}
-    steps = {case.step for case in cases if case.step is not None}
-    spoken = steps and (named.symbols or len(cases) > len(depths))
-    return named.depths(depths) + (f" and {named.steps(steps)}" if spoken else "")

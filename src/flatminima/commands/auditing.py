@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from flatminima.audit.names import THREADS, TOLERANCE, LevelName
+from flatminima.audit.levels import THREADS, TOLERANCE, LevelName
 from flatminima.files import atomic_path
 
 

@@ -26,7 +26,8 @@ def verdicts(results: Annotated[Path, typer.Argument(help="Folder of results.")]
 def readme(
     results: Annotated[Path, typer.Argument(help="Folder of results.")] = Path("results"),
     check: Annotated[
-        bool, typer.Option(help="Write nothing; fail if README.md or docs/results.md is not up to date.")
+        bool,
+        typer.Option(help="Write nothing; fail if README.md, docs/results.md or docs/measures.md is not up to date."),
     ] = False,
 ) -> None:
     """Record the evidence of studies that ran in results/reference, and write the tables of README.md and docs anew.
@@ -36,6 +37,7 @@ def readme(
     from flatminima.audit.older import older_references
     from flatminima.audit.rejudging import rejudge
     from flatminima.provenance.reference import record
+    from flatminima.report.glossary import glossary
     from flatminima.report.scoreboard import update_between, update_readme, update_tables
 
     root, page = Path(), Path("README.md")
@@ -48,6 +50,7 @@ def readme(
     update_readme(page, _claims(reference), check)
     update_between(page, "older", older_references(reference, load(root / "config.yaml"), root), check)
     update_tables(Path("docs/results.md"), reference, check)
+    update_between(Path("docs/measures.md"), "statistics", glossary(), check)
 
 
 def schema(of: Annotated[Literal["config", "manifest"], typer.Argument(help="Which file.")] = "config") -> None:

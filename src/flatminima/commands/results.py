@@ -5,10 +5,7 @@ from typing import Annotated
 
 import typer
 
-from flatminima.commands.files import parse_json, write_json
-from flatminima.commands.options import Input, Inputs, Output, Settings, StudyName
-from flatminima.config import StudySettings
-from flatminima.files import atomic_path, numbered
+from flatminima.commands.options import Input, Inputs, Output, Settings, StudyName, parse_json, study_of
 from flatminima.settings.parsing import parse
 from flatminima.settings.variations import Variations
 from flatminima.studies.registry import kind_named
@@ -17,13 +14,12 @@ KindName = Annotated[str, typer.Option("--kind", help="Kind of the study, as `ki
 
 
 def collect(
-    tables: Annotated[list[Path], typer.Argument(help="Files to read; `part{0..9}` stands for ten.")], output: Output
+    tables: Annotated[list[str], typer.Argument(help="Files to read; `part{0..9}` stands for ten.")], output: Output
 ) -> None:
     """Put the tables of all parts into one."""
-    from flatminima.record import join_tables
+    from flatminima.stages.collect import collect
 
-    with atomic_path(output) as temporary:
-        join_tables([Path(name) for table in tables for name in numbered(str(table))], temporary)
+    collect(tables, output)
 
 
 def figure(
@@ -59,20 +55,17 @@ def table(
 
 def sensitivity(settings: Settings, ledger: Input, measures: Input, output: Output) -> None:
     """Write the table of variations, judged as their baselines are, as csv, html and tex; `output` is any of them."""
-    from flatminima.claims.ledger import load_ledger
-    from flatminima.figures.training.sensitivity import render_sensitivity
+    from flatminima.stages.sensitivity import sensitivity
 
     varied = parse(Variations, {"variations": parse_json(settings)}, "--settings").variations
-    render_sensitivity(measures, load_ledger(ledger), varied, output.with_suffix(""))
+    sensitivity(varied, ledger, measures, output.with_suffix(""))
 
 
 def claims(study: StudyName, ledger: Input, measures: Input, output: Output) -> None:
     """Judge every claim of the ledger by the measures."""
-    from flatminima.claims.ledger import load_ledger
-    from flatminima.claims.verdicts import judge
-    from flatminima.record import read_table
+    from flatminima.stages.claims import claims
 
-    write_json(output, {"study": study, "claims": judge(load_ledger(ledger), read_table(measures))})
+    claims(study, ledger, measures, output)
 
 
 def report(
@@ -85,10 +78,9 @@ def report(
     output: Output,
 ) -> None:
     """Write the page of a study."""
-    from flatminima.report.page import write_report
+    from flatminima.stages.report import report
 
-    values = parse(StudySettings, {"study": parse_json(settings)}, "--settings").study
-    write_report(study, values, claims, changes, figures, tables, output)
+    report(study, study_of(settings), claims, changes, figures, tables, output)
 
 
 def manifest(
@@ -99,7 +91,6 @@ def manifest(
     output: Output,
 ) -> None:
     """List every file of a study, and where it came from; runs in the folder that the workflow ran in."""
-    from flatminima.provenance.manifest import make_manifest, write_manifest
+    from flatminima.stages.manifest import manifest
 
-    values = parse(StudySettings, {"study": parse_json(settings)}, "--settings").study.model_dump(mode="json")
-    write_manifest(make_manifest(study, values, [str(path) for path in targets], Path(), repository), output)
+    manifest(study, targets, study_of(settings), repository, output)

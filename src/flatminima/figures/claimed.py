@@ -1,30 +1,18 @@
 """What the ledger selects in a study: the networks and cases of a claim, by the code that takes its verdict."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 import pandas as pd
 
-from flatminima.claims.cases import Case, cases_of, controls_of, on_control, places_of
-from flatminima.claims.effects import Shapes, asked_of, shapes_of
+from flatminima.claims.cases import cases_of, control_places, controls_of, places_of
+from flatminima.claims.effects import asked_of
+from flatminima.claims.findings import Case
 from flatminima.claims.ledger import Claim, Criterion, Ledger
+from flatminima.claims.networks import Networks, Place, networks_of, shape_column
 from flatminima.errors import UserError
-
-COLUMNS = {
-    "criterion": "int64",
-    "control": "bool",
-    "experiment": "str",
-    "depth": "int64",
-    "step_fraction": "float64",
-    "seed": "int64",
-    "task": "str",
-    "initialisation": "str",
-    "value": "float64",
-    "dose": "float64",
-    "diverged": "bool",
-    "counted": "bool",
-}
-"""Columns of `Claimed.networks`, and their types."""
+from flatminima.record import IDENTITY
 
 
 @dataclass(frozen=True)
@@ -33,16 +21,25 @@ class Claimed:
 
     Attributes:
         ledger: the claims.
-        measures: the long table measures.parquet of the study, whole: what a figure leaves out still decides verdicts.
+        measures: the table of record of the study, whole: what a figure leaves out still decides verdicts.
     """
 
     ledger: Ledger
     measures: pd.DataFrame
 
     @cached_property
-    def shapes(self) -> Shapes:
-        """The final networks by experiment and depth, as verdicts take them."""
-        return shapes_of(self.measures)
+    def all_networks(self) -> Networks:
+        """The final networks by place, as verdicts take them."""
+        return networks_of(self.measures)
+
+    @property
+    def columns(self) -> dict[str, str]:
+        """Columns of `networks`, and their types."""
+        shape = shape_column(self.measures)
+        identity = {name: str(self.measures[name].dtype) for name in IDENTITY if name in self.measures}
+        found = {"value": "float64", "dose": "float64", "diverged": "bool", "counted": "bool"}
+        known = {"criterion": "int64", "as_control": "bool", "case": "str", "control": "str", shape: "int64"}
+        return known | identity | found
 
     def claim(self, name: str) -> Claim:
         """The claim of an id such as M2.
@@ -59,17 +56,19 @@ class Claimed:
         """The cases of a claim, with the finding of each criterion: effect, interval, units, networks left out.
 
         Raises:
-            UserError: if the ledger has no such claim.
+            UserError: if the ledger has no claim of this id.
         """
-        return cases_of(self.claim(name), self.shapes)
+        return cases_of(self.claim(name), self.all_networks)
 
     def controls(self, name: str, criterion: int) -> list[Case]:
         """The cases of one criterion, by its number in the claim, on its control.
 
         Raises:
-            UserError: if the ledger has no such claim.
+            UserError: if the ledger has no claim of this id.
         """
-        return controls_of(criterion, self.claim(name), self.shapes)
+        claim = self.claim(name)
+        asked = claim.criteria[criterion]
+        return controls_of(asked, claim.class_of(asked), self.all_networks)
 
     def networks(self, name: str, statistic: str) -> pd.DataFrame:
         """The networks that a claim asks about by its criteria on one statistic, and those of their controls.
@@ -79,23 +78,22 @@ class Claimed:
             statistic: that of the criteria.
 
         Returns:
-            One row per criterion and network, columns COLUMNS: `criterion` is its number in the claim, `control`
-            whether it is asked as a control, `value` as the criterion takes it (of the worst layer, a deviation, an
-            excess over nulls), `dose` the statistic that a contrast orders a seed's networks by,
-            `counted` whether its conditions take the network; a network that neither counts nor
-            diverged was left out by them. step_fraction is NaN where no steps were taken, as in the measures. Without a
-            network there are no rows.
+            One row per criterion and network: `criterion` is its number in the claim, `as_control` whether it is asked
+            as a control, `value` as the criterion takes it (of the worst layer, a deviation, an excess over nulls),
+            `dose` the statistic that a contrast orders a seed's networks by, `counted` whether its conditions take the
+            network; a network that neither counts nor diverged was left out by them. The other columns are those of the
+            measures: case, control, depth or size, and what tells networks apart; setting is NaN where there is none.
+            Without a network there are no rows.
 
         Raises:
-            UserError: if the ledger has no such claim.
+            UserError: if the ledger has no claim of this id.
         """
-        tables = [pd.DataFrame({name: pd.Series(dtype=kind) for name, kind in COLUMNS.items()})]
+        tables = [pd.DataFrame({column: pd.Series(dtype=kind) for column, kind in self.columns.items()})]
         for number, criterion in enumerate(self.claim(name).criteria):
             if criterion.statistic == statistic:
-                tables += self._asked(number, criterion, control=False)
-                if criterion.control is not None:
-                    elsewhere = on_control(criterion, criterion.control, self.shapes)
-                    tables += self._asked(number, elsewhere, control=True)
+                own, elsewhere = places_of(criterion, self.all_networks), control_places(criterion, self.all_networks)
+                tables += self._asked(number, criterion, own, as_control=False)
+                tables += self._asked(number, criterion.on_control(), elsewhere, as_control=True)
         filled = [table for table in tables if not table.empty] or tables
         return pd.concat(filled, ignore_index=True)
 
@@ -107,18 +105,24 @@ class Claimed:
             statistic: that of the criteria.
 
         Raises:
-            UserError: if the ledger has no such claim.
+            UserError: if the ledger has no claim of this id.
         """
         rows = self.networks(name, statistic)
-        return rows[rows["counted"] & ~rows["control"]]
+        return rows[rows["counted"] & ~rows["as_control"]]
 
-    def _asked(self, number: int, criterion: Criterion, control: bool) -> list[pd.DataFrame]:
+    def _asked(
+        self, number: int, criterion: Criterion, places: Sequence[Place], as_control: bool
+    ) -> list[pd.DataFrame]:
         tables = []
-        for experiment, depth in places_of(criterion, self.shapes):
-            rows = asked_of(criterion, experiment, depth, self.shapes).reset_index()
-            steps = rows["step_fraction"].where(rows["step_fraction"] > 0)
+        for place in places:
+            rows = asked_of(criterion, place, self.all_networks).reset_index()
             rows = rows.assign(
-                criterion=number, control=control, experiment=experiment, depth=depth, step_fraction=steps
+                criterion=number,
+                as_control=as_control,
+                case=place.case,
+                control=place.control,
+                setting=rows["setting"].where(rows["setting"] > 0),
             )
-            tables.append(rows[[*COLUMNS]])
+            rows[shape_column(self.measures)] = place.shape
+            tables.append(rows[[*self.columns]])
         return tables

@@ -6,30 +6,34 @@ import numpy as np
 import pandas as pd
 
 from flatminima.claims.deviations import DEVIATIONS, Array
-from flatminima.claims.effects import root
 from flatminima.errors import EmptyFigureError
+from flatminima.record import final
+from flatminima.statistics.catalogue import STATISTICS
 
-CONTROL = "-unbalanced"
+UNBALANCED = "unbalanced"
+"""The control whose networks compute the functions of trained ones, their layers rescaled at random."""
 LINEAR = ("linear", "residual_linear")
 LOW, HIGH = 0.05, 0.95
 NEAR_MINIMUM = {"excess_loss": 0.02, "gradient_norm": 0.02}
 """Largest excess loss and gradient (relative to its start) at which a trained linear network counts as at a minimum."""
 
 NETWORK = [
-    "experiment",
+    "case",
+    "control",
     "family",
     "task",
     "initialisation",
     "optimiser",
     "depth",
     "step_size",
-    "step_fraction",
+    "setting",
     "seed",
     "step",
     "final",
 ]
-SWEEP = ["experiment", "family", "task", "optimiser", "depth", "step_size", "step_fraction"]
-WHOLE = ["loss", "excess_loss", "gradient_norm", "diverged", "sharpness", "minimal_sharpness", "sharpness_ratio"]
+SWEEP = ["case", "family", "task", "optimiser", "depth", "step_size", "setting"]
+WHOLE = [name for name, one in STATISTICS.items() if "training" in one.kinds and not one.within]
+"""Statistics of whole networks."""
 
 
 def networks(measures: pd.DataFrame) -> pd.DataFrame:
@@ -51,7 +55,7 @@ def networks(measures: pd.DataFrame) -> pd.DataFrame:
     for statistic, deviation in DEVIATIONS.items():
         rows = rows.merge(_worst_layer(measures, statistic, deviation), on=NETWORK, how="left", validate="one_to_one")
     diverged = rows["diverged"] == 1
-    linear, control = rows["family"].isin(LINEAR), is_control(rows)
+    linear, control = rows["family"].isin(LINEAR), rows["control"] == UNBALANCED
     at_minimum = ~diverged & ~(linear & (rows["excess_loss"] > NEAR_MINIMUM["excess_loss"]))
     at_minimum &= ~(linear & ~control & (rows["gradient_norm"] > NEAR_MINIMUM["gradient_norm"]))
     return rows.assign(diverged=diverged, at_minimum=at_minimum).sort_values(NETWORK, ignore_index=True)
@@ -81,24 +85,9 @@ def present(rows: pd.DataFrame, what: str, cure: str) -> pd.DataFrame:
     return rows
 
 
-def final(rows: pd.DataFrame) -> pd.DataFrame:
-    """The networks at the end of training."""
-    return rows[rows["final"]]
-
-
-def is_control(rows: pd.DataFrame) -> pd.Series:
-    """Which rows belong to a control: the same functions, their layers unbalanced."""
-    return rows["experiment"].str.endswith(CONTROL)
-
-
-def base(rows: pd.DataFrame) -> pd.Series:
-    """The experiment a row belongs to, be it of trained networks, their control or their nulls: up to the dash."""
-    return rows["experiment"].map(root)
-
-
 def without_nulls(rows: pd.DataFrame) -> pd.DataFrame:
-    """Trained networks and controls: not the nulls of coupling, which were measured along their own paths alone."""
-    return rows[is_control(rows) | (base(rows) == rows["experiment"])]
+    """Trained networks and their unbalanced control: not the nulls, which were measured along their own paths alone."""
+    return rows[rows["control"].isin(["", UNBALANCED])]
 
 
 def spread(values: pd.Series, count: int) -> list[int]:
@@ -116,7 +105,7 @@ def moderate_depth(depths: pd.Series, deepest: int) -> int:
 
 def trained(rows: pd.DataFrame) -> pd.DataFrame:
     """The networks of record: neither controls nor nulls."""
-    return rows[base(rows) == rows["experiment"]]
+    return rows[rows["control"] == ""]
 
 
 def flattest_first(rows: pd.DataFrame) -> pd.DataFrame:
@@ -131,15 +120,15 @@ def flattest_first(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def along_training(rows: pd.DataFrame) -> pd.DataFrame:
-    """The rows of trained experiments that kept snapshots, snapshots and final networks alike."""
-    kept = rows.loc[~rows["final"], "experiment"].unique()
-    return trained(rows[rows["experiment"].isin(kept)])
+    """Trained networks of the cases that kept snapshots, at snapshots and at the end of training."""
+    kept = rows.loc[~rows["final"], "case"].unique()
+    return trained(rows[rows["case"].isin(kept)])
 
 
 def judged(rows: pd.DataFrame) -> pd.DataFrame:
-    """Final trained networks, but those of experiments that kept snapshots: they show how training goes."""
+    """Final trained networks, but those of cases that kept snapshots: they show how training goes."""
     rows = trained(rows)
-    return final(rows[~rows["experiment"].isin(along_training(rows)["experiment"])])
+    return final(rows[~rows["case"].isin(along_training(rows)["case"])])
 
 
 def main_task(rows: pd.DataFrame) -> pd.DataFrame:

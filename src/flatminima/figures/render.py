@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from flatminima.claims.ledger import Ledger
 from flatminima.errors import EmptyFigureError, UserError
-from flatminima.figures import frames, style
+from flatminima.figures import style
 from flatminima.figures.claimed import Claimed
 from flatminima.figures.figure_files import save
 from flatminima.record import read_table
@@ -22,7 +22,7 @@ from flatminima.studies.kind import Kind
 Drawing = Callable[[pd.DataFrame, pd.DataFrame, Claimed], tuple[Figure, pd.DataFrame]]
 """From measures, the study's other table, which may be empty, and what claims select, to a figure and what it shows."""
 
-NO_DETAILS = pd.DataFrame(columns=["study", "experiment", "depth", "step_fraction", "seed"])
+NO_DETAILS = pd.DataFrame(columns=["study", "case", "depth", "setting", "seed"])
 """Stands for the other table of a study that has none."""
 
 
@@ -71,7 +71,7 @@ def drawn(
     try:
         measures = read_table(measures_path)
         details = read_table(details_path) if details_path else NO_DETAILS
-        return draw(kind, name, measures[~frames.base(measures).isin(without)], details, Claimed(ledger, measures))
+        return draw(kind, name, measures[~measures["case"].isin(without)], details, Claimed(ledger, measures))
     except EmptyFigureError as absence:
         note = f"figure {name}: {absence}"
         print(note, file=sys.stderr)
@@ -100,7 +100,7 @@ def draw(
         raise UserError(f"figure {name}: the measures hold no network; run the study's experiments first")
     if task is None:
         return drawing(measures, details, claimed)
-    tasks = sorted(measures["task"].unique())
+    tasks = sorted(measures["task"].unique()) if "task" in measures else []
     if task not in tasks:
         raise UserError(f"figure {name!r}: no network of task {task!r} in the measures: {nearest(task, tasks)}")
     of_task = replace(claimed, measures=claimed.measures[claimed.measures["task"] == task])

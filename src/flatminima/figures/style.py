@@ -53,7 +53,7 @@ styled = context(RC, after_reset=True)
 """Decorator: draw with RC, and with matplotlib's defaults in all else, whatever a user's matplotlibrc says."""
 
 BLUE, ORANGE, GREEN, VERMILION, PINK, BROWN, _, GREY, *_ = sns.color_palette("colorblind")
-FAMILY_COLOUR = {"linear": BLUE, "residual_linear": GREEN, "relu": VERMILION, "convolutional": PINK}
+FAMILY_COLOUR = {"linear": BLUE, "residual_linear": GREEN, "relu": VERMILION, "fully_convolutional": PINK}
 CONTROL = ORANGE
 """Colour of controls and nulls: networks without the property in question."""
 THEORY = (0.15, 0.15, 0.15)
@@ -62,7 +62,7 @@ FAMILY_LABEL = {
     "linear": "linear",
     "residual_linear": "linear residual",
     "relu": "ReLU",
-    "convolutional": "convolutional",
+    "fully_convolutional": "convolutional",
 }
 OPTIMISER_LABEL = {
     "gradient_descent": "gradient descent",
@@ -88,7 +88,7 @@ DOTTED: Dash = (0, (1, 1.2))
 DASHDOT: Dash = (0, (8, 2, 1, 2))
 LINES: list[str | Dash] = ["-", DASHED, DOTTED]
 COLOURS = (BLUE, ORANGE, GREEN, VERMILION, PINK, BROWN)
-MARKERS = {"linear": "osh", "residual_linear": "DdP", "relu": "^v*", "convolutional": "<>8"}
+MARKERS = {"linear": "osh", "residual_linear": "DdP", "relu": "^v*", "fully_convolutional": "<>8"}
 
 
 class Series(NamedTuple):

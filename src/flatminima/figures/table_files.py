@@ -6,29 +6,18 @@ from pathlib import Path
 import pandas as pd
 
 from flatminima.files import atomic_path
+from flatminima.statistics.catalogue import STATISTICS
 
-HEADINGS = {
-    "experiment": "Experiment",
+LABELS = {
+    "case": "Experiment",
+    "control": "Control",
     "task": "Task",
     "depth": "Depth",
     "step_size": "Step size",
-    "step_fraction": "Configured step",
+    "setting": "Configured step",
     "networks": "Networks",
-    "diverged": "Diverged",
-    "sharpness": "Sharpness",
-    "sharpness_ratio": "Relative to minimum",
-    "excess_loss": "Excess loss",
-    "loss": "Loss",
-    "gradient_norm": "Gradient",
-    "path_gain": "Path gain",
-    "product_norm": "Largest gain",
-    "path_cosine": "Path cosine",
-    "path_residual": "Path residual",
-    "singular_overlap": "Singular overlap",
     "residual": "Relative residual",
-    "sharpness_curvlinops": "curvlinops",
     "curvlinops_difference": "Difference (curvlinops)",
-    "sharpness_pyhessian": "PyHessian",
     "pyhessian_difference": "Difference (PyHessian)",
     "statement": "Statement",
     "condition": "Condition",
@@ -49,14 +38,6 @@ HEADINGS = {
     "reached": "At a minimum",
     "kind": "Rescaled",
     "family": "Family",
-    "gauss_newton_sharpness": "Sharpness as trained",
-    "orbit_minimum": "Orbit minimum",
-    "orbit_ratio": "Ratio",
-    "least_trace": "Least trace",
-    "test_error": "Test error",
-    "orbit_gap": "Largest gap",
-    "orbit_change": "Largest change",
-    "products": "Products",
     "theorem": "Theorem",
     "measured": "Measured",
     "expected": "Expected",
@@ -70,12 +51,7 @@ HEADINGS = {
     "maximal_margin": "Maximal margin",
     "solver": "Solver",
     "instances": "Instances",
-    "solved": "Solved",
-    "iterations": "Iterations",
-    "minimal_margin": "Minimal margin",
     "distance": "Distance",
-    "flip_error_ratio": "Errors after flips",
-    "local_entropy_excess": "Excess entropy",
     "size": "Weights",
     "entropy": "Entropy",
     "standard_error": "Standard error",
@@ -89,7 +65,6 @@ HEADINGS = {
     "largest_gain": "Largest path gain",
     "flips": "Flips",
     "difference": "Difference",
-    "local_error": "Largest local error",
     "local_share": "Local errors within two standard errors",
     "weights": "Weights",
     "half_solved": "Half solved at",
@@ -97,6 +72,8 @@ HEADINGS = {
     "excluded": "Excluded",
     "open": "Not excluded",
 }
+"""Headings of columns that are no statistics, and of counts that have the name of one."""
+HEADINGS = {name: one.heading for name, one in STATISTICS.items()} | LABELS
 VERDICT = "verdict_"
 """Before the name of a claim, in columns with its verdict."""
 

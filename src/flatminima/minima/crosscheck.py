@@ -17,13 +17,13 @@ from flatminima.data.moments import Moments, equivalent_samples
 from flatminima.data.tasks import Samples
 from flatminima.errors import UserError
 from flatminima.minima.hessian import MomentHessian
+from flatminima.minima.measure import replica_labels
 from flatminima.minima.statistics import Statistic, tidy
-from flatminima.networks.fully_convolutional import ConvolutionalStack
+from flatminima.networks.fully_convolutional import FullyConvolutionalStack
 from flatminima.networks.modules import as_module
 from flatminima.networks.stack import Stack
 from flatminima.networks.storage import Networks
 
-COLUMNS = ["layer", "statistic", "value", "error_bound"]
 BATCH = 2500
 SAMPLES = 2000
 """On so many samples at most, the first ones: other libraries are slow."""
@@ -49,13 +49,12 @@ def crosscheck(networks: Networks, samples: Samples, moments: Moments) -> pd.Dat
     Raises:
         UserError: if the two libraries are not installed, or the networks are convolutional.
     """
-    if isinstance(networks.stack, ConvolutionalStack):
+    if isinstance(networks.stack, FullyConvolutionalStack):
         raise UserError("crosscheck: the networks are convolutional; expected fully connected ones: leave the file out")
-    sound = networks.replicas[networks.replicas["final"] & ~networks.replicas["diverged"]]
-    labels = sound[["seed", "step_size", "step_fraction", "step", "final"]].assign(**networks.labels)
-    if sound.empty:
-        return labels.reindex(columns=[*labels.columns, *COLUMNS])
-    replica = int(sound.index[0])
+    labels = replica_labels(networks)[networks.replicas["final"] & ~networks.replicas["diverged"]]
+    if labels.empty:
+        return tidy(labels, {"sharpness_checked": Statistic(torch.zeros(0, dtype=torch.float64))})
+    replica = int(labels.index[0])
     model = as_module(networks.stack.double(), replica)
     data = _data(networks, samples, moments)
     scale = data[1].shape[1] * moments.loss_scale

@@ -12,10 +12,10 @@ from flatminima.curvature.sample_hessian import SampleHessian
 from flatminima.curvature.stacked import StackedHessian
 from flatminima.data.moments import Moments
 from flatminima.data.tasks import Samples
+from flatminima.generators import named_generator
 from flatminima.minima.hessian import MomentHessian
 from flatminima.minima.linear import LinearProblems
-from flatminima.networks.fully_convolutional import ConvolutionalStack
-from flatminima.networks.initialisations import named_generator
+from flatminima.networks.fully_convolutional import FullyConvolutionalStack
 from flatminima.networks.stack import Stack
 from flatminima.settings.training import Measure
 
@@ -61,7 +61,7 @@ class Problem:
             return MomentHessian(stack.weights, *self.scaled_moments)
         arrays = self.samples.inputs[::every], self.samples.targets[::every]
         x, y = (torch.from_numpy(array).to(self.device) for array in arrays)
-        if isinstance(stack, ConvolutionalStack):
+        if isinstance(stack, FullyConvolutionalStack):
             return StackedHessian(sample_losses(stack, x, y, self.scale, GRAPH), stack.parameters)
         return SampleHessian(stack, x, y, self.scale, memory)
 

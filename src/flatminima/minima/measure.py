@@ -20,7 +20,7 @@ from flatminima.minima.linear import path_statistics, sharpness_statistics
 from flatminima.minima.own_path import own_path
 from flatminima.minima.sampled_paths import sampled_paths
 from flatminima.minima.statistics import Statistic, Statistics, cpu, inner, join, scatter, tidy
-from flatminima.networks.fully_convolutional import ConvolutionalStack
+from flatminima.networks.fully_convolutional import FullyConvolutionalStack
 from flatminima.networks.stack import Stack
 from flatminima.networks.storage import Networks
 from flatminima.seeding import sequence
@@ -28,7 +28,7 @@ from flatminima.settings.training import Measure
 
 CPU = torch.device("cpu")
 COLLAPSED = 0.99
-SHARED_LABELS = ["study", "experiment", "family", "depth", "step_fraction", "seed"]
+SHARED_LABELS = ["study", "case", "family", "setting", "depth", "seed"]
 NOTHING_SHARED = torch.zeros(0, 0, 0, 2, dtype=torch.float64)
 SHARED = [*SHARED_LABELS, "layer", "rank", "left", "right"]
 MEMORY = 2**30
@@ -84,7 +84,7 @@ def measure(
 
 def replica_labels(networks: Networks) -> pd.DataFrame:
     """What the tidy table says of every replica, whatever the statistic."""
-    return networks.replicas[["seed", "step_size", "step_fraction", "step", "final"]].assign(**networks.labels)
+    return networks.replicas[["setting", "seed", "step_size", "step", "final"]].assign(**networks.labels)
 
 
 def _bytes(stack: Stack, samples: int) -> int:
@@ -95,7 +95,7 @@ def _bytes(stack: Stack, samples: int) -> int:
 
 def _chosen(samples: Samples, stack: Stack, settings: Measure) -> Samples:
     """The training samples that losses and curvature are taken over: the first ones, where the settings say so."""
-    count = settings.convolution_samples if isinstance(stack, ConvolutionalStack) else settings.samples
+    count = settings.convolution_samples if isinstance(stack, FullyConvolutionalStack) else settings.samples
     if count is None:
         return samples
     return replace(samples, inputs=samples.inputs[:count], targets=samples.targets[:count])
@@ -125,12 +125,12 @@ def _measure_group(networks: Networks, group: Tensor, problem: Problem, settings
     """Statistics of some replicas, few enough for the graph of their gradients to fit in memory."""
     stack = networks.stack.select(group).double()
     replicas = networks.replicas.iloc[group.numpy()]
-    names = [str(networks.labels[key]) for key in ("study", "experiment", "depth")]
+    names = [str(networks.labels["study"]), networks.name, str(stack.depth)]
     hessian = problem.hessian(stack)
     statistics = _curvature(stack, problem, settings, names, hessian)
     statistics |= _whole(stack, replicas, problem, hessian) | _gradients(stack, replicas, problem, names, hessian)
     inputs = problem.jacobian_inputs(settings).double()
-    if not isinstance(stack, ConvolutionalStack):  # filters are not the layers' matrices
+    if not isinstance(stack, FullyConvolutionalStack):  # filters are not the layers' matrices
         statistics |= inner("singular_overlap", overlaps(stack.weights).amax((2, 3)))
     if stack.rectified:
         return cpu(statistics | sampled_paths(stack, inputs, MEMORY)), NOTHING_SHARED

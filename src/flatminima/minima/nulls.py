@@ -1,8 +1,8 @@
 """Networks without the coupling of a trained one, all else as equal as can be: what coupling is compared with.
 
-Each null is a pseudo-experiment `<experiment>-<null>` with one network for each trained one, of the same seed and step
-size, and `<experiment>-<null>_again` is a second draw of it: networks without coupling, to be compared with the null as
-if they were trained. Draws are seeded by the names of the study and the null, and by the network's number.
+Each null is a control of the trained networks' case with one network for each trained one, of its seed and step size;
+`<null>_again` is a second draw: networks without coupling, to be compared with the null as if they were trained. Draws
+are seeded by the names of the study, the case and the null, and by the network's number.
 """
 
 from collections.abc import Callable, Sequence
@@ -14,13 +14,15 @@ import torch
 from torch import Generator, Tensor
 
 from flatminima.data.tasks import Samples
+from flatminima.generators import generators
 from flatminima.minima.measure import CPU, MEMORY, replica_labels
 from flatminima.minima.own_path import own_path
 from flatminima.minima.statistics import Statistic, cpu, scatter, tidy
-from flatminima.networks.fully_convolutional import ConvolutionalStack
-from flatminima.networks.initialisations import generators, initialise, initialise_filters, orthonormal
+from flatminima.networks.fully_convolutional import FullyConvolutionalStack
+from flatminima.networks.initialisations import initialise, initialise_filters, orthonormal
 from flatminima.networks.stack import Stack
 from flatminima.networks.storage import Networks
+from flatminima.record import full_name
 from flatminima.settings.training import Measure
 
 Null = Callable[[Networks, Sequence[int], str], Stack]
@@ -58,7 +60,7 @@ def measure_nulls(
     tables = []
     for draw, (name, null) in product(DRAWS, NULLS.items()):
         stack = null(trained, numbers, draw).double().to(device)
-        labels = replica_labels(networks)[final].assign(experiment=f"{networks.labels['experiment']}-{name}{draw}")
+        labels = replica_labels(networks)[final].assign(control=f"{name}{draw}")
         found = cpu(own_path(stack, inputs, MEMORY))
         statistics = {key: scatter(value, torch.from_numpy(sound), len(labels)) for key, value in found.items()}
         tables.append(tidy(labels, {"diverged": Statistic(torch.from_numpy(failed.astype(float))), **statistics}))
@@ -88,16 +90,16 @@ def untrained(networks: Networks, _: Sequence[int], draw: str = "") -> Stack:
     """
     stack, labels, replicas = networks.stack, networks.labels, networks.replicas
     seeds, places = np.unique(replicas["seed"], return_inverse=True)
-    experiment = str(labels["experiment"]) + (f"-untrained{draw}" if draw else "")
-    streams = generators(str(labels["study"]), experiment, stack.depth, seeds.tolist(), "weights")
+    name = full_name(str(labels["case"]), f"untrained{draw}" if draw else "")
+    streams = generators(str(labels["study"]), name, stack.depth, seeds.tolist(), "weights")
     widths = [weight.shape[2] for weight in stack.weights[:1]] + [weight.shape[1] for weight in stack.weights]
     scale = float(replicas["start_scale"].iloc[0]) if "start_scale" in replicas else 1.0
     bias = bool(stack.biases)
-    if isinstance(stack, ConvolutionalStack):
+    if isinstance(stack, FullyConvolutionalStack):
         start: Stack = initialise_filters(widths, stack.side, streams, bias=bias, scale=scale)
     else:
-        name = str(labels["initialisation"])
-        start = initialise(name, widths, streams, rectified=stack.rectified, bias=bias, scale=scale)
+        kind = str(labels["initialisation"])
+        start = initialise(kind, widths, streams, rectified=stack.rectified, bias=bias, scale=scale)
     of_each = start.select(torch.from_numpy(places))
     return of_each.with_parameters([p.to(stack.weights[0].dtype) for p in of_each.parameters])
 
@@ -110,8 +112,8 @@ def _redrawn(
 ) -> Stack:
     """The networks with all layers from the first one changed at random, float64; every network has its own stream."""
     stack = networks.stack.double()
-    experiment = f"{networks.labels['experiment']}-{null}"
-    streams = generators(str(networks.labels["study"]), experiment, stack.depth, numbers, "weights")
+    name = full_name(str(networks.labels["case"]), null)
+    streams = generators(str(networks.labels["study"]), name, stack.depth, numbers, "weights")
     weights = list(stack.weights)
     for k in range(first, stack.depth):
         weights[k] = torch.stack([change(weight, g) for weight, g in zip(stack.weights[k], streams, strict=True)])

@@ -11,8 +11,9 @@ from flatminima.curvature.jacobians import SampleJacobians, top_singular_triplet
 from flatminima.curvature.losses import graph_bytes
 from flatminima.minima.balance import band_upper
 from flatminima.minima.coupling import PathStatistics, follow_maps
-from flatminima.minima.statistics import QUANTILES, Statistic, Statistics, inner
+from flatminima.minima.statistics import Statistic, Statistics, inner
 from flatminima.networks.stack import Stack
+from flatminima.record import QUANTILES
 
 OfSamples = Callable[[Stack, Tensor], dict[str, Tensor]]
 

@@ -9,10 +9,6 @@ from torch import Tensor
 
 from flatminima.record import long_table
 
-QUANTILES = {"": 0.5, "_q05": 0.05, "_q25": 0.25, "_q75": 0.75, "_q95": 0.95}
-FIRST_LAYER = {f"path_residual{suffix}": 2 for suffix in QUANTILES}
-"""Where it is not 1: layer 1's residual need not vanish at a flattest minimum, see `PathStatistics`."""
-
 
 @dataclass(frozen=True)
 class Statistic:
@@ -68,11 +64,8 @@ def tidy(labels: pd.DataFrame, statistics: Statistics) -> pd.DataFrame:
     """Rows of the tidy table.
 
     Args:
-        labels: one row per replica: study, experiment, depth, step_size and so on.
+        labels: one row per replica, as `flatminima.record.long_table` takes them.
         statistics: their values.
-
-    Returns:
-        The columns of `labels`, layer (0 for whole networks), statistic, value, error_bound (NaN for none).
     """
     bounds = {name: s.error_bound.numpy() for name, s in statistics.items() if s.error_bound is not None}
-    return long_table(labels, {name: s.value.numpy() for name, s in statistics.items()}, bounds, FIRST_LAYER)
+    return long_table(labels, {name: s.value.numpy() for name, s in statistics.items()}, bounds)

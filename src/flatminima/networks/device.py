@@ -1,11 +1,10 @@
-"""The device that networks are trained and measured on."""
-
-import sys
+"""The device that networks are trained and measured on, and how it rounds."""
 
 import torch
 
 from flatminima.errors import UserError
-from flatminima.settings.device import RECORD, DeviceName
+from flatminima.progress import report_device
+from flatminima.settings.device import DeviceName
 
 
 def resolve(name: DeviceName) -> torch.device:
@@ -26,5 +25,10 @@ def resolve(name: DeviceName) -> torch.device:
     cuda = available and name != "cpu"
     if cuda:
         torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
-    print(f"{RECORD}{torch.cuda.get_device_name() if cuda else 'cpu'}", file=sys.stderr, flush=True)
+    report_device(torch.cuda.get_device_name() if cuda else "cpu")
     return torch.device("cuda" if cuda else "cpu")
+
+
+def flush_denormals() -> None:
+    """Round numbers below 1e-38 to zero: dead units and settled optimisers make many, which slow processors down."""
+    torch.set_flush_denormal(True)

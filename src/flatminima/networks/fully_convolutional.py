@@ -16,7 +16,7 @@ CHANNELS = (1, 3)
 
 
 @dataclass(frozen=True)
-class ConvolutionalStack(Stack):
+class FullyConvolutionalStack(Stack):
     """Replicas of one network whose layers are 3x3 filters at every pixel, with zeros around the image.
 
     Samples are rows, images of shape (side, side, channels) flattened, and so are the outputs of every layer.

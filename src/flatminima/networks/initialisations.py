@@ -1,19 +1,17 @@
 """Initial weights by their names in the field."""
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import pairwise
 
-import numpy as np
 import torch
 from torch import Generator, Tensor
 from torch.nn import init
 
-from flatminima.networks.fully_convolutional import FILTER, ConvolutionalStack
+from flatminima.networks.fully_convolutional import FILTER, FullyConvolutionalStack
 from flatminima.networks.stack import Stack
 from flatminima.networks.symmetries import rescale_layers
-from flatminima.seeding import sequence
 
 UNBALANCED_LOG_SCALE = 0.5
 
@@ -61,7 +59,7 @@ def initialise(
 
 def initialise_filters(
     channels: Sequence[int], side: int, generators: Sequence[Generator], *, bias: bool = False, scale: float = 1.0
-) -> ConvolutionalStack:
+) -> FullyConvolutionalStack:
     """Draw one fully convolutional ReLU network per generator, from torch.nn.Conv2d's default.
 
     Args:
@@ -76,17 +74,7 @@ def initialise_filters(
     weights = tuple(torch.stack(layer) for layer in zip(*networks, strict=True))
     biases = _biases("pytorch", weights, generators) if bias else ()
     scaled = tuple(scale * weight for weight in weights)
-    return ConvolutionalStack(scaled, biases, rectified=True, side=side)
-
-
-def generators(study: str, experiment: str, depth: int, replicas: Iterable[int], purpose: str) -> list[Generator]:
-    """One random stream per replica, fixed by names and its number: the same whatever else runs."""
-    return [named_generator(study, experiment, depth, replica, purpose) for replica in replicas]
-
-
-def named_generator(*names: str | int) -> Generator:
-    """A random stream fixed by names, see `flatminima.seeding.sequence`."""
-    return Generator().manual_seed(int(sequence(*names).generate_state(1, np.uint64)[0] >> np.uint64(1)))
+    return FullyConvolutionalStack(scaled, biases, rectified=True, side=side)
 
 
 def _draw(name: str, widths: Sequence[int], generator: Generator) -> list[Tensor]:

@@ -9,10 +9,9 @@ import torch
 
 from flatminima.data.storage import load_arrays, save_arrays
 from flatminima.errors import UserError
-from flatminima.networks.fully_convolutional import ConvolutionalStack
-from flatminima.networks.initialisations import generators
+from flatminima.networks.fully_convolutional import FullyConvolutionalStack
 from flatminima.networks.stack import Stack
-from flatminima.networks.symmetries import rescale_layers
+from flatminima.record import full_name
 
 
 @dataclass(frozen=True)
@@ -21,9 +20,10 @@ class Networks:
 
     Attributes:
         stack: the replicas.
-        replicas: one row per replica: seed, step_size, step_fraction, step, final, diverged, gradient_scale, and
-            start_scale where the experiment sets it.
-        labels: study, experiment, family, task, initialisation, optimiser, depth.
+        replicas: one row per replica: seed, step_size, setting (the configured step size), step, final, diverged,
+            gradient_scale, and start_scale where the experiment sets it.
+        labels: study, case, control (`""`, or what was done to the trained networks), family, task, initialisation,
+            optimiser, depth.
     """
 
     stack: Stack
@@ -31,22 +31,16 @@ class Networks:
     labels: dict[str, str | int]
 
     @property
+    def name(self) -> str:
+        """Name of the random streams of these networks."""
+        return full_name(str(self.labels["case"]), str(self.labels["control"]))
+
+    @property
     def first(self) -> int:
         """Number of the first replica among those of all seeds, of which a file may hold a part."""
         seeds = self.replicas.loc[self.replicas["final"], "seed"]
         per_seed: int = len(seeds) // seeds.nunique()
         return int(seeds.min()) * per_seed
-
-
-def unbalanced(networks: Networks, log_scale: float) -> Networks:
-    """The control `<experiment>-unbalanced`: the final networks' functions, with their layers rescaled at random."""
-    final = networks.replicas["final"].to_numpy()
-    stack = networks.stack.select(torch.tensor(final)).double()
-    labels = {**networks.labels, "experiment": f"{networks.labels['experiment']}-unbalanced"}
-    numbers = range(networks.first, networks.first + stack.replicas)
-    streams = generators(str(labels["study"]), str(labels["experiment"]), stack.depth, numbers, "scales")
-    replicas = networks.replicas[final].reset_index(drop=True)
-    return Networks(rescale_layers(stack, log_scale, streams), replicas, labels)
 
 
 def save(networks: Networks, path: Path) -> None:
@@ -59,7 +53,7 @@ def save(networks: Networks, path: Path) -> None:
     arrays = {f"weight_{k}": weight.numpy() for k, weight in enumerate(stack.weights, 1)}
     arrays |= {f"bias_{k}": bias.numpy() for k, bias in enumerate(stack.biases, 1)}
     arrays |= {f"replica_{name}": column.to_numpy() for name, column in replicas.items()}
-    kind = {"rectified": stack.rectified} | ({"side": stack.side} if isinstance(stack, ConvolutionalStack) else {})
+    kind = {"rectified": stack.rectified} | ({"side": stack.side} if isinstance(stack, FullyConvolutionalStack) else {})
     save_arrays(path, arrays, {"labels": json.dumps({**networks.labels, **kind}, sort_keys=True)})
 
 
@@ -79,7 +73,9 @@ def load(path: Path) -> Networks:
     except (KeyError, TypeError, ValueError) as error:
         raise UserError(f"{path}: holds no networks ({error} is missing); delete it and run again") from error
     stack = (
-        Stack(weights, biases, rectified) if side is None else ConvolutionalStack(weights, biases, rectified, side=side)
+        Stack(weights, biases, rectified)
+        if side is None
+        else FullyConvolutionalStack(weights, biases, rectified, side=side)
     )
     columns = {name.removeprefix("replica_"): a for name, a in arrays.items() if name.startswith("replica_")}
     return Networks(stack, pd.DataFrame(columns), labels)

@@ -14,15 +14,15 @@ from flatminima.perceptron.franz_parisi import local_entropy
 from flatminima.perceptron.gaussian import Array
 from flatminima.perceptron.instances import Signs, pattern_count, storage, threshold
 from flatminima.perceptron.landscape import flip_errors
-from flatminima.perceptron.records import Values, curve, rows
 from flatminima.perceptron.replica import maximal_margin, saddle_point
+from flatminima.perceptron.rows import Profile, curve, rows
 from flatminima.perceptron.stability import lattice_error
 from flatminima.perceptron.typical import Tables
 from flatminima.progress import Progress
 from flatminima.seeding import sequence
 from flatminima.settings.perceptron import Enumeration
 
-OTHER_LOAD, NEGATIVE, FAR = "-other_load", "-negative", "-far"
+OTHER_LOAD, NEGATIVE, FAR = "other_load", "negative", "far"
 HEAVIER = 1.4
 """Factor of alpha in the control of agreement."""
 NEAREST, FARTHEST = 0.05, 0.5
@@ -67,8 +67,8 @@ class Enumerated:
 def enumerate_perceptrons(study: str, settings: Enumeration) -> Tables:
     """Exact entropies, distances and local entropies against theory, by size and load.
 
-    Margins are zero and the next that stabilities of N weights can tell apart from it, 2 / sqrt(N). Column seed numbers
-    the sizes, step_fraction is P / N. Experiment `enumerated` has statistics
+    Margins are zero and the next that stabilities of N weights can tell apart from it, 2 / sqrt(N); alpha is P / N.
+    Case `enumerated` has statistics
         count_error: of the mean of ln(number of zero-margin solutions) / N, against theory's entropy;
         local_error: the largest error of local entropy around zero-margin solutions over distances, both theory's and
             the exact one less the entropy of all weights at the distance;
@@ -76,9 +76,9 @@ def enumerate_perceptrons(study: str, settings: Enumeration) -> Tables:
         distance_ratio: mean distance of two solutions of the next margin over that of two of margin zero;
         lead: local entropy around solutions of the next margin less that around those of margin zero, the least over
             distances up to that of two solutions of the highest margin, by theory.
-    Controls: `-other_load` compares with theory for an alpha that is too high, `-negative` takes the margin below zero
-    for the next one, `-far` has lead at distances from one half. Experiment `enumerated_typical` has flip_error_ratio:
-    errors of solutions drawn at random over theory's for typical ones of as many weights, by number of flips (layers).
+    Controls: `other_load` compares with theory for an alpha that is too high, `negative` takes the margin below zero
+    for the next one, `far` has lead at distances from one half. Case `enumerated_typical` has flip_error_ratio, by
+    flips: errors of solutions drawn at random over theory's for typical ones of as many weights.
 
     Returns:
         Rows, and curves `exact_entropy` (over x = 1 / N, y = alpha) and `exact_local` (over x = d, y = alpha, at the
@@ -88,12 +88,11 @@ def enumerate_perceptrons(study: str, settings: Enumeration) -> Tables:
     progress, tables, curves = Progress(f"{study} enumeration", len(cases)), [], []
     for done, (size, load) in enumerate(cases, 1):
         found = _enumerate(study, settings, size, load)
-        first = settings.sizes.index(size)
-        for end, values in _statistics(found).items():
-            entry = {name: np.asarray(value)[None] for name, value in values.items()}
-            tables.append(rows(study, f"enumerated{end}", found.load, entry, first=first))
-        typical = {"flip_error_ratio": found.flip_errors / lattice_error(found.load, size, FLIPPED)}
-        tables.append(rows(study, "enumerated_typical", found.load, typical, size=size))
+        for control, values in _statistics(found).items():
+            entry = {name: [value] for name, value in values.items()}
+            tables.append(rows(study, "enumerated", found.load, entry, control=control, size=size))
+        typical = Profile("flips", FLIPPED, found.flip_errors / lattice_error(found.load, size, FLIPPED))
+        tables.append(rows(study, "enumerated_typical", found.load, {"flip_error_ratio": typical}, size=size))
         curves += _curves(study, found, largest=size == max(settings.sizes))
         progress.report(done, f"N = {size}")
     progress.finish(len(cases), "sizes and loads")
@@ -123,20 +122,20 @@ def _enumerate(study: str, settings: Enumeration, size: int, load: float) -> Enu
     return Enumerated(size, pattern_count(size, load) / size, entropies, distances, averages, np.array(flips))
 
 
-def _statistics(found: Enumerated) -> dict[str, Values]:
-    """Values of the experiment and of its controls, by the endings of their names."""
+def _statistics(found: Enumerated) -> dict[str, dict[str, float]]:
+    """Values of the case, under an empty name, and of its controls."""
     below, zero, next_ = found.entropies.quenched
     lead = found.paired(found.surroundings[1].quenched - found.surroundings[0].quenched)
     apart = float(saddle_point(found.load, float(maximal_margin(found.load))).distance)
     pairs, (far, near) = found.pairs, (found.distances[0], found.distances[2])
     agreement = {
-        end: {
+        control: {
             "count_error": abs(zero - float(saddle_point(load).entropy)),
             "local_error": np.abs(_measured_local(found) - _theory_local(found, load))[
                 (pairs >= NEAREST) & (pairs < 0.5)
             ].max(),
         }
-        for end, load in {"": found.load, OTHER_LOAD: HEAVIER * found.load}.items()
+        for control, load in {"": found.load, OTHER_LOAD: HEAVIER * found.load}.items()
     }
     order = {"rarity": zero - next_, "distance_ratio": near / found.distances[1], "lead": lead[pairs <= apart].min()}
     return {
@@ -165,12 +164,12 @@ def _curves(study: str, found: Enumerated, *, largest: bool) -> list[pd.DataFram
     load, size = found.load, found.size
     value, error = found.entropies.quenched[1], found.entropies.quenched_error[1]
     theory = float(saddle_point(load).entropy)
-    curves = [curve(study, "exact_entropy", [1 / size], [value], load, error)]
-    curves.append(curve(study, "exact_entropy_theory", [1 / size], [theory], load))
+    curves = [curve(study, "exact_entropy", [1 / size], [value], load, error, size)]
+    curves.append(curve(study, "exact_entropy_theory", [1 / size], [theory], load, size=size))
     if largest:
         error = found.paired(found.surroundings[0].quenched_error)
-        curves.append(curve(study, "exact_local", found.pairs, _measured_local(found), load, error))
-        curves.append(curve(study, "exact_local_theory", found.pairs, _theory_local(found, load), load))
+        curves.append(curve(study, "exact_local", found.pairs, _measured_local(found), load, error, size))
+        curves.append(curve(study, "exact_local_theory", found.pairs, _theory_local(found, load), load, size=size))
     return curves
 
 

@@ -9,8 +9,8 @@ from numpy.random import Generator
 from scipy.special import expit
 
 from flatminima.perceptron.instances import Signs
+from flatminima.perceptron.iteration import Array, Solutions, State, iterate, signs
 from flatminima.perceptron.message_passing import margin_field, variance
-from flatminima.perceptron.search import Array, Solutions, State, search, signs
 
 LEAST_VARIANCE = 1e-2
 
@@ -61,7 +61,7 @@ def descent(patterns: Signs, margin: float, generator: Generator, settings: Desc
         return signs(signs(weights).sum(2)), (weights,)
 
     weights = 0.1 * generator.uniform(-1, 1, (instances, size, settings.replicas))
-    return search(patterns, margin, (weights.astype(np.float32),), step, settings.epochs)
+    return iterate(patterns, margin, (weights.astype(np.float32),), step, settings.epochs)
 
 
 def _ascent(patterns: Array, weights: Array, kappa: float, sharpness: float, forward: str) -> Array:

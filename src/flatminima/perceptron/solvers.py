@@ -11,8 +11,8 @@ from numpy.random import Generator
 from flatminima.errors import UserError
 from flatminima.perceptron.gradient import Descent, descent
 from flatminima.perceptron.instances import Signs, check_size
+from flatminima.perceptron.iteration import Solutions
 from flatminima.perceptron.message_passing import Focusing, Reinforced, focusing, reinforced
-from flatminima.perceptron.search import Solutions
 from flatminima.perceptron.stochastic import Annealing, Inspired, annealing, inspired
 
 Settings = Reinforced | Focusing | Inspired | Annealing | Descent

@@ -10,7 +10,7 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from flatminima.perceptron.instances import Signs, products, threshold
-from flatminima.perceptron.search import Array, Solutions, State, search, signs
+from flatminima.perceptron.iteration import Array, Solutions, State, iterate, signs
 
 Integers = NDArray[np.integer[Any]]
 
@@ -78,7 +78,7 @@ def inspired(patterns: Signs, margin: float, generator: Generator, settings: Ins
         return signs(hidden), (hidden,)
 
     hidden = 2 * generator.integers(0, 2, (instances, size)).astype(np.float32) - 1
-    return search(patterns, margin, (hidden,), step, settings.epochs)
+    return iterate(patterns, margin, (hidden,), step, settings.epochs)
 
 
 def annealing(patterns: Signs, margin: float, generator: Generator, settings: Annealing) -> Solutions:
@@ -110,4 +110,4 @@ def annealing(patterns: Signs, margin: float, generator: Generator, settings: An
     weights = 2 * generator.integers(0, 2, (instances, size), dtype=np.int16) - 1
     columns = np.ascontiguousarray(patterns.transpose(0, 2, 1)).astype(np.int16)
     state = weights, products(patterns, weights).astype(np.int16), columns
-    return search(patterns, margin, state, step, settings.sweeps)
+    return iterate(patterns, margin, state, step, settings.sweeps)

@@ -4,46 +4,46 @@ import numpy as np
 import pandas as pd
 
 from flatminima.data.storage import Arrays
+from flatminima.perceptron.attempts import attempted
 from flatminima.perceptron.franz_parisi import local_entropy
 from flatminima.perceptron.gaussian import Array
 from flatminima.perceptron.instances import Signs, planted
+from flatminima.perceptron.iteration import Solutions
 from flatminima.perceptron.landscape import flip_errors, local_entropies, minimal_margins
 from flatminima.perceptron.neighbours import FLIPS, count_neighbours, expected_neighbours
-from flatminima.perceptron.records import Values, curve, rows
-from flatminima.perceptron.search import Solutions
-from flatminima.perceptron.searches import attempted
+from flatminima.perceptron.rows import Profile, Values, curve, rows
 from flatminima.perceptron.stability import lattice_error
 from flatminima.perceptron.typical import Tables
 from flatminima.progress import Progress
 from flatminima.seeding import sequence
 from flatminima.settings.perceptron import Attempts, SolverName, Survey
 
-PLANTED, AGAIN = "planted", "planted_again"
+DRAWS = {"": "planted", "again": "planted_again"}
+"""Names of the random streams of planted solutions and of their control."""
 
 
-def experiment(solver: str) -> str:
-    """The name of a solver's experiment; a dash would make it a control."""
+def case(solver: str) -> str:
+    """Name of the case of a solver's attempts."""
     return f"attempts_{solver.replace('-', '_')}"
 
 
 def survey(study: str, solver: SolverName, size: int, arrays: Arrays, settings: Survey) -> Tables:
     """Measures of the attempts of one solver on instances of one size.
 
-    Experiment `attempts_<solver>`, with N in column depth, has statistics solved, unsolved and iterations, and for
-    solved instances minimal_margin; neighbours, the number of solutions at one, two and three flips, log_neighbours,
-    log10(1 + that), and expected_neighbours around typical solutions; flip_error_ratio, errors after random flips over
-    theory's for typical solutions of that many weights, by distance (layers); and for the first few
-    local_entropy_excess, by belief propagation, over theory's around typical solutions.
+    Case `attempts_<solver>` has statistics solved and iterations, and for solved instances minimal_margin; by flips
+    neighbours, the number of solutions at one, two and three flips, log_neighbours, log10(1 + that number), and
+    expected_neighbours around typical solutions; by distance flip_error_ratio, errors after random flips over theory's
+    for typical solutions of as many weights, and for the first few solved instances local_entropy_excess, by belief
+    propagation, over theory's around typical solutions.
 
     Returns:
-        Rows, and curves `bp_entropy_<solver>`: means of local entropies at the load y, over x = d, with N in column
-        depth.
+        Rows, and curves `bp_entropy_<solver>`: means of local entropies at the load y, over x = d.
     """
     loads = len([name for name in arrays if name.startswith("solved_")])
     progress, tables, curves = Progress(f"{study} around {solver}, {size} weights", loads), [], []
     for done, (load, patterns, found) in enumerate(attempted(study, size, arrays), 1):
         values, entropies = _statistics(patterns, found, load, settings)
-        tables.append(rows(study, experiment(solver), load, values, size=size, solver=solver))
+        tables.append(rows(study, case(solver), load, values, size=size, solver=solver))
         known = ~np.isnan(entropies).all(1)
         if known.any():
             means = entropies[known].mean(0)
@@ -57,17 +57,17 @@ def survey(study: str, solver: SolverName, size: int, arrays: Arrays, settings: 
 def planted_solutions(study: str, size: int, settings: Attempts) -> pd.DataFrame:
     """Rows of solutions that instances were planted around: solutions that no solver has found.
 
-    Experiments `planted` and `planted_again`, two draws with the same numbers, have the statistics neighbours,
-    log_neighbours and expected_neighbours of `survey`. Planted solutions have more neighbours than typical ones.
+    Case `planted` and its control `again`, another draw, have the statistics neighbours, log_neighbours and
+    expected_neighbours of `survey`. Planted solutions have more neighbours than typical ones.
     """
     tables, loads = [], settings.loads
     progress = Progress(f"{study} planted, {size} weights", len(loads))
     for done, load in enumerate(loads, 1):
-        for name in (PLANTED, AGAIN):
-            generator = np.random.default_rng(sequence(study, name, size, str(load)))
+        for control, stream in DRAWS.items():
+            generator = np.random.default_rng(sequence(study, stream, size, str(load)))
             drawn = planted(settings.instances, size, load, 0.0, generator)
             values = _neighbours(drawn.patterns, drawn.reference, np.ones(len(drawn.patterns), bool), load)
-            tables.append(rows(study, name, load, values, size=size))
+            tables.append(rows(study, "planted", load, values, control=control, size=size))
         progress.report(done, f"alpha {load:g}")
     progress.finish(len(loads), "loads")
     return pd.concat(tables, ignore_index=True)
@@ -83,13 +83,12 @@ def _statistics(patterns: Signs, found: Solutions, load: float, settings: Survey
     typical = lattice_error(patterns.shape[1] / size, size, np.rint(distances * size))
     ratios = flip_errors(patterns, found.weights, distances) / typical
     typical_entropy = local_entropy(load, distances, 0.0).entropy if surveyed.any() else np.nan
-    values = {
+    values: Values = {
         "solved": solved.astype(float),
-        "unsolved": (~solved).astype(float),
         "iterations": found.iterations,
         "minimal_margin": np.where(solved, minimal_margins(patterns, found.weights), np.nan),
-        "flip_error_ratio": np.where(solved[:, None], ratios, np.nan),
-        "local_entropy_excess": entropies - typical_entropy,
+        "flip_error_ratio": Profile("distance", distances, np.where(solved[:, None], ratios, np.nan)),
+        "local_entropy_excess": Profile("distance", distances, entropies - typical_entropy),
     }
     return {**values, **_neighbours(patterns, found.weights, solved, load)}, entropies
 
@@ -99,8 +98,9 @@ def _neighbours(patterns: Signs, weights: Signs, solved: np.ndarray, load: float
     for place in np.flatnonzero(solved):
         counts[place] = count_neighbours(patterns[place], weights[place])
     expected = expected_neighbours(patterns.shape[2], load, FLIPS)
-    return {
+    by_flips = {
         "neighbours": counts,
         "log_neighbours": np.log10(1 + counts),
         "expected_neighbours": np.broadcast_to(expected, counts.shape),
     }
+    return {name: Profile("flips", FLIPS, values) for name, values in by_flips.items()}

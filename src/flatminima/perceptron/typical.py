@@ -8,8 +8,8 @@ import pandas as pd
 from flatminima.errors import UserError
 from flatminima.perceptron.franz_parisi import Curve, Point
 from flatminima.perceptron.gaussian import Array
-from flatminima.perceptron.records import curve, rows
 from flatminima.perceptron.replica import capacity, maximal_margin, saddle_point
+from flatminima.perceptron.rows import Profile, curve, rows
 from flatminima.perceptron.stability import first_moment_distance
 from flatminima.perceptron.thresholds import isolation_distance, reversal_distance
 from flatminima.progress import Progress
@@ -26,9 +26,9 @@ SLIGHT = np.array([0.01])
 def typical_solutions(study: str, settings: ReplicaTheory) -> Tables:
     """Entropy and mutual distance of typical solutions by margin.
 
-    Experiment `margin_solutions` has statistics rarity, the entropy at margin zero less the entropy, and
-    distance_ratio, the typical distance relative to that at margin zero, for margins that are fractions of the maximal
-    one; in the controls `margin_solutions-negative` they are negative, in `margin_solutions-slight` 0.01 of it.
+    Case `margin_solutions` has statistics rarity, the entropy at margin zero less the entropy, and distance_ratio, the
+    typical distance relative to that at margin zero. Margins are negative in control `negative`, and 0.01 of the
+    maximal one in control `slight`.
 
     Returns:
         Rows, and curves `capacity` (alpha over x = margin), `entropy` and `typical_distance` (over margins x at alphas
@@ -38,10 +38,10 @@ def typical_solutions(study: str, settings: ReplicaTheory) -> Tables:
     for load in settings.loads:
         top, zero = float(maximal_margin(load)), saddle_point(load)
         fractions = np.array(settings.margins)
-        for control, shares in (("", fractions), ("-negative", -fractions), ("-slight", SLIGHT)):
+        for control, shares in (("", fractions), ("negative", -fractions), ("slight", SLIGHT)):
             typical = saddle_point(load, top * shares)
             values = {"rarity": zero.entropy - typical.entropy, "distance_ratio": typical.distance / zero.distance}
-            tables.append(rows(study, f"margin_solutions{control}", load, values))
+            tables.append(rows(study, "margin_solutions", load, values, control=control, margin=shares))
         drawn = saddle_point(load, top * MARGIN_GRID)
         curves.append(curve(study, "entropy", drawn.margin, drawn.entropy, load))
         curves.append(curve(study, "typical_distance", drawn.margin, drawn.distance, load))
@@ -51,14 +51,14 @@ def typical_solutions(study: str, settings: ReplicaTheory) -> Tables:
 def surroundings(study: str, settings: ReplicaTheory) -> Tables:
     """Local entropies around typical solutions of each margin, at the alpha chosen for them and at the others.
 
-    Experiments `zero_margin` and `high_margin` (the largest fraction of the maximal margin) have statistics
+    Cases `zero_margin` and `high_margin` (the largest fraction of the maximal margin) have statistics
     near_entropy, at the distance up to which the mean number of solutions around those of zero margin is small
     (`stability.first_moment_distance`, which does not know the local entropy), isolation, the distance up to which
     their local entropy is negative, and least_entropy and least_slope, over all distances from the smallest to that of
-    the maximum. Experiment `ordering` has lead, the entropy around solutions of a margin less that around those of the
-    next lower one, as layers, at distances up to that of two solutions of the highest margin; in the control
-    `ordering-far` distances begin at that of two solutions of margin zero, where no others have more around than these.
-    Its statistic reversal is the distance at which the order of two neighbouring margins reverses.
+    the maximum. Case `ordering` has lead, the entropy around solutions of a margin less that around those of the next
+    lower one, by distance, up to that of two solutions of the highest margin; in control `far` distances begin at that
+    of two solutions of margin zero, where no others have more around than these. Statistic reversal of case `reversals`
+    is the distance at which the order of a margin and the next lower one reverses.
 
     Returns:
         Rows, and curves `local_entropy` over distances x for margins y at the chosen alpha. Points at which there is no
@@ -71,13 +71,15 @@ def surroundings(study: str, settings: ReplicaTheory) -> Tables:
     for done, load in enumerate(loads, 1):
         drawn = load == settings.load
         fractions = settings.margins if drawn else settings.margins[-1:]
-        margins = float(maximal_margin(load)) * np.array([0.0, *fractions])
+        shares = np.array([0.0, *fractions])
+        margins = float(maximal_margin(load)) * shares
         near, isolation = first_moment_distance(load), isolation_distance(load)
         found = [_follow(load, margin, np.append(distances, near)) for margin in margins]
-        for name, points in {"zero_margin": found[0], "high_margin": found[-1]}.items():
-            tables.append(rows(study, name, load, _shape(points, near, isolation)))
+        for name, place in (("zero_margin", 0), ("high_margin", -1)):
+            values = _shape(found[place], near, isolation)
+            tables.append(rows(study, name, load, values, margin=shares[place]))
         if drawn:
-            tables += _ordering(study, margins, found, load)
+            tables += _ordering(study, shares, found, load)
             for margin, points in zip(margins, found, strict=True):
                 d = [point.distance for point in points]
                 curves.append(curve(study, "local_entropy", d, [point.entropy for point in points], margin))
@@ -110,12 +112,16 @@ def _shape(points: list[Point], near: float, isolation: float) -> dict[str, Arra
     return {name: np.array([value]) for name, value in values.items()}
 
 
-def _ordering(study: str, margins: Array, found: list[list[Point]], load: float) -> list[pd.DataFrame]:
+def _ordering(study: str, shares: Array, found: list[list[Point]], load: float) -> list[pd.DataFrame]:
+    """Rows of `ordering`, its control and `reversals`, an entry for each fraction of the maximal margin above zero."""
+    margins = float(maximal_margin(load)) * shares
     heights = [{point.distance: point.entropy for point in points} for points in found]
     common = np.array(sorted(set.intersection(*(set(curve) for curve in heights))))
     entropies = np.array([[curve[d] for d in common] for curve in heights])
     apart = saddle_point(load, margins).distance
-    parts = {"ordering": common <= apart[-1], "ordering-far": common >= apart[0]}
-    tables = [rows(study, name, load, {"lead": np.diff(entropies, axis=0)[:, part]}) for name, part in parts.items()]
+    tables = []
+    for control, part in {"": common <= apart[-1], "far": common >= apart[0]}.items():
+        lead = Profile("distance", common[part], np.diff(entropies, axis=0)[:, part])
+        tables.append(rows(study, "ordering", load, {"lead": lead}, control=control, margin=shares[1:]))
     reversals = [reversal_distance(load, low, high) for low, high in pairwise(margins)]
-    return [*tables, rows(study, "reversals", load, {"reversal": reversals})]
+    return [*tables, rows(study, "reversals", load, {"reversal": reversals}, margin=shares[1:])]

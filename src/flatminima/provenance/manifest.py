@@ -15,7 +15,7 @@ from flatminima.files import atomic_path
 from flatminima.provenance.environment import environment, packages
 from flatminima.provenance.folder import left_beside, names_below
 from flatminima.provenance.git import checkout
-from flatminima.provenance.records import CODE, SHIPPED, Cost, Job, read_cost, read_jobs
+from flatminima.provenance.job_records import CODE, SHIPPED, Cost, Job, read_cost, read_jobs
 
 NAME = "manifest.json"
 OF_RECORD = (

@@ -14,12 +14,12 @@ from markupsafe import Markup
 
 from flatminima.claims.changelog import load_changelog
 from flatminima.claims.characteristics import LARGEST_SIZE, LEAST_POWER
-from flatminima.claims.words import words
+from flatminima.claims.results import Judgement, read_results
 from flatminima.config import AnyStudy
 from flatminima.errors import UserError
 from flatminima.files import atomic_path
 from flatminima.provenance.environment import environment
-from flatminima.report.evidence import Claim, read_ledger, read_populations
+from flatminima.report.evidence import groups, read_populations
 from flatminima.report.formats import interval, number, percent, plural
 from flatminima.report.protocol import SOURCES, protocol
 from flatminima.report.vocabulary import CLASSES, MEANINGS, SYMBOLS
@@ -74,8 +74,8 @@ def write_report(
     settings: AnyStudy,
     claims: Path,
     changes: Path,
-    figures: list[Path],
-    tables: list[Path],
+    figures: Sequence[Path],
+    tables: Sequence[Path],
     output: Path,
 ) -> None:
     """Write the page of one study: one HTML file that needs neither a network nor scripts.
@@ -92,7 +92,7 @@ def write_report(
     Raises:
         UserError: if an input is missing or malformed, or the page cannot be written.
     """
-    ledger = read_ledger(claims)
+    ledger = read_results(claims)
     populations = read_populations(claims.with_name("measures.parquet"))
     kind = kind_of(settings)
     numbered = _number(kind, _in_order_of_mention(kind, ledger.claims, figures), output.parent)
@@ -129,7 +129,7 @@ def _templates() -> Environment:
         keep_trailing_newline=True,
     )
     templates.globals.update(symbols=SYMBOLS, meanings=MEANINGS, headings=CLASSES, sources=SOURCES, longest=LONGEST)
-    templates.globals.update(largest_size=LARGEST_SIZE, least_power=LEAST_POWER, interval=interval, words=words)
+    templates.globals.update(largest_size=LARGEST_SIZE, least_power=LEAST_POWER, interval=interval, groups=groups)
     templates.filters.update(number=number, percent=percent, plural=plural)
     return templates
 
@@ -139,7 +139,7 @@ def _shows(kind: Kind[Any], mention: str, name: str) -> bool:
     return mention in (name, kind.split(name)[0])
 
 
-def _in_order_of_mention(kind: Kind[Any], claims: Sequence[Claim], figures: Sequence[Path]) -> list[Path]:
+def _in_order_of_mention(kind: Kind[Any], claims: Sequence[Judgement], figures: Sequence[Path]) -> list[Path]:
     mentions = [kind.overview, *(mention for claim in claims for mention in claim.figures)]
 
     def place(path: Path) -> int:
@@ -155,7 +155,7 @@ def _number(kind: Kind[Any], figures: Sequence[Path], folder: Path) -> list[Figu
     ]
 
 
-def _illustrate(kind: Kind[Any], claims: Sequence[Claim], figures: Sequence[Figure]) -> Mapping[str, Illustration]:
+def _illustrate(kind: Kind[Any], claims: Sequence[Judgement], figures: Sequence[Figure]) -> Mapping[str, Illustration]:
     seen = {kind.overview}
     illustrations = {}
     for claim in claims:

@@ -5,8 +5,8 @@ from itertools import chain
 from pathlib import Path
 
 from flatminima.claims.ledger import Class
-from flatminima.claims.words import words
-from flatminima.report.evidence import Claim, Decisive, Ledger, read_ledger
+from flatminima.claims.results import Decisive, Judgement, Results, read_results
+from flatminima.claims.words import Words
 from flatminima.report.formats import interval, number, percent
 from flatminima.report.vocabulary import CLASSES, SYMBOLS
 
@@ -27,13 +27,13 @@ def scoreboard(claims_paths: Sequence[Path]) -> str:
     Raises:
         UserError: if a file is missing or malformed.
     """
-    ledgers = [read_ledger(path) for path in claims_paths]
-    parts = [f"**{CLASSES[c]}**\n\n{_matrices(groups)}" for c, groups in _by_class(ledgers)]
-    grounds = f"<details>\n<summary>What each verdict rests on</summary>\n\n{markdown(_grounds(ledgers))}\n</details>\n"
+    studies = [read_results(path) for path in claims_paths]
+    parts = [f"**{CLASSES[c]}**\n\n{_matrices(groups)}" for c, groups in _by_class(studies)]
+    grounds = f"<details>\n<summary>What each verdict rests on</summary>\n\n{markdown(_grounds(studies))}\n</details>\n"
     return "\n".join([*parts, grounds])
 
 
-def _matrices(groups: Sequence[Sequence[Ledger]]) -> str:
+def _matrices(groups: Sequence[Sequence[Results]]) -> str:
     return "\n".join(markdown(_matrix(group, symbols=True)) for group in groups)
 
 
@@ -49,7 +49,7 @@ def terminal_table(claims_paths: Sequence[Path]) -> str:
         UserError: if a file is missing or malformed.
     """
     parts = []
-    for class_, groups in _by_class([read_ledger(path) for path in claims_paths]):
+    for class_, groups in _by_class([read_results(path) for path in claims_paths]):
         blocks = [block for group in groups for block in _aligned(_matrix(group, symbols=False))]
         parts.append(f"{CLASSES[class_].upper()}\n" + "\n".join(blocks))
     return "\n".join(parts)
@@ -65,33 +65,33 @@ def _escape(cell: str) -> str:
     return " ".join(cell.split()).replace("|", "\\|")
 
 
-def _by_class(ledgers: Sequence[Ledger]) -> Iterator[tuple[Class, list[list[Ledger]]]]:
-    """For each class the ledgers with its claims alone; those that share a claim, or that others link, together."""
+def _by_class(studies: Sequence[Results]) -> Iterator[tuple[Class, list[list[Results]]]]:
+    """For each class the studies with its claims alone; those that share a claim, or that others link, together."""
     for class_ in CLASSES:
-        own = [ledger.of_class(class_) for ledger in ledgers]
-        if groups := _related([ledger for ledger in own if ledger.claims]):
+        own = [study.of_class(class_) for study in studies]
+        if groups := _related([study for study in own if study.claims]):
             yield class_, groups
 
 
-def _related(ledgers: Sequence[Ledger]) -> list[list[Ledger]]:
-    groups: list[list[Ledger]] = []
-    for ledger in ledgers:
-        claims = {claim.id for claim in ledger.claims}
+def _related(studies: Sequence[Results]) -> list[list[Results]]:
+    groups: list[list[Results]] = []
+    for study in studies:
+        claims = {claim.id for claim in study.claims}
         linked = [group for group in groups if claims & {claim.id for other in group for claim in other.claims}]
         place = groups.index(linked[0]) if linked else len(groups)
         groups = [group for group in groups if group not in linked]
-        groups.insert(place, [*chain(*linked), ledger])
+        groups.insert(place, [*chain(*linked), study])
     return groups
 
 
-def _matrix(ledgers: Sequence[Ledger], symbols: bool) -> list[list[str]]:
-    claims = [claim for ledger in ledgers for claim in ledger.claims]
+def _matrix(studies: Sequence[Results], symbols: bool) -> list[list[str]]:
+    claims = [claim for study in studies for claim in study.claims]
     titles = {claim.id: claim.title for claim in reversed(claims)}
-    rows = [[identity, titles[identity], *_verdicts(ledgers, identity, symbols)] for identity in _in_order(claims)]
-    return [["", "claim", *(ledger.study for ledger in ledgers)], *rows]
+    rows = [[identity, titles[identity], *_verdicts(studies, identity, symbols)] for identity in _in_order(claims)]
+    return [["", "claim", *(study.study for study in studies)], *rows]
 
 
-def _in_order(claims: Sequence[Claim]) -> list[str]:
+def _in_order(claims: Sequence[Judgement]) -> list[str]:
     """Ids by letter, in order of appearance, number and what follows: M1, M1b, M2."""
     letters = "".join(dict.fromkeys(claim.id[0] for claim in claims))
     return sorted({claim.id for claim in claims}, key=lambda name: (letters.index(name[0]), _number(name), name))
@@ -101,33 +101,32 @@ def _number(identity: str) -> int:
     return int("".join(letter for letter in identity if letter.isdecimal()))
 
 
-def _verdicts(ledgers: Sequence[Ledger], identity: str, symbols: bool) -> list[str]:
-    found = [{claim.id: claim.verdict for claim in ledger.claims}.get(identity) for ledger in ledgers]
+def _verdicts(studies: Sequence[Results], identity: str, symbols: bool) -> list[str]:
+    found = [{claim.id: claim.verdict for claim in study.claims}.get(identity) for study in studies]
     return [ABSENT if v is None else f"{SYMBOLS[v]} {v.value}" if symbols else v.value for v in found]
 
 
-def _grounds(ledgers: Sequence[Ledger]) -> list[list[str]]:
+def _grounds(studies: Sequence[Results]) -> list[list[str]]:
     """A line for each verdict: in the order of classes, claims, studies."""
     lines = []
     for class_ in CLASSES:
-        own = [(claim, ledger.study) for ledger in ledgers for claim in ledger.of_class(class_).claims]
+        own = [(claim, study.study) for study in studies for claim in study.of_class(class_).claims]
         for identity in _in_order([claim for claim, _ in own]):
             lines += [_ground(claim, study) for claim, study in own if claim.id == identity]
     return [GROUNDS, *lines]
 
 
-def _ground(claim: Claim, study: str) -> list[str]:
+def _ground(claim: Judgement, study: str) -> list[str]:
     first = [claim.id, study, str(claim.class_), f"{SYMBOLS[claim.verdict]} {claim.verdict.value}"]
     found = claim.decisive
     if found is None:
         return [*first, *[ABSENT] * (len(GROUNDS) - len(first))]
-    return [*first, str(found.cases), f"{found.units:,}", _place(found), _effect(found)]
+    return [*first, str(found.cases), f"{found.units:,}", _place(found, claim.words), _effect(found)]
 
 
-def _place(found: Decisive) -> str:
-    named = words(found.experiment)
-    step = "" if found.step is None else f", {named.steps([found.step])}"
-    return f"{found.experiment}, {named.depths([found.depth])}{step}"
+def _place(found: Decisive, words: Words) -> str:
+    setting = "" if found.setting is None else f", {words.settings([found.setting])}"
+    return f"{found.case}, {words.shapes([found.shape])}{setting}"
 
 
 def _effect(found: Decisive) -> str:

@@ -1,7 +1,7 @@
 """The words of verdicts and classes, wherever a reader meets them: report, README, terminal."""
 
 from flatminima.claims.ledger import Class
-from flatminima.claims.verdicts import Verdict
+from flatminima.claims.results import Verdict
 
 SYMBOLS = {
     Verdict.REPRODUCED: "✓",

@@ -9,8 +9,8 @@ from torch import Generator, Tensor, nn
 from flatminima.curvature.mean import MeanLoss
 from flatminima.curvature.samples import Batch
 from flatminima.errors import UserError
-from flatminima.rescaling.landscape import Landscape
 from flatminima.rescaling.maps import Rescaling, two_layer
+from flatminima.rescaling.objective import Objective
 
 APART = 2.0
 """Dinh et al.'s factor, over the one at which a box and its image begin to part."""
@@ -95,13 +95,13 @@ def boxes(
     Raises:
         UserError: if the network cannot be rescaled.
     """
-    group, landscape = Rescaling(model, "layers"), Landscape(model, loss, data)
+    group, objective = Rescaling(model, "layers"), Objective(model, loss, data)
     exponents = group.exponents(two_layer(group, *layers, alpha))
     multipliers = torch.exp(torch.arange(copies + 1).double().unsqueeze(1) * exponents)
-    centre = landscape.point
+    centre = objective.point
     uniform = torch.rand(points, len(centre), generator=generator, dtype=torch.float64)
     boxed = centre + radius * (2 * uniform - 1)
-    found = [[landscape.value(multiplier * point) for point in boxed] for multiplier in multipliers]
+    found = [[objective.value(multiplier * point) for point in boxed] for multiplier in multipliers]
     losses = torch.tensor(found, dtype=torch.float64)
     return Boxes(
         alpha=alpha,
@@ -109,6 +109,6 @@ def boxes(
         upper=multipliers * (centre + radius),
         multiplied=int((exponents > math.log(alpha) / 2).sum()),
         divided=int((exponents < -math.log(alpha) / 2).sum()),
-        excess=float(losses[0].max()) - landscape.value(centre),
+        excess=float(losses[0].max()) - objective.value(centre),
         loss_error=float(((losses - losses[0]).abs() / losses[0]).max()),
     )

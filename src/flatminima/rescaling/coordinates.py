@@ -1,45 +1,58 @@
-"""Networks in other coordinates (theory.md D7), and the volume of a minimum of two weights (D2), as tidy rows."""
+"""Networks in other coordinates (theory.md D7), and the volume of a minimum of two weights (D2)."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from copy import deepcopy
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
-from numpy.typing import ArrayLike
 from torch import Generator, Tensor, nn
 
+from flatminima.curvature.certified import top_eigenpair
 from flatminima.curvature.operators import Hessian
-from flatminima.networks.initialisations import named_generator
-from flatminima.record import long_table
+from flatminima.generators import named_generator
+from flatminima.networks.losses import squared_error
+from flatminima.rescaling.areas import rectified_area, sublevel_area
 from flatminima.rescaling.comparison import output_change
-from flatminima.rescaling.flatness import rectified_area, sublevel_area, top_eigenpair
-from flatminima.rescaling.landscape import Landscape
 from flatminima.rescaling.maps import multiplied
+from flatminima.rescaling.objective import Objective
 from flatminima.rescaling.reparametrise import direction_names, radial, radial_map, rotated, weight_normalised
-from flatminima.rescaling.subjects import TANH, Subject, curve, rows, top
+from flatminima.rescaling.rows import Curve, Measured, curves, rows
+from flatminima.rescaling.subjects import TANH, Subject, top
 from flatminima.settings.rescaling import Demonstrations
-from flatminima.training.convolutional import squared_error
 
-ROTATED = "-rotated"
-MULTIPLIED = "-multiplied"
 SPAN = 0.3
-"""Half the length of the line along which the loss is drawn, and how far away the function is compared; in weights."""
+"""Half the length of the line along which the loss is drawn, and the distance at which functions are compared."""
 STATIONS = 61
+"""Number of points on the line along which the loss is drawn."""
 EXCESS = 1e-3
 """Excess of the loss below which volumes are measured."""
 INPUTS = 32
+"""Number of inputs of the network of two weights."""
+PLANE: dict[str, Any] = {
+    "family": "relu",
+    "task": "plane",
+    "initialisation": "constructed",
+    "optimiser": "",
+    "depth": 2,
+    "step_size": np.nan,
+    "replica": 0,
+}
+"""Labels of the network of two weights."""
 
 
-def reparametrised(study: str, subject: Subject, offsets: Sequence[float], settings: Demonstrations) -> pd.DataFrame:
-    """D7: curvature of the same function in radial coordinates and under weight normalisation.
+def reparametrised(
+    study: str, subject: Subject, offsets: Sequence[float], settings: Demonstrations
+) -> Iterator[Measured]:
+    """D7: curvature of one function in radial coordinates and under weight normalisation.
 
-    Column step_fraction holds the offset b, or the factor of v for weight normalisation, which is b to the power a.
-    Statistic curvature_error is the relative error of the law b^{-2a}, curvature_growth the sharpness relative to the
-    trained network's (for weight normalisation, to that with factor one), function_change how much outputs differ from
-    those in the weights' own coordinates, at a point SPAN away from the trained network. Controls: `-rotated` turns the
-    coordinates; `-multiplied` multiplies the weights by b^a in place of coordinates.
+    Cases `radial`, at offsets b, and `weight_normalised`, where v is multiplied by b to the power a. Statistics:
+    curvature_error, the relative error of the law b^{-2a}; curvature_growth, the sharpness relative to the trained
+    network's (for weight normalisation, to that with factor one); function_change, how much outputs differ from those
+    in the weights' own coordinates, at a point SPAN away from the trained network. Controls: `rotated` turns the
+    coordinates; `multiplied` multiplies the weights by b^a in place of coordinates.
     """
     power = settings.exponent
     rotation = subject.with_model(rotated(subject.model, named_generator(study, "rotation", *subject.names)))
@@ -47,73 +60,64 @@ def reparametrised(study: str, subject: Subject, offsets: Sequence[float], setti
     unscaled = _sharpness_of_directions(weight_normalised(subject.model, 1.0), subject)
     displacement = _displacement(subject, named_generator(study, "displacement", *subject.names))
     moved = subject.with_model(_moved(subject.model, displacement))
-    tables = []
     for offset in offsets:
         factor = offset**power
-        round_ = radial(subject.model, power, offset)
-        growths = {
-            "radial": subject.with_model(round_).sharpness / subject.sharpness,
-            "weight_normalised": _sharpness_of_directions(weight_normalised(subject.model, factor), subject) / unscaled,
+        coordinates = radial(subject.model, power, offset)
+        normalised = _sharpness_of_directions(weight_normalised(subject.model, factor), subject) / unscaled
+        found = {
+            "radial": (
+                subject.with_model(coordinates).sharpness / subject.sharpness,
+                coordinates.at(radial_map(displacement, power, offset)),
+            ),
+            "weight_normalised": (normalised, weight_normalised(moved.model, factor)),
         }
-        same = {
-            "radial": round_.at(radial_map(displacement, power, offset)),
-            "weight_normalised": weight_normalised(moved.model, factor),
-        }
-        larger = multiplied(subject.model, torch.full_like(displacement, factor))
-        for name, growth in growths.items():
-            every = {
-                "": {**_curvature(growth, factor), "function_change": _change(moved, same[name])},
-                ROTATED: _curvature(turned, factor),
-                MULTIPLIED: {"function_change": _change(subject, larger)},
-            }
-            stem = f"{name}{subject.suffix}"
-            tables += [rows(study, subject, stem + e, values, step_fraction=offset) for e, values in every.items()]
-    return pd.concat(tables)
+        multiplication = _change(subject, multiplied(subject.model, torch.full_like(displacement, factor)))
+        for case, (growth, model) in found.items():
+            values = _curvature(growth, factor) | {"function_change": _change(moved, model)}
+            yield Measured(case, values, "", ("offset", offset))
+            yield Measured(case, _curvature(turned, factor), "rotated", ("offset", offset))
+            yield Measured(case, {"function_change": multiplication}, "multiplied", ("offset", offset))
 
 
-def loss_lines(study: str, subject: Subject, settings: Demonstrations) -> pd.DataFrame:
+def loss_lines(subject: Subject, settings: Demonstrations) -> list[Curve]:
     """Curve `radial_loss`: the loss along the top eigenvector of the Hessian, over x = eta, for offsets y = b.
 
     In curve `trained_loss` x is the displacement u itself.
     """
     _, _, vector = top_eigenpair(subject.hessian)
-    landscape = Landscape(subject.model, squared_error, subject.data)
+    objective = Objective(subject.model, squared_error, subject.data)
     stations = torch.linspace(-SPAN, SPAN, STATIONS, dtype=torch.float64)
-    losses = [landscape.value(landscape.point + station * vector) for station in stations]
+    losses = [objective.value(objective.point + station * vector) for station in stations]
     power = settings.exponent
-    tables = [curve(study, subject, "trained_loss", stations, losses)]
+    drawn = [Curve("trained_loss", stations, losses)]
     for offset in settings.offsets:
         mapped = torch.stack([radial_map(station * vector, power, offset) @ vector for station in stations])
-        tables.append(curve(study, subject, "radial_loss", mapped, losses, offset))
-    return pd.concat(tables)
+        drawn.append(Curve("radial_loss", mapped, losses, offset))
+    return drawn
 
 
 def volumes(study: str, settings: Demonstrations) -> tuple[pd.DataFrame, pd.DataFrame]:
     """D2 in the plane: area of the set of low loss of a network of two weights, for weights in a growing range R.
 
-    Experiment `area` has statistics area_error, relative to the closed form for the rectifier, and area_growth, the
-    area over that of the last smaller range; in the control `area-tanh` the rectifier is replaced. Column step_fraction
-    holds R.
+    Case `area` has statistics area_error, relative to the closed form for the rectifier, and area_growth, the area over
+    that of the last smaller range; in control `tanh` the rectifier is replaced.
 
     Returns:
-        Rows, and curves `area`, `area-tanh` with areas and `area_law` with the closed form, over x = R.
+        Rows, and curves `area`, with its control, of areas, and `area_law` of the closed form, over x = R.
     """
     inputs = torch.randn(INPUTS, generator=named_generator(study, "area", "inputs"), dtype=torch.float64)
     ranges = settings.ranges
     law = [rectified_area(inputs, EXCESS, bound) for bound in ranges]
-    tables, curves = [], [_plane(study, "area_law", ranges, law, np.zeros(len(ranges)))]
-    for name, activation in {"area": torch.relu, f"area{TANH}": torch.tanh}.items():
-        generator = named_generator(study, name)
+    measured, drawn = [], [Curve("area_law", ranges, law, error_bound=0.0)]
+    for control, (stream, activation) in {"": ("area", torch.relu), TANH: ("area-tanh", torch.tanh)}.items():
+        generator = named_generator(study, stream)
         found = [sublevel_area(activation, inputs, EXCESS, r, settings.draws, generator) for r in ranges]
-        areas = np.array([estimate.value for estimate in found])
-        values = {
-            "diverged": np.zeros(len(ranges)),
-            "area_error": np.abs(areas / law - 1),
-            "area_growth": areas / np.concatenate([[np.nan], areas[:-1]]),
-        }
-        curves.append(_plane(study, name, ranges, areas, np.array([estimate.standard_error for estimate in found])))
-        tables.append(long_table(_plane_labels(study, name, ranges).iloc[1:], {k: v[1:] for k, v in values.items()}))
-    return pd.concat(tables), pd.concat(curves)
+        areas = [estimate.value for estimate in found]
+        drawn.append(Curve("area", ranges, areas, error_bound=[f.standard_error for f in found], control=control))
+        for (before, area), bound, closed in zip(pairwise(areas), ranges[1:], law[1:], strict=True):
+            values = {"area_error": abs(area / closed - 1), "area_growth": area / before}
+            measured.append(Measured("area", values, control, ("range", bound)))
+    return rows(study, PLANE, measured), curves(study, PLANE, drawn)
 
 
 def _curvature(growth: float, factor: float) -> dict[str, float]:
@@ -141,20 +145,3 @@ def _moved(model: nn.Module, displacement: Tensor) -> nn.Module:
 def _sharpness_of_directions(model: nn.Module, subject: Subject) -> float:
     """Top eigenvalue of the Hessian in the directions v of a weight-normalised network."""
     return top(Hessian(model, squared_error, subject.data, direction_names(model)))
-
-
-def _plane_labels(study: str, name: str, ranges: Sequence[float]) -> pd.DataFrame:
-    labels: dict[str, Any] = {
-        "study": study,
-        "experiment": name,
-        "family": "relu",
-        "task": "plane",
-        "initialisation": "constructed",
-    }
-    labels |= {"optimiser": "", "depth": 2, "step_size": np.nan, "step": 0, "final": True, "seed": 0}
-    return pd.DataFrame({"step_fraction": ranges}).assign(**labels)
-
-
-def _plane(study: str, name: str, ranges: Sequence[float], areas: ArrayLike, errors: ArrayLike) -> pd.DataFrame:
-    columns: dict[str, Any] = {"study": study, "experiment": name, "depth": 2, "seed": 0, "y": 0.0}
-    return pd.DataFrame({"x": ranges, "value": areas, "error_bound": errors}).assign(**columns)

@@ -1,40 +1,41 @@
-"""Sharpness in many directions: whole Hessian spectra before and after a rescaling (theory.md D5), as tidy rows."""
+"""Sharpness in many directions: whole Hessian spectra before and after a rescaling (theory.md D5)."""
 
 import math
 from collections.abc import Callable
 
-import pandas as pd
 import torch
 from torch import Tensor
 
 from flatminima.rescaling.comparison import changes
 from flatminima.rescaling.maps import Rescaling, layer_scales, multiplied
-from flatminima.rescaling.subjects import Subject, curve, rows
+from flatminima.rescaling.rows import Curve, Measured
+from flatminima.rescaling.subjects import Subject
 
-OTHER_LAYER = "-other_layer"
-KEPT_BIASES = "-kept_biases"
 LIFTED = 1e-4
-"""Eigenvalues that D5 lifts above the largest one, relative to it."""
+"""Least eigenvalue, relative to the largest one, that D5 lifts above it."""
 MARGIN = 1.001
+"""Factor by which an eigenvalue at LIFTED is lifted above the largest one."""
 LARGEST = 3000
-"""Parameters of networks whose whole Hessian is computed."""
+"""Number of parameters up to which a network's whole Hessian is computed."""
 ROUNDING = 1e-9
+"""Relative error of a logarithm that is due to rounding."""
 
 
-def many_directions(study: str, subject: Subject) -> tuple[pd.DataFrame, pd.DataFrame]:
+def many_directions(subject: Subject) -> tuple[list[Measured], list[Curve]]:
     """D5: a rescaling that gives many eigenvalues above the largest one of the trained network, and both spectra.
 
     All layers but the one with the fewest parameters are divided by beta, and that one makes up for them. Statistics of
-    the experiment `many_directions`: promised_eigenvalues, how many theory promises above the trained network's largest
-    one; large_eigenvalues, how many there are in the rescaled network's own Hessian; spectrum_error, the largest
-    difference between its eigenvalues and those of D H D, relative to the latter or to the trained network's largest
-    one, whichever is larger; parameters. Controls: in `-other_layer` the layer with the most parameters makes up for
-    the others; in `-kept_biases` weights are multiplied and biases are not, so that the function does not stay.
+    case `many_directions`: promised_eigenvalues, how many theory promises above the trained network's largest one;
+    large_eigenvalues, how many there are in the rescaled network's own Hessian; spectrum_error, the largest difference
+    between its eigenvalues and those of D H D, relative to the latter or to the trained network's largest one,
+    whichever is larger; parameters. Controls: in `other_layer` the layer with the most parameters makes up for the
+    others; in `kept_biases` weights are multiplied and biases are not, so that the function does not stay.
 
     Returns:
-        Rows, and curves `spectrum_trained` and `spectrum_rescaled` with eigenvalues, from the largest down, over x.
+        The case and its controls, and curves `spectrum_trained` and `spectrum_rescaled` with eigenvalues, from the
+        largest down, over x.
     """
-    group, beta = Rescaling(subject.model, "layers"), MARGIN * LIFTED**-0.5
+    group, beta = subject.rescaling, MARGIN * LIFTED**-0.5
     exponents = group.exponents(layer_scales(group, compensated(group, beta, min)))
     other = group.exponents(layer_scales(group, compensated(group, beta, max)))
     without_biases = _without_biases(group, exponents)
@@ -48,23 +49,22 @@ def many_directions(study: str, subject: Subject) -> tuple[pd.DataFrame, pd.Data
     )
     after = _spectrum(rescaled)
     counts = {"promised_eigenvalues": float(promised), "parameters": float(parameters)}
-    tables = {
-        "": {
-            **changes(subject, rescaled),
-            **counts,
-            "large_eigenvalues": float((after > level).sum()),
-            "spectrum_error": _spectrum_error(hessian, exponents, after, level),
-        },
-        OTHER_LAYER: {**counts, "large_eigenvalues": float((_spectrum(crossed) > level).sum())},
-        KEPT_BIASES: {
-            **changes(subject, changed),
-            "spectrum_error": _spectrum_error(hessian, without_biases, _spectrum(changed), level),
-        },
+    lifting = {
+        "large_eigenvalues": float((after > level).sum()),
+        "spectrum_error": _spectrum_error(hessian, exponents, after, level),
+    }
+    crossing = {"large_eigenvalues": float((_spectrum(crossed) > level).sum())}
+    keeping = {"spectrum_error": _spectrum_error(hessian, without_biases, _spectrum(changed), level)}
+    measured = {
+        "": changes(subject, rescaled) | counts | lifting,
+        "other_layer": counts | crossing,
+        "kept_biases": changes(subject, changed) | keeping,
     }
     spectra = {"spectrum_trained": eigenvalues, "spectrum_rescaled": after}
-    drawn = [curve(study, subject, label, torch.arange(parameters), v.flip(0)) for label, v in spectra.items()]
-    name = f"many_directions{subject.suffix}"
-    return pd.concat([rows(study, subject, name + e, values) for e, values in tables.items()]), pd.concat(drawn)
+    return (
+        [Measured("many_directions", values, control) for control, values in measured.items()],
+        [Curve(name, torch.arange(parameters), spectrum.flip(0)) for name, spectrum in spectra.items()],
+    )
 
 
 def compensated(group: Rescaling, beta: float, choose: Callable[[list[int]], int]) -> list[float]:

@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 from torch import Generator, Tensor, nn
 
+from flatminima.curvature.certified import top_eigenpair
 from flatminima.curvature.mean import MeanLoss
 from flatminima.curvature.operators import Hessian
 from flatminima.curvature.samples import Batch
 from flatminima.errors import UserError
-from flatminima.rescaling.flatness import top_eigenpair
-from flatminima.rescaling.landscape import Landscape
+from flatminima.rescaling.objective import Objective
 
 OPTIONS = {"ftol": 1e-14, "gtol": 1e-12, "maxcor": 20}
 """Of L-BFGS-B: it goes on for as long as it rises."""
@@ -70,9 +70,9 @@ def epsilon_sharpness(
         UserError: if the radius is not positive, or the top eigenvalue is not defined or not found.
     """
     _check_radius(radius)
-    landscape = Landscape(model, loss, data)
-    centre = landscape.point
-    value, _, vector = top_eigenpair(Hessian(landscape.model, loss, landscape.data))
+    objective = Objective(model, loss, data)
+    centre = objective.point
+    value, _, vector = top_eigenpair(Hessian(objective.model, loss, objective.data))
 
     def on_sphere(free: Tensor) -> Tensor:
         point: Tensor = centre + radius / free.norm() * free
@@ -80,12 +80,12 @@ def epsilon_sharpness(
 
     def value_and_gradient(free: Tensor) -> tuple[float, Tensor]:
         length, unit = free.norm(), free / free.norm()
-        value, gradient = landscape.value_and_gradient(on_sphere(free))
+        value, gradient = objective.value_and_gradient(on_sphere(free))
         return value, radius / length * (gradient - (gradient @ unit) * unit)
 
     starts = [vector, -vector, *_normal(len(centre), restarts, generator)]
     points = [on_sphere(_climb(value_and_gradient, start / start.norm(), steps)) for start in starts]
-    return _best(landscape, points, value * radius**2 / 2)
+    return _best(objective, points, value * radius**2 / 2)
 
 
 def box_sharpness(
@@ -115,17 +115,17 @@ def box_sharpness(
         UserError: as `epsilon_sharpness`.
     """
     _check_radius(radius)
-    landscape = Landscape(model, loss, data)
-    centre = landscape.point
+    objective = Objective(model, loss, data)
+    centre = objective.point
     sides = radius * (centre.abs() + 1)
-    value, _, vector = top_eigenpair(Hessian(landscape.model, loss, landscape.data))
+    value, _, vector = top_eigenpair(Hessian(objective.model, loss, objective.data))
     corners = [vector.sign(), -vector.sign()]
     uniform = [2 * torch.rand(len(centre), generator=generator, dtype=torch.float64) - 1 for _ in range(restarts)]
     starts = [centre + sides * direction for direction in [*corners, *uniform]]
     box = centre - sides, centre + sides
-    points = [_climb(landscape.value_and_gradient, start, steps, box) for start in starts]
+    points = [_climb(objective.value_and_gradient, start, steps, box) for start in starts]
     reach = float(sides @ vector.abs())
-    return _best(landscape, points, value * reach**2 / 2)
+    return _best(objective, points, value * reach**2 / 2)
 
 
 def best_constant_loss(targets: Tensor) -> float:
@@ -168,7 +168,7 @@ def _climb(
     return highest[1]
 
 
-def _best(landscape: Landscape, points: Sequence[Tensor], rise: float) -> Sharpness:
-    here = landscape.value(landscape.point)
-    value, point = max(((landscape.value(p), p) for p in [landscape.point, *points]), key=lambda pair: pair[0])
+def _best(objective: Objective, points: Sequence[Tensor], rise: float) -> Sharpness:
+    here = objective.value(objective.point)
+    value, point = max(((objective.value(p), p) for p in [objective.point, *points]), key=lambda pair: pair[0])
     return Sharpness((value - here) / (1 + here), rise / (1 + here), point)

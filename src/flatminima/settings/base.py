@@ -8,9 +8,6 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
-    SerializationInfo,
-    SerializerFunctionWrapHandler,
-    model_serializer,
     model_validator,
 )
 
@@ -20,8 +17,6 @@ T = TypeVar("T")
 Origin = Literal["stated", "derived", "chosen"]
 LABELS: tuple[Origin, ...] = ("stated", "derived")
 """Keys of a section that list its hyperparameters by where their values come from; all others are chosen."""
-LABELLED = {"labels": True}
-"""Context of a dump that keeps which hyperparameters are stated, and which derived."""
 DEVICES = frozenset({"con", "prn", "aux", "nul", *(f"{port}{k}" for port in ("com", "lpt") for k in range(1, 10))})
 """Names that no file can have on Windows, whatever their ending."""
 
@@ -67,17 +62,22 @@ DeepDepths = Grid[Annotated[int, Field(ge=2, le=64)]]
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=64), AfterValidator(_names_a_file)]
 
 
+def _untitled(schema: dict[str, Any]) -> None:
+    """Drop titles of keys, which say what their names do."""
+    for entry in schema["properties"].values():
+        entry.pop("title", None)
+
+
 class Strict(BaseModel):
     """Base of every section: unknown keys are errors and values are never coerced from text."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, json_schema_extra=_untitled)
 
 
 class Hyperparameters(Strict):
     """Base of sections with hyperparameters, each `stated` by a paper, `derived` from theory, or `chosen` by us.
 
-    A section lists the names of those stated and of those derived; all others are chosen. Dumps leave the two lists
-    out, so that what a job is given does not depend on them, unless their context is LABELLED.
+    A section lists the names of those stated and of those derived; all others are chosen.
     """
 
     PARTS: ClassVar[frozenset[str]] = frozenset()
@@ -98,11 +98,6 @@ class Hyperparameters(Strict):
             raise ValueError(f"{both[0]!r} is both in `stated` and in `derived`: take it out of one of them")
         return self
 
-    @model_serializer(mode="wrap")
-    def _dump(self, serialise: SerializerFunctionWrapHandler, info: SerializationInfo) -> dict[str, Any]:
-        values: dict[str, Any] = serialise(self)
-        return {key: value for key, value in values.items() if info.context == LABELLED or key not in LABELS}
-
     @classmethod
     def hyperparameters(cls) -> list[str]:
         """Names of the hyperparameters of a section, whether they are given or not."""
@@ -111,3 +106,10 @@ class Hyperparameters(Strict):
     def origin(self, name: str) -> Origin:
         """Where the value of a hyperparameter comes from."""
         return next((key for key in LABELS if name in getattr(self, key)), "chosen")
+
+
+def unlabelled(values: Any) -> Any:
+    """Settings as results depend on them: dumped sections without their lists of what is stated and derived."""
+    if isinstance(values, dict):
+        return {key: unlabelled(value) for key, value in values.items() if key not in LABELS or isinstance(value, dict)}
+    return [unlabelled(value) for value in values] if isinstance(values, list) else values

@@ -29,7 +29,7 @@ Initialisation = Literal[
     "balanced",
     "unbalanced",
 ]
-Family = Literal["linear", "residual_linear", "relu", "convolutional"]
+Family = Literal["linear", "residual_linear", "relu", "fully_convolutional"]
 Optimiser = Literal["gradient_descent", "gradient_flow", "sgd", "adam"]
 
 MOMENT_OPTIMISERS = ("gradient_descent", "gradient_flow")
@@ -176,10 +176,12 @@ class Experiment(Hyperparameters):
             raise ValueError("initialisation identity (zero residuals) belongs to the family residual_linear")
         if self.family == "residual_linear" and self.width is not None:
             raise ValueError("residual_linear layers are square: leave `width` out")
-        if self.family == "convolutional" and self.width is None:
-            raise ValueError("`width` is required for convolutional: the channels of its hidden layers")
-        if self.family == "convolutional" and self.initialisation != "pytorch":
-            raise ValueError("filters start as PyTorch's do: the family convolutional needs initialisation pytorch")
+        if self.family == "fully_convolutional" and self.width is None:
+            raise ValueError("`width` is required for fully_convolutional: the channels of its hidden layers")
+        if self.family == "fully_convolutional" and self.initialisation != "pytorch":
+            raise ValueError(
+                "filters start as PyTorch's do: the family fully_convolutional needs initialisation pytorch"
+            )
         return self
 
     def parts(self) -> list[range]:
@@ -230,8 +232,8 @@ class TrainingStudy(Strict):
                 raise ValueError(
                     f"experiments.{name}.task is {experiment.task!r}: {nearest(experiment.task, self.tasks)}"
                 )
-            if experiment.family == "convolutional" and self.tasks[experiment.task].kind != "denoise":
-                raise ValueError(f"experiments.{name}.family is convolutional: its task must be of kind denoise")
+            if experiment.family == "fully_convolutional" and self.tasks[experiment.task].kind != "denoise":
+                raise ValueError(f"experiments.{name}.family is fully_convolutional: its task must be of kind denoise")
         return self
 
     @model_validator(mode="after")

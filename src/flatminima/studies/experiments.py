@@ -46,6 +46,6 @@ def checked_networks(study: TrainingStudy, task: str) -> list[str]:
     the study's folder of results.
     """
     runs = {name: run for name, run in main_experiments(study).items() if run.task == task}
-    checked = {name: run for name, run in runs.items() if run.family != "convolutional"}
+    checked = {name: run for name, run in runs.items() if run.family != "fully_convolutional"}
     names = [numbered(file_name(name, run, min(run.depths)))[0] for name, run in checked.items()]
     return [f"networks/{name}.safetensors" for name in names]

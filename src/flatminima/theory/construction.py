@@ -7,9 +7,9 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from flatminima.generators import named_generator
 from flatminima.minima.linear import LinearProblems
 from flatminima.minima.statistics import tidy
-from flatminima.networks.initialisations import named_generator
 from flatminima.progress import Progress
 from flatminima.settings.theory import Condition, Minima
 from flatminima.theory.problems import draw_problems
@@ -25,8 +25,8 @@ def construct(study: str, settings: Minima) -> pd.DataFrame:
         settings: what to construct.
 
     Returns:
-        Tidy rows of all statistics at minima. Experiments are `flattest`, `balanced`, `random` and `prescribed`, each
-        with `_white` or `_coloured` for the inputs; column step_fraction of the last holds the prescribed ratio.
+        Rows of all statistics at minima. Cases are `flattest`, `balanced`, `random` and `prescribed`, each
+        with `_white` or `_coloured` for the inputs; the setting of the last is the prescribed ratio.
     """
     condition, depths = settings.condition, settings.depths
     inputs = {"white": condition.model_copy(update={"ill": 1.0}), "coloured": condition}
@@ -36,8 +36,8 @@ def construct(study: str, settings: Minima) -> pd.DataFrame:
         names = study, "minima", name, depth
         problems = draw_problems(kind, depth, settings.instances, stream(*names, "problems"))
         for construction, ratio, minima, index in _constructions(problems, kind, settings, names):
-            shared = labels(study, len(index), 0, task=name, initialisation=construction, depth=depth)
-            shared = shared.assign(experiment=f"{construction}_{name}", step_fraction=ratio)
+            seeds, full = np.arange(len(index)), f"{construction}_{name}"
+            shared = labels(study, full, depth, seeds, start=construction, inputs=name, setting=ratio)
             tables.append(tidy(shared, at_minima(minima, problems.select(index))))
         progress.report(case + 1, f"{name} inputs, depth {depth}")
     progress.finish(len(cases), f"{sum(len(table) for table in tables)} values")

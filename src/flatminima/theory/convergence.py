@@ -7,9 +7,10 @@ import pandas as pd
 import torch
 from torch import Generator, Tensor
 
+from flatminima.generators import named_generator
 from flatminima.minima.linear import LinearProblems
 from flatminima.minima.statistics import Statistic, Statistics, scatter, tidy
-from flatminima.networks.initialisations import initialise, named_generator
+from flatminima.networks.initialisations import initialise
 from flatminima.networks.stack import Stack
 from flatminima.networks.symmetries import rescale_layers
 from flatminima.settings.theory import Convergence
@@ -17,10 +18,12 @@ from flatminima.theory.price import balance_price
 from flatminima.theory.runs import Runs, Tasks, stacks
 from flatminima.theory.sampling import Chart, flattest, of_ratio
 from flatminima.theory.shared import near_minima
-from flatminima.training.descent import MomentProblem, gradient_descent, gradient_flow, gradient_norm, loss_and_gradient
+from flatminima.training.descent import gradient_descent
+from flatminima.training.flow import gradient_flow
+from flatminima.training.moment_problem import MomentProblem, gradient_norm, loss_and_gradient
 from flatminima.training.run import Trained
 
-CONTROL = "-unbalanced"
+CONTROL = "unbalanced"
 LOG_SCALE = 1.0
 ARRIVED = {"excess_loss": 1e-6, "gradient_norm": 1e-4}
 """Largest excess loss and gradient, relative to its start, of a run that counts as at a global minimum."""
@@ -41,10 +44,10 @@ def converge(study: str, start: str, settings: Convergence) -> pd.DataFrame:
         settings: sizes, steps and how long to train.
 
     Returns:
-        Tidy rows of all statistics, NaN but for `diverged` and `arrived` where a run diverged; those of the price of
-        balance also where it did not arrive. Experiments are `<start>_<map>_<inputs>`. Controls of zero
-        residuals are `-unbalanced`, the same functions with their layers rescaled at random; of a catapult
-        `catapult_start_<map>_<inputs>`, the minima that each step size starts from.
+        Rows of all statistics, NaN but for `diverged` and `arrived` where a run diverged; those of the price of balance
+        also where it did not arrive. Cases are `<start>_<map>_<inputs>`. The control `unbalanced` of zero residuals has
+        the same functions with their layers rescaled at random; case `catapult_start_<map>_<inputs>` has the minima
+        that each step size of a catapult starts from.
     """
     tables = (
         table
@@ -72,7 +75,7 @@ def _train(study: str, start: str, tasks: Tasks, settings: Convergence) -> Itera
         return
     stack = Stack(end.parameters)
     control = rescale_layers(stack, LOG_SCALE, [random] * stack.replicas).weights
-    frame = runs.labels.assign(experiment=runs.labels["experiment"] + CONTROL)
+    frame = runs.labels.assign(control=CONTROL)
     yield _measure(frame, replace(end, parameters=control), runs)
 
 
@@ -87,8 +90,8 @@ def _catapult(study: str, start: str, tasks: Tasks, settings: Convergence) -> It
         begun = replace(
             end, parameters=tuple(weights), steps=torch.zeros_like(end.steps), diverged=_not_finite(weights)
         )
-        names = runs.labels["experiment"].str.replace("catapult", "catapult_start")
-        yield _measure(runs.labels.assign(experiment=names), begun, runs)
+        names = runs.labels["case"].str.replace("catapult", "catapult_start")
+        yield _measure(runs.labels.assign(case=names), begun, runs)
         yield _measure(runs.labels, end, runs)
         weights = [torch.where(end.diverged.view(-1, 1, 1), torch.nan, weight) for weight in end.parameters]
 
@@ -144,7 +147,7 @@ def _measure(frame: pd.DataFrame, end: Trained, runs: Runs) -> pd.DataFrame:
     arrived[alive] = _arrived(statistics)
     if runs.rates.isfinite().all():
         statistics["stability_limit"] = Statistic(2 / runs.rates[alive])
-    if frame["initialisation"].ne("catapult").all():
+    if frame["start"].ne("catapult").all():
         statistics |= _price(problems.select(alive), arrived[alive], statistics["sharpness_ratio"].value)
     return tidy(frame, every | {name: scatter(value, alive, len(frame)) for name, value in statistics.items()})
 

@@ -8,12 +8,13 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from flatminima.generators import named_generator
 from flatminima.minima.hessian import MinimumHessian
 from flatminima.minima.linear import LinearProblems
 from flatminima.minima.statistics import Statistic, tidy
-from flatminima.networks.initialisations import named_generator
 from flatminima.networks.stack import end_to_end
 from flatminima.progress import Progress
+from flatminima.record import full_name
 from flatminima.settings.theory import Attack, Condition
 from flatminima.theory.inequalities import FALSE, STATEMENTS, Inequality
 from flatminima.theory.problems import draw_problems
@@ -30,7 +31,7 @@ RESTARTS = 4
 """Attempts on the same problem."""
 CLOSE = 1.1
 """Left side / right side at which a search from far has come to what it attacks."""
-PLANTED = "-planted"
+PLANTED = "planted"
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ class Approach:
 def attack(study: str, name: str, settings: Attack) -> pd.DataFrame:
     """Try to break one statement on random problems, half of the attempts from near a flattest minimum, half from far.
 
-    The control `<name>-planted` are searches of their own, all from far, against a false statement near the true one.
+    The control `planted` has searches of its own, all from far, against a false statement near the true one.
 
     Args:
         study: the study's name, part of every seed.
@@ -59,16 +60,16 @@ def attack(study: str, name: str, settings: Attack) -> pd.DataFrame:
         settings: conditions, depths and effort.
 
     Returns:
-        Tidy rows of inequality_ratio, left side / right side at its least (below one is a violation), and of
+        Rows of inequality_ratio, left side / right side at its least (below one is a violation), and of
         sharpness_ratio and product_defect there; of attempts from far also reached, 1 if inequality_ratio came to
-        within a tenth of one, else 0. Column task holds the condition, initialisation near or far.
+        within a tenth of one, else 0. The start is near or far.
     """
     conditions = _conditions(name, settings)
     cases = [(key, condition, depth) for key, condition in conditions.items() for depth in settings.depths]
     progress, tables = Progress(f"{study} {name}", len(cases)), []
     for case, (key, condition, depth) in enumerate(cases):
-        for planted in (False, True):
-            names = study, f"{name}{PLANTED}" if planted else name, key, depth
+        for planted, control in ((False, ""), (True, PLANTED)):
+            names = study, full_name(name, control), key, depth
             count = settings.controls if planted else settings.attempts
             near = np.arange(count) < (0 if planted else count // 2)
             problems = draw_problems(condition, depth, -(-count // RESTARTS), stream(*names, "problems"))
@@ -77,8 +78,9 @@ def attack(study: str, name: str, settings: Attack) -> pd.DataFrame:
             scale = torch.from_numpy(np.where(near, NEAR, FAR)).unsqueeze(1)
             start = scale * chart.draw(1.0, named_generator(*names, "starts"))
             found = search((FALSE if planted else STATEMENTS)[name], chart, problems, start, settings.steps)
-            frame = labels(study, count, case, task=key, initialisation=np.where(near, "near", "far"), depth=depth)
-            tables += _tidied(frame.assign(experiment=names[1], optimiser="subgradient"), found)
+            seeds, starts = np.arange(count) + case * count, np.where(near, "near", "far")
+            frame = labels(study, name, depth, seeds, control=control, start=starts, condition=key)
+            tables += _tidied(frame, found)
         progress.report(case + 1, f"closest approach of the control {found.inequality.min() - 1:.1e}")
     progress.finish(len(cases), f"{len(cases) * settings.attempts} attempts")
     return pd.concat(tables, ignore_index=True)
@@ -99,7 +101,7 @@ def _tidied(frame: pd.DataFrame, found: Approach) -> list[pd.DataFrame]:
         "sharpness_ratio": Statistic(found.ratio),
         "product_defect": Statistic(found.defect),
     }
-    far = np.flatnonzero(frame["initialisation"] == "far")
+    far = np.flatnonzero(frame["start"] == "far")
     reached = (found.inequality[torch.from_numpy(far)] <= CLOSE).double()
     every = tidy(frame, undiverged(len(frame)) | statistics)
     return [every, tidy(frame.iloc[far].reset_index(drop=True), {"reached": Statistic(reached)})]

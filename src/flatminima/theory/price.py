@@ -72,18 +72,17 @@ def prices(study: str, settings: Price) -> pd.DataFrame:
         settings: conditions of Sx, depths and effort.
 
     Returns:
-        Tidy rows. Experiment `price_search` has a row set for each restart, `price_random` for each instance; task is
-        the condition, initialisation the dimension. Statistics are condition, balance_price and price_ceiling
+        Rows of case `price_search`, a network for each restart, and `price_random`, one for each instance. The setting
+        is the condition of Sx, the start the dimension. Statistics are balance_price and price_ceiling
         (`price_ceiling`); of searches, price_example too (`example`).
     """
     cases = [(condition, depth) for condition in settings.ill for depth in settings.depths]
     progress, tables = Progress(f"{study} price", len(cases)), []
     for case, (condition, depth) in enumerate(cases):
-        for experiment, size, found in _found(study, condition, depth, settings):
-            shared = labels(study, len(found), case, depth=depth, experiment=experiment, initialisation=f"size{size}")
-            shared = shared.assign(task=f"condition_{condition:g}", seed=np.arange(len(found)))
-            values = {"condition": condition, "price_ceiling": price_ceiling(condition, depth)}
-            if experiment == "price_search":
+        for name, size, found in _found(study, condition, depth, settings):
+            shared = labels(study, name, depth, np.arange(len(found)), start=f"size{size}", setting=condition)
+            values = {"price_ceiling": price_ceiling(condition, depth)}
+            if name == "price_search":
                 values["price_example"] = balance_price(example(condition, depth)).item()
             constant = {name: Statistic(torch.full_like(found, value)) for name, value in values.items()}
             tables.append(tidy(shared, undiverged(len(found)) | constant | {"balance_price": Statistic(found)}))
@@ -93,7 +92,7 @@ def prices(study: str, settings: Price) -> pd.DataFrame:
 
 
 def _found(study: str, condition: float, depth: int, settings: Price) -> Iterator[tuple[str, int, Tensor]]:
-    """Experiment, dimension, and prices found."""
+    """Case, dimension, and prices found."""
     names = study, "price", f"{condition:g}", depth
     size, spread = settings.drawn, settings.spread
     kind = Condition(inputs=size, outputs=size, hidden=size, rank=size, spread=spread, ill=condition)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -12,11 +13,23 @@ from flatminima.minima.linear import LinearProblems
 from flatminima.settings.theory import Convergence
 from flatminima.theory.problems import Array, evenly, label_tasks, log_uniform, positive, square_maps
 from flatminima.theory.shared import labels, stream
-from flatminima.training.descent import MomentProblem
+from flatminima.training.moment_problem import MomentProblem
 
 MAPS = ("positive", "turned", "reflected")
 LABELS = "labels"
 INPUTS = ("white", "coloured")
+
+
+class Kind(NamedTuple):
+    """What a problem is drawn from: its map, a name of MAPS or LABELS, and its inputs, a name of INPUTS."""
+
+    map: str
+    inputs: str
+
+    @property
+    def name(self) -> str:
+        """End of the name of a case: `turned_white`."""
+        return f"{self.map}_{self.inputs}"
 
 
 @dataclass(frozen=True)
@@ -26,12 +39,12 @@ class Tasks:
     Attributes:
         name: of the stack, part of the seeds of starts.
         problems: one for each instance of each kind.
-        kinds: `<map>_<inputs>` of each.
+        kinds: of each.
     """
 
     name: str
     problems: LinearProblems
-    kinds: list[str]
+    kinds: list[Kind]
 
 
 @dataclass(frozen=True)
@@ -54,16 +67,17 @@ class Runs:
         index = torch.arange(len(tasks.kinds)).repeat_interleave(len(fractions))
         problems = tasks.problems.select(index)
         fraction = torch.tensor(fractions, dtype=torch.float64).repeat(len(tasks.kinds))
-        rates, task = fraction * 2 / problems.least, np.array(tasks.kinds)[index.numpy()]
-        names = [f"{start}_{name}" for name in task]
-        frame = labels(study, len(index), 0, depth=problems.depth, task=task, experiment=names, initialisation=start)
-        frame = frame.assign(optimiser="gradient_flow" if start == "flow" else "gradient_descent")
-        return cls(problems, frame.assign(step_size=rates.numpy(), step_fraction=fraction.numpy()), rates)
+        kinds = [tasks.kinds[place] for place in index]
+        names, seeds = [f"{start}_{kind.name}" for kind in kinds], np.arange(len(index))
+        frame = labels(study, names, problems.depth, seeds, start=start)
+        frame = frame.assign(map=[kind.map for kind in kinds], inputs=[kind.inputs for kind in kinds])
+        rates = fraction * 2 / problems.least
+        return cls(problems, frame.assign(setting=fraction.numpy(), step_size=rates.numpy()), rates)
 
     def at(self, fraction: float) -> "Runs":
-        """The same problems with another step size, a multiple of 2 / (minimal sharpness)."""
+        """Runs on these problems with another step size, a multiple of 2 / (minimal sharpness)."""
         rates = fraction * 2 / self.problems.least
-        return Runs(self.problems, self.labels.assign(step_size=rates.numpy(), step_fraction=fraction), rates)
+        return Runs(self.problems, self.labels.assign(setting=fraction, step_size=rates.numpy()), rates)
 
     @property
     def size(self) -> int:
@@ -98,7 +112,7 @@ def _random_maps(study: str, depth: int, settings: Convergence) -> Tasks:
             ill = settings.ill if inputs == "coloured" else 1.0
             maps.append(square_maps(kind, count, size, settings.spread, random))
             moments.append(positive(log_uniform(count, size, ill, random), random))
-            kinds += [f"{kind}_{inputs}"] * count
+            kinds += [Kind(kind, inputs)] * count
     return Tasks("maps", _problems(maps, moments, depth), kinds)
 
 
@@ -106,7 +120,7 @@ def _label_tasks(depth: int, count: int) -> Tasks:
     maps, moments = label_tasks(count)
     white = np.broadcast_to(np.eye(maps.shape[-1]), maps.shape)
     problems = _problems([evenly(maps @ np.sqrt(moments)), maps], [white, moments], depth)
-    return Tasks(LABELS, problems, [f"{LABELS}_{inputs}" for inputs in INPUTS for _ in range(count)])
+    return Tasks(LABELS, problems, [Kind(LABELS, inputs) for inputs in INPUTS for _ in range(count)])
 
 
 def _problems(maps: Sequence[Array], moments: Sequence[Array], depth: int) -> LinearProblems:

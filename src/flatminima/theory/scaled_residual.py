@@ -19,7 +19,8 @@ from flatminima.minima.statistics import Statistic, Statistics, scatter, tidy
 from flatminima.settings.theory import ScaledResidual
 from flatminima.theory.price import balance_price
 from flatminima.theory.shared import PRODUCTS, RESIDUAL, labels, stream
-from flatminima.training.descent import MomentProblem, gradient_descent, gradient_norm, loss_and_gradient
+from flatminima.training.descent import gradient_descent
+from flatminima.training.moment_problem import MomentProblem, gradient_norm, loss_and_gradient
 from flatminima.training.run import Trained
 
 ARRIVED = 1e-12
@@ -34,9 +35,9 @@ def sweep(study: str, settings: ScaledResidual) -> pd.DataFrame:
         settings: the sweep.
 
     Returns:
-        Tidy rows of experiment `scaled_residual`: column seed is the problem, which starts of all scales share,
-        initialisation the scale. Statistics are those of `_measure`, NaN but for `diverged` where a run diverged, and
-        for what is known of its problem and its start.
+        Rows of case `scaled_residual`: the seed is the problem, which starts of all scales share, the start the scale,
+        the setting the step size as a multiple of the problem's critical step. Statistics are those of `_measure`, NaN
+        but for `diverged` where a run diverged, and for what is known of its problem and its start.
     """
     scales = np.linspace(0.0, settings.largest_scale, settings.scales)
     steps, count = settings.step_sizes, settings.repeats
@@ -56,14 +57,14 @@ def sweep(study: str, settings: ScaledResidual) -> pd.DataFrame:
         snapshots=0,
         job=f"{study} scaled residual",
     )
-    frame = labels(study, len(rates), 0, depth=settings.depth, experiment="scaled_residual", task="regression")
-    frame = frame.assign(
-        family="residual_linear",
-        seed=index.numpy(),
-        initialisation=[f"scale{value:g}" for value in scale],
-        optimiser="gradient_descent",
+    frame = labels(
+        study,
+        "scaled_residual",
+        settings.depth,
+        index.numpy(),
+        start=[f"scale{value:g}" for value in scale],
+        setting=(rates * problems.least / 2).numpy(),
         step_size=rates.numpy(),
-        step_fraction=(rates * problems.least / 2).numpy(),
         step=end.steps.numpy(),
     )
     return tidy(frame, _measure(end, problems, target, rates) | {"start_scale": Statistic(torch.from_numpy(scale))})

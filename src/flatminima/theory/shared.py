@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from flatminima.minima.coupling import overlaps
@@ -14,6 +15,8 @@ from flatminima.minima.linear import LinearProblems, path_statistics, sharpness_
 from flatminima.minima.statistics import Statistic, Statistics
 from flatminima.seeding import sequence
 from flatminima.theory.sampling import sharpness
+
+Array = NDArray[np.int64]
 
 RESIDUAL, PRODUCTS = 1e-9, 400
 """Relative residual of sharpness away from minima, and the largest number of Hessian products spent on it."""
@@ -24,16 +27,20 @@ def stream(*names: str | int) -> np.random.Generator:
     return np.random.default_rng(sequence(*names))
 
 
-def labels(study: str, count: int, case: int, **values: Any) -> pd.DataFrame:
-    """Labels of the networks of one case, numbered by column seed without repetition over the cases of a table."""
-    columns: dict[str, Any] = {
-        "study": study,
-        "family": "linear",
-        "seed": np.arange(count) + case * count,
-        "optimiser": "",
-    }
-    columns |= {"step_size": np.nan, "step_fraction": np.nan, "step": 0, "final": True}
-    return pd.DataFrame(columns | values)
+def labels(study: str, case: str | Sequence[str], depth: int, seeds: Array, **others: Any) -> pd.DataFrame:
+    """Labels of the networks of a theory study, one row for each seed.
+
+    Args:
+        study: the study's name.
+        case: of all of them, or of each.
+        depth: number of layers.
+        seeds: number of the problem, or of the network where each has its own.
+        others: values of other labels, for all networks or for each: `control` (by default the case itself), `setting`,
+            `start`, `map`, `inputs`, `condition`, `step_size` and `step` (by default none).
+    """
+    known: dict[str, Any] = {"study": study, "case": case, "control": "", "setting": np.nan, "depth": depth}
+    unknown = {"start": "", "map": "", "inputs": "", "condition": "", "step_size": np.nan, "step": 0}
+    return pd.DataFrame(known | {"seed": seeds} | unknown | others)
 
 
 def undiverged(count: int) -> Statistics:

@@ -1,20 +1,16 @@
 """Training of small convolutional networks by plain PyTorch."""
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.optim import SGD
 from torch.utils.data import DataLoader, TensorDataset
 
 from flatminima.data.tasks import Samples
+from flatminima.generators import named_generator
 from flatminima.networks.convolutional import Shape, square
-from flatminima.networks.initialisations import named_generator
+from flatminima.networks.losses import squared_error
 from flatminima.progress import Progress, state
 from flatminima.settings.rescaling import Convolutional
-
-
-def squared_error(outputs: Tensor, targets: Tensor) -> Tensor:
-    """Squared error, summed over outputs and averaged over samples."""
-    return (outputs - targets).square().flatten(1).sum(1).mean()
 
 
 def train_convolutional(

@@ -6,7 +6,7 @@ import pandas as pd
 
 from flatminima.figures import frames, style
 from flatminima.figures.claimed import Claimed
-from flatminima.figures.perceptron.selection import curves, present
+from flatminima.figures.perceptron.selection import present
 
 
 class Solver(NamedTuple):
@@ -31,9 +31,9 @@ ATTEMPT = ["solved", "iterations", "minimal_margin"]
 SURROUNDING = ["flip_error_ratio", "local_entropy_excess"]
 NEIGHBOURS = ["neighbours", "expected_neighbours"]
 INSTANCE = ["solver", "size", "alpha", "seed"]
-"""What tells the attempts of a study apart."""
-EXPERIMENTS = {f"attempts_{name.replace('-', '_')}": name for name in SOLVERS}
-"""Solvers by the experiments of their attempts."""
+"""Columns that tell the attempts of a study apart."""
+CASES = {f"attempts_{name.replace('-', '_')}": name for name in SOLVERS}
+"""Solvers by the cases of their attempts."""
 
 
 def attempts(measures: pd.DataFrame) -> pd.DataFrame:
@@ -45,26 +45,20 @@ def attempts(measures: pd.DataFrame) -> pd.DataFrame:
     Raises:
         EmptyFigureError: if there is none.
     """
-    rows = _named(measures)
-    table = frames.pivot(rows[rows["layer"] == 0], ATTEMPT, INSTANCE)
+    table = frames.pivot(_attempted(measures), ATTEMPT, INSTANCE)
     return table.assign(solved=table["solved"] == 1)
 
 
-def surroundings(measures: pd.DataFrame, details: pd.DataFrame) -> pd.DataFrame:
+def surroundings(measures: pd.DataFrame) -> pd.DataFrame:
     """What surrounds the solutions found: one row per solver, instance and distance.
 
     Returns:
         Columns INSTANCE, distance, flip_error_ratio and local_entropy_excess, NaN where not measured.
 
     Raises:
-        EmptyFigureError: if no local entropy was measured.
+        EmptyFigureError: if there was no attempt.
     """
-    names = (f"bp_entropy_{name}" for name in SOLVERS)
-    places = curves(details, *names)["x"].unique()
-    rows = _named(measures)
-    table = frames.pivot(rows[rows["layer"] > 0], SURROUNDING, [*INSTANCE, "layer"])
-    table.insert(len(INSTANCE), "distance", places[table.pop("layer") - 1])
-    return table
+    return frames.pivot(_attempted(measures), SURROUNDING, [*INSTANCE, "distance"])
 
 
 def neighbours(measures: pd.DataFrame) -> pd.DataFrame:
@@ -76,21 +70,21 @@ def neighbours(measures: pd.DataFrame) -> pd.DataFrame:
     Raises:
         EmptyFigureError: if no instance was solved, or none planted.
     """
+    planted = measures[(measures["case"] == PLANTED) & (measures["control"] == "")]
     tables = []
-    for name, what in ((None, "solution found by a solver"), (PLANTED, "planted solution")):
-        rows = measures[measures["experiment"].isin([PLANTED] if name else EXPERIMENTS)]
-        rows = _solvers(rows.assign(optimiser=name) if name else rows)
-        table = frames.pivot(rows[rows["layer"] > 0], NEIGHBOURS, [*INSTANCE, "layer"])
-        tables.append(present(table.dropna(subset="neighbours"), what))
-    return pd.concat(tables, ignore_index=True).rename(columns={"layer": "flips"})
+    for rows, what in (
+        (_attempted(measures), "solution found by a solver"),
+        (planted.assign(solver=PLANTED), "planted solution"),
+    ):
+        table = frames.pivot(rows, NEIGHBOURS, [*INSTANCE, "flips"]).dropna(subset="neighbours")
+        tables.append(present(table, what))
+    return pd.concat(tables, ignore_index=True)
 
 
 def claimed_attempts(claimed: Claimed, claim: str, statistic: str) -> pd.DataFrame:
     """The attempts that decide a claim by a statistic, in columns INSTANCE: as the verdict takes them."""
-    rows = claimed.counted(claim, statistic)
-    names = {"depth": "size", "step_fraction": "alpha"}
-    rows = rows.assign(solver=rows["experiment"].map(EXPERIMENTS)).rename(columns=names)
-    return rows[INSTANCE].drop_duplicates()
+    rows = claimed.counted(claim, statistic).rename(columns={"shape": "size", "setting": "alpha"})
+    return rows.assign(solver=rows["case"].map(CASES))[INSTANCE].drop_duplicates()
 
 
 def common_size(rows: pd.DataFrame) -> int:
@@ -122,10 +116,5 @@ def tally(claimed: Claimed, claim: str, criterion: int) -> Tally:
     return Tally(sum(held), len(held))
 
 
-def _named(measures: pd.DataFrame) -> pd.DataFrame:
-    rows = measures[measures["experiment"].isin(EXPERIMENTS)]
-    return _solvers(present(rows, "attempt of a solver"))
-
-
-def _solvers(rows: pd.DataFrame) -> pd.DataFrame:
-    return rows.rename(columns={"optimiser": "solver", "step_fraction": "alpha", "depth": "size"})
+def _attempted(measures: pd.DataFrame) -> pd.DataFrame:
+    return present(measures[measures["case"].isin(CASES)], "attempt of a solver")

@@ -26,9 +26,9 @@ def enumeration(_measures: pd.DataFrame, curves: pd.DataFrame, claimed: Claimed)
     Raises:
         EmptyFigureError: if nothing was enumerated.
     """
-    local, entropy = compared(curves, "exact_local"), compared(curves, "exact_entropy")
-    entropy["x"] = (1 / entropy["x"]).round()
-    size = round(entropy["x"].max())
+    local = compared(curves, "exact_local")
+    entropy = compared(curves, "exact_entropy").assign(x=lambda rows: rows["size"])
+    size = local["size"].max()
     page = style.figure(3.6, message(entropy, claimed), style.NARROW)
     left, right = page.subplots(1, 2, width_ratios=[1.3, 1])
     _draw(left, local, local["alpha"].rank(method="dense"), {"ls": "-"})
@@ -45,7 +45,7 @@ def compared(curves: pd.DataFrame, name: str) -> pd.DataFrame:
     """A curve that was counted, beside theory's, where there are both.
 
     Returns:
-        Columns alpha, x, exact, standard_error and theory.
+        Columns size, alpha, x, exact, standard_error and theory.
 
     Raises:
         EmptyFigureError: if there is none.
@@ -54,7 +54,7 @@ def compared(curves: pd.DataFrame, name: str) -> pd.DataFrame:
     exact = exact.rename(columns={"value": "exact", "error_bound": "standard_error"}).drop(columns="curve")
     rows = exact.assign(theory=theory["value"]).rename(columns={"y": "alpha"}).dropna(subset=["exact", "theory"])
     rows = rows.sort_values(["alpha", "x"], ignore_index=True)
-    return rows[["alpha", "x", "exact", "standard_error", "theory"]]
+    return rows[["size", "alpha", "x", "exact", "standard_error", "theory"]]
 
 
 def message(entropy: pd.DataFrame, claimed: Claimed) -> str:

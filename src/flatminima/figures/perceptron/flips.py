@@ -29,7 +29,7 @@ def flips(measures: pd.DataFrame, curves: pd.DataFrame, claimed: Claimed) -> tup
     Raises:
         EmptyFigureError: if no instance was solved, or there are no curves of theory.
     """
-    rows = attempts.surroundings(measures, curves)
+    rows = attempts.surroundings(measures)
     load = selection.chosen_load(measures)
     errors, excess = ratios(rows, claimed, load), excesses(rows, curves, load)
     page = style.figure(4.4, message(claimed), style.NARROW)

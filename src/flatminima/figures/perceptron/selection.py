@@ -17,8 +17,8 @@ LOCAL_ENTROPY = "local entropy (nats per weight)"
 DISTANCE = r"distance $d$"
 MARGIN = r"margin $\kappa$"
 ALPHA = r"$\alpha$ (patterns per weight)"
-
-
+CURVE = ["curve", "size", "x", "y", "value", "error_bound"]
+"""Columns of the table of curves without the study; size is N, or 0 in theory."""
 THRESHOLDS: dict[str, tuple[str, dict[str, Any]]] = {
     "monotone_load": ("last monotone local entropy", {"color": "0.35", "ls": style.DOTTED}),
     "connected_load": ("last local entropy without a gap", {"color": "0.35", "ls": style.DASHED}),
@@ -31,14 +31,13 @@ def curves(details: pd.DataFrame, *names: str) -> pd.DataFrame:
     """The curves of some names.
 
     Returns:
-        Columns curve, x, y, value and error_bound.
+        Columns CURVE.
 
     Raises:
         EmptyFigureError: if there is none.
     """
-    rows = present(details[details["experiment"].isin(names)], f"curve {' or '.join(names)}")
-    rows = rows.rename(columns={"experiment": "curve"})
-    return rows[["curve", "x", "y", "value", "error_bound"]].reset_index(drop=True)
+    rows = details.reindex(columns=CURVE)
+    return present(rows[rows["curve"].isin(names)], f"curve {' or '.join(names)}").reset_index(drop=True)
 
 
 def thresholds(measures: pd.DataFrame) -> dict[str, float]:
@@ -47,7 +46,7 @@ def thresholds(measures: pd.DataFrame) -> dict[str, float]:
     Raises:
         EmptyFigureError: if they were not computed.
     """
-    rows = measures[(measures["experiment"] == "thresholds") & measures["statistic"].isin(THRESHOLDS)]
+    rows = measures[(measures["case"] == "thresholds") & measures["statistic"].isin(THRESHOLDS)]
     values = present(rows, "threshold").set_index("statistic")["value"]
     return {name: float(values[name]) for name in THRESHOLDS}
 
@@ -58,8 +57,8 @@ def chosen_load(measures: pd.DataFrame) -> float:
     Raises:
         EmptyFigureError: if there is none.
     """
-    rows = present(measures[measures["experiment"] == "ordering"], "local entropy of several margins")
-    return float(rows["step_fraction"].iloc[0])
+    rows = present(measures[measures["case"] == "ordering"], "local entropy of several margins")
+    return float(rows["alpha"].iloc[0])
 
 
 def isolation(measures: pd.DataFrame, load: float) -> float:
@@ -68,8 +67,8 @@ def isolation(measures: pd.DataFrame, load: float) -> float:
     Raises:
         EmptyFigureError: if it was not computed.
     """
-    of_load = (measures["experiment"] == "zero_margin") & (measures["step_fraction"] == load)
-    rows = measures[of_load & (measures["statistic"] == "isolation")]
+    rows = measures[(measures["case"] == "zero_margin") & (measures["statistic"] == "isolation")]
+    rows = rows[rows["setting"] == load]
     return float(present(rows, "distance of isolation")["value"].iloc[0])
 
 

@@ -77,7 +77,7 @@ def message(plotted: pd.DataFrame, claimed: Claimed) -> str:
     cases = [case for case in claimed.cases("P7") for f in case.findings if f.criterion == 1 and f.holds]
     below = "is not seen to solve most of them below it"
     if cases:
-        below = f"still solves most of them up to α = {max(case.step or 0.0 for case in cases):g}"
+        below = f"still solves most of them up to α = {max(case.setting or 0.0 for case in cases):g}"
     return f"Within its steps {fails} on most instances beyond the overlap gap; reinforced BP {below}"
 
 

@@ -50,7 +50,7 @@ def success(measures: pd.DataFrame, _curves: pd.DataFrame) -> pd.DataFrame:
     return loads(measures)
 
 
-def solvers(measures: pd.DataFrame, curves: pd.DataFrame) -> pd.DataFrame:
+def solvers(measures: pd.DataFrame, _curves: pd.DataFrame) -> pd.DataFrame:
     """Attempts by solver, size and alpha, and what surrounds the solutions found at the middle distance.
 
     Returns:
@@ -64,7 +64,7 @@ def solvers(measures: pd.DataFrame, curves: pd.DataFrame) -> pd.DataFrame:
     by = ["solver", "size", "alpha"]
     rows = attempts.attempts(measures)
     table = rows.groupby(by).agg(instances=("seed", "size"), solved=("solved", "sum")).reset_index()
-    around = attempts.surroundings(measures, curves)
+    around = attempts.surroundings(measures)
     middle = selection.middle(around["distance"])
     rows = rows.merge(around[around["distance"] == middle], on=[*by, "seed"], validate="one_to_one")
     rows[SPREADS] = rows[SPREADS].where(rows["solved"])
@@ -91,19 +91,16 @@ def agreement(measures: pd.DataFrame, curves: pd.DataFrame) -> pd.DataFrame:
     """
     table = enumeration.compared(curves, "exact_entropy").rename(columns={"exact": "entropy"})
     table["difference"] = table["entropy"] - table["theory"]
-    table = table.merge(_local_errors(measures, curves), on=["x", "alpha"], validate="one_to_one")
-    table["size"] = (1 / table["x"]).round().astype(int)
+    table = table.merge(_local_errors(measures), on=["size", "alpha"], validate="one_to_one")
     table["local_share"] = table["alpha"].map(_local_shares(curves)).where(table["size"] == table["size"].max())
     columns = ["size", "alpha", "entropy", "standard_error", "theory", "difference", "local_error", "local_share"]
     return table[columns].sort_values(["size", "alpha"], ignore_index=True)
 
 
-def _local_errors(measures: pd.DataFrame, curves: pd.DataFrame) -> pd.DataFrame:
-    """The largest over distances, by 1 / N (x) and alpha; column seed of the measures numbers the sizes."""
-    sizes = selection.curves(curves, "exact_entropy")["x"].unique()
-    rows = measures[(measures["experiment"] == "enumerated") & (measures["statistic"] == "local_error")]
-    rows = rows.assign(x=sizes[rows["seed"]]).rename(columns={"step_fraction": "alpha"})
-    return rows.groupby(["x", "alpha"])["value"].max().rename("local_error").reset_index()
+def _local_errors(measures: pd.DataFrame) -> pd.DataFrame:
+    """Column local_error, by size and alpha."""
+    rows = measures[(measures["case"] == "enumerated") & (measures["control"] == "")]
+    return frames.pivot(rows, ["local_error"], ["size", "alpha"])
 
 
 def _local_shares(curves: pd.DataFrame) -> pd.Series:

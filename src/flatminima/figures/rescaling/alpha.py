@@ -9,7 +9,7 @@ from flatminima.figures import style
 from flatminima.figures.claimed import Claimed
 from flatminima.figures.rescaling import selection
 
-KINDS = {"two_layers": "rectifier", "two_layers-tanh": "tanh"}
+KINDS = {("two_layers", ""): "rectifier", ("two_layers", "tanh"): "tanh"}
 GROWTHS = {
     "sharpness_growth": ("largest eigenvalue", {"color": style.BLUE, "marker": "o"}),
     "trace_growth": ("trace", {"color": style.PINK, "marker": "D", "ls": style.DASHED}),

@@ -8,7 +8,7 @@ from flatminima.figures import style
 from flatminima.figures.claimed import Claimed
 from flatminima.figures.rescaling import selection
 
-KINDS = {"balls": "rescaled", "balls-trained": "trained"}
+KINDS = {("balls", ""): "rescaled", ("balls", "trained"): "trained"}
 STATISTICS = ["epsilon_sharpness", "quadratic_sharpness", "constant_sharpness"]
 LOOKS = {
     "rescaled": ("rescaled", {"color": style.VERMILION, "marker": "^"}),

@@ -11,6 +11,7 @@ from flatminima.figures.rescaling import selection
 
 DEEPEST = 3
 LINES = 4
+KINDS = {("radial", ""): "radial", ("weight_normalised", ""): "weight_normalised", ("radial", "rotated"): "rotated"}
 GROWTH = ["curvature_growth", "curvature_error", "function_change"]
 LOOKS = {
     "radial": (r"$\eta = (\|u\|^2 + b)^a\, u$", {"color": style.BLUE, "marker": "o", "ms": 3.5}),
@@ -18,7 +19,7 @@ LOOKS = {
         r"weight normalisation, $v \to b^a v$",
         {"color": style.GREEN, "marker": "s", "ms": 8, "mfc": "none"},
     ),
-    "radial-rotated": ("control: rotated coordinates", {"color": style.CONTROL, "marker": "^"}),
+    "rotated": ("control: rotated coordinates", {"color": style.CONTROL, "marker": "^"}),
 }
 SHADES = [style.BLUE, style.GREEN, style.ORANGE, style.VERMILION]
 STROKES = ["-", style.DASHED, style.DASHDOT, style.DOTTED]
@@ -51,8 +52,8 @@ def growths(measures: pd.DataFrame) -> pd.DataFrame:
     Raises:
         EmptyFigureError: if there is none.
     """
-    names = selection.both_families({name: name for name in LOOKS})
-    return selection.networks(measures, names, GROWTH, "offset")
+    kinds = selection.both_families(KINDS)
+    return selection.networks(measures, kinds, GROWTH, "offset")
 
 
 def message(claimed: Claimed) -> str:
@@ -63,12 +64,12 @@ def message(claimed: Claimed) -> str:
 
 
 def _draw_losses(panel: Axes, rows: pd.DataFrame) -> None:
-    offsets = np.sort(rows.loc[rows["experiment"] == "radial_loss", "y"].unique())
+    offsets = np.sort(rows.loc[rows["curve"] == "radial_loss", "y"].unique())
     shown = offsets[np.unique(np.linspace(0, len(offsets) - 1, LINES).round().astype(int))]
     for offset, colour, stroke in zip(shown, SHADES, STROKES, strict=False):
-        line = rows[(rows["experiment"] == "radial_loss") & (rows["y"] == offset)]
+        line = rows[(rows["curve"] == "radial_loss") & (rows["y"] == offset)]
         panel.plot(line["x"] / line["x"].max(), line["value"], color=colour, ls=stroke, label=f"$b$ = {offset:g}")
-    trained = rows[rows["experiment"] == "trained_loss"]
+    trained = rows[rows["curve"] == "trained_loss"]
     panel.plot(trained["x"] / trained["x"].max(), trained["value"], color="black", lw=0.8, label="as trained", zorder=1)
     panel.set(xlabel=r"$\eta$ / largest $\eta$ shown", ylabel="training loss")
     panel.locator_params(axis="y", nbins=5)

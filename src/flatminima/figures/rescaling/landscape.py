@@ -36,7 +36,7 @@ def landscape(measures: pd.DataFrame, curves: pd.DataFrame, claimed: Claimed) ->
     """
     rows = selection.curves(curves, ["landscape"])
     plotted = pd.DataFrame({"factor_1": 10 ** rows["x"], "factor_2": 10 ** rows["y"], "sharpness": rows["value"]})
-    orbit = selection.networks(measures, {"orbit_layers": "layers"}, STATISTICS)
+    orbit = selection.networks(measures, {("orbit_layers", ""): "layers"}, STATISTICS)
     orbit = orbit[(orbit["depth"] == rows["depth"].iloc[0]) & (orbit["seed"] == rows["seed"].iloc[0])]
     least = selection.present(orbit, "minimised orbit of the network").iloc[0]
     page = style.figure(6.4, message(plotted, least, claimed), style.NARROW)

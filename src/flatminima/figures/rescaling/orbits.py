@@ -11,7 +11,7 @@ from flatminima.figures.claimed import Claimed
 from flatminima.figures.rescaling import selection
 from flatminima.figures.rescaling.rank_correlation import Correlation, rank_correlation
 
-KINDS = {"orbit_layers": "layers", "orbit_units": "units"}
+KINDS = {("orbit_layers", ""): "layers", ("orbit_units", ""): "units"}
 ALIKE = ["family", "depth", "step_size"]
 """What networks have in common that differ in their seeds alone."""
 STATISTICS = ["orbit_minimum", "gauss_newton_sharpness", "least_trace", "orbit_ratio", "test_error"]

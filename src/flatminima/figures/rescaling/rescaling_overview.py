@@ -10,7 +10,10 @@ from flatminima.figures.rescaling import selection
 
 MOST = 3
 """Depths that are shown."""
-LINEAR = {"orbit_linear-unminimised": "rescaled at random", "orbit_linear": "their flattest rescalings"}
+LINEAR = {
+    ("orbit_linear", "unminimised"): "rescaled at random",
+    ("orbit_linear", ""): "their flattest rescalings",
+}
 FACTOR = r"$\alpha$ (layer 1 times $\alpha$, layer 2 over $\alpha$)"
 FLOOR = "flattest rescaling"
 THEORY = "no minimum is this flat"
@@ -45,8 +48,8 @@ def heights(measures: pd.DataFrame) -> pd.DataFrame:
         EmptyFigureError: if there is none, or its orbit was not minimised.
     """
     key, values = selection.KEY, ["sharpness", "test_error"]
-    rescaled = selection.networks(measures, {"two_layers": "rectified"}, values, "alpha")
-    orbits = {"orbit_layers": "rectified"}
+    rescaled = selection.networks(measures, {("two_layers", ""): "rectified"}, values, "alpha")
+    orbits = {("orbit_layers", ""): "rectified"}
     trained = selection.networks(measures, orbits, [*values, "orbit_minimum"], "alpha").drop(columns="detailed")
     trained = trained.merge(rescaled[[*key, "detailed"]].drop_duplicates(), on=key, validate="one_to_one")
     rows = rescaled.merge(trained[[*key, "orbit_minimum"]], on=key, validate="many_to_one")

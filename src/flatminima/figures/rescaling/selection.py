@@ -9,14 +9,17 @@ from flatminima.figures import frames
 from flatminima.figures.claimed import Claimed
 
 KEY = ["family", "depth", "seed"]
-"""Tells networks apart; column seed numbers the networks of a file."""
-CURVE = ["experiment", "depth", "seed", "x", "y", "value", "error_bound"]
+"""Columns that tell networks apart; seed numbers the networks of a file."""
+CURVE = ["curve", "control", "depth", "seed", "x", "y", "value", "error_bound"]
+"""Columns of the table of curves without the study."""
+Kinds = Mapping[tuple[str, str], str]
+"""What the networks of a case and control are called in a figure."""
 present = partial(frames.present, cure="run a study of kind rescaling")
 
 
 def networks(
     measures: pd.DataFrame,
-    experiments: Mapping[str, str],
+    kinds: Kinds,
     statistics: Sequence[str],
     setting: str = "setting",
 ) -> pd.DataFrame:
@@ -24,46 +27,45 @@ def networks(
 
     Args:
         measures: the long table measures.parquet.
-        experiments: the experiments and the kind that each stands for.
+        kinds: the cases and controls, and the kind that each stands for.
         statistics: of whole networks.
-        setting: what column step_fraction holds.
+        setting: the column that tells the settings of a network apart.
 
     Returns:
         Columns kind, KEY, the setting, detailed (whether this network was measured at most settings of its depth) and
         the statistics.
 
     Raises:
-        EmptyFigureError: if no network was measured in the first experiment.
+        EmptyFigureError: if no network was measured in the first case.
     """
-    rows, first = measures[measures["layer"] == 0], next(iter(experiments))
-    tables = [
-        frames.pivot(rows[rows["experiment"] == name], statistics, [*KEY, "step_fraction"]).assign(kind=kind)
-        for name, kind in experiments.items()
-    ]
-    present(tables[0].dropna(subset=[statistics[0]]), f"network of experiment {first}")
-    table = pd.concat(tables, ignore_index=True).rename(columns={"step_fraction": setting})
+    whole = measures[measures["layer"] == 0]
+    tables = [whole[(whole["case"] == case) & (whole["control"] == control)] for case, control in kinds]
+    measured = tables[0][tables[0]["statistic"] == statistics[0]].dropna(subset="value")
+    present(measured, f"network of case {next(iter(kinds))[0]}")
+    named = zip(tables, kinds.values(), strict=True)
+    wide = [frames.pivot(rows, statistics, [*KEY, setting]).assign(kind=kind) for rows, kind in named]
+    table = pd.concat(wide, ignore_index=True)
     table["detailed"] = _detailed(table, setting)
     return table[["kind", *KEY, setting, "detailed", *statistics]]
 
 
-def both_families(experiments: Mapping[str, str]) -> dict[str, str]:
-    """The experiments, and those on convolutional networks: `boxes_convolutional-tanh` belongs to `boxes-tanh`."""
-    stems = {name: name.partition("-") for name in experiments}
-    convolutional = {f"{stem}_convolutional{dash}{control}": name for name, (stem, dash, control) in stems.items()}
-    return dict(experiments) | {name: experiments[known] for name, known in convolutional.items()}
+def both_families(kinds: Kinds) -> dict[tuple[str, str], str]:
+    """The cases and controls, and those of convolutional networks: `boxes_convolutional` belongs to `boxes`."""
+    convolutional = {(f"{case}_convolutional", control): kind for (case, control), kind in kinds.items()}
+    return dict(kinds) | convolutional
 
 
 def curves(details: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
     """The curves of some names.
 
     Returns:
-        Columns experiment (the curve's name), depth, seed, x, y, value and error_bound.
+        Columns CURVE.
 
     Raises:
         EmptyFigureError: if there is none.
     """
     rows = details.reindex(columns=CURVE)
-    return present(rows[rows["experiment"].isin(names)], f"curve {' or '.join(names)}").reset_index(drop=True)
+    return present(rows[rows["curve"].isin(names)], f"curve {' or '.join(names)}").reset_index(drop=True)
 
 
 def holds(claimed: Claimed, name: str, *statistics: str) -> bool:

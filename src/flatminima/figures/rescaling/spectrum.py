@@ -33,7 +33,7 @@ def spectrum(measures: pd.DataFrame, curves: pd.DataFrame, claimed: Claimed) -> 
     Raises:
         EmptyFigureError: if no spectrum was measured.
     """
-    counts = selection.networks(measures, {"many_directions": "rescaled"}, COUNTS)
+    counts = selection.networks(measures, {("many_directions", ""): "rescaled"}, COUNTS)
     plotted = eigenvalues(curves)
     counts = counts.merge(with_curvature(plotted), on=["depth", "seed"], validate="one_to_one")
     page = style.figure(4.4, message(counts, claimed), style.NARROW)
@@ -52,7 +52,7 @@ def eigenvalues(curves: pd.DataFrame) -> pd.DataFrame:
     Raises:
         EmptyFigureError: if there is none.
     """
-    rows = selection.curves(curves, list(LOOKS)).rename(columns={"experiment": "spectrum"})
+    rows = selection.curves(curves, list(LOOKS)).rename(columns={"curve": "spectrum"})
     level = rows[rows["spectrum"] == "spectrum_trained"].groupby(["depth", "seed"])["value"].max().rename("level")
     rows = rows.merge(level.reset_index(), on=["depth", "seed"], validate="many_to_one")
     rows = rows.assign(rank=rows["x"].astype(int) + 1, ratio=rows["value"] / rows["level"])

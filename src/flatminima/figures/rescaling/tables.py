@@ -8,7 +8,7 @@ from flatminima.errors import UserError
 from flatminima.figures import frames
 from flatminima.figures.rescaling import selection
 
-KINDS = {"orbit_layers": "layers", "orbit_units": "units"}
+KINDS = {("orbit_layers", ""): "layers", ("orbit_units", ""): "units"}
 SPREADS = ["gauss_newton_sharpness", "orbit_minimum", "orbit_ratio", "least_trace", "test_error"]
 SINGLE = {"orbit_gap": "max", "orbit_change": "max", "products": "median"}
 SHAPE = ["family", "depth"]
@@ -32,9 +32,9 @@ class Statement(NamedTuple):
         theorem: its name in theory.
         measured: the statistic in words.
         expected: its value by theory, in words.
-        experiment: where it was measured.
+        case: where it was measured.
         statistic: its name.
-        control: ending of the experiment on which the theorem must fail.
+        control: the control on which the theorem must fail.
         rule: how values over settings, and then over networks, are summarised.
         over: a statistic to divide by.
     """
@@ -42,7 +42,7 @@ class Statement(NamedTuple):
     theorem: str
     measured: str
     expected: str
-    experiment: str
+    case: str
     statistic: str
     control: str
     rule: Rule = ANY
@@ -50,34 +50,34 @@ class Statement(NamedTuple):
 
 
 STATEMENTS = [
-    Statement("D1", "change of outputs, layers rescaled", "0", "random_layers", "function_change", "-tanh"),
-    Statement("D1", "change of outputs, units rescaled", "0", "random_units", "function_change", "-tanh"),
-    Statement("D2", "share of networks whose boxes meet", "0", "boxes", "meeting_boxes", "-touching"),
-    Statement("D2", "change of loss in images of a box", "0", "boxes", "image_loss_change", "-tanh"),
-    Statement("D2", "log volume, image over box", "at least 0", "boxes", "log_volume_step", "-reversed", ALL),
-    Statement("D2", "area (two weights), error of closed form", "0", "area", "area_error", "-tanh"),
-    Statement("D2", "area (two weights), growth with its range", "above 1", "area", "area_growth", "-tanh", ALL),
-    Statement("D3", "error of gradients", "0", "two_layers", "gradient_error", "-tanh"),
-    Statement("D3", "error of Hessian products", "0", "two_layers", "hessian_error", "-tanh"),
-    Statement("D4", "growth of sharpness, largest α", "unbounded", "two_layers", "sharpness_growth", "-tanh", LAST),
-    Statement("D4", "growth of the trace, largest α", "unbounded", "two_layers", "trace_growth", "-tanh", LAST),
-    Statement("D4", "change of test error", "0", "two_layers", "test_error_change", "-tanh"),
+    Statement("D1", "change of outputs, layers rescaled", "0", "random_layers", "function_change", "tanh"),
+    Statement("D1", "change of outputs, units rescaled", "0", "random_units", "function_change", "tanh"),
+    Statement("D2", "share of networks whose boxes meet", "0", "boxes", "meeting_boxes", "touching"),
+    Statement("D2", "change of loss in images of a box", "0", "boxes", "image_loss_change", "tanh"),
+    Statement("D2", "log volume, image over box", "at least 0", "boxes", "log_volume_step", "reversed", ALL),
+    Statement("D2", "area (two weights), error of closed form", "0", "area", "area_error", "tanh"),
+    Statement("D2", "area (two weights), growth with its range", "above 1", "area", "area_growth", "tanh", ALL),
+    Statement("D3", "error of gradients", "0", "two_layers", "gradient_error", "tanh"),
+    Statement("D3", "error of Hessian products", "0", "two_layers", "hessian_error", "tanh"),
+    Statement("D4", "growth of sharpness, largest α", "unbounded", "two_layers", "sharpness_growth", "tanh", LAST),
+    Statement("D4", "growth of the trace, largest α", "unbounded", "two_layers", "trace_growth", "tanh", LAST),
+    Statement("D4", "change of test error", "0", "two_layers", "test_error_change", "tanh"),
     Statement(
-        *("D5", "eigenvalues raised / promised", "at least 1", "many_directions", "large_eigenvalues", "-other_layer"),
+        *("D5", "eigenvalues raised / promised", "at least 1", "many_directions", "large_eigenvalues", "other_layer"),
         *(ALL, "promised_eigenvalues"),
     ),
-    Statement("D5", "error of the law, all eigenvalues", "0", "many_directions", "spectrum_error", "-kept_biases"),
+    Statement("D5", "error of the law, all eigenvalues", "0", "many_directions", "spectrum_error", "kept_biases"),
     Statement(
-        *("D6", "sharpness in balls / best constant", "at least 1", "balls", "epsilon_sharpness", "-trained"),
+        *("D6", "sharpness in balls / best constant", "at least 1", "balls", "epsilon_sharpness", "trained"),
         *(ALL, "constant_sharpness"),
     ),
-    Statement("D7", "error of law, radial coordinates", "0", "radial", "curvature_error", "-rotated"),
-    Statement("D7", "error of law, weight normalisation", "0", "weight_normalised", "curvature_error", "-rotated"),
-    Statement("D7", "change of outputs, radial coordinates", "0", "radial", "function_change", "-multiplied"),
-    Statement("B1", "change of minimum over layers", "0", "orbit_layers", "orbit_change", "-split"),
-    Statement("B1", "change of minimum over units", "0", "orbit_units", "orbit_change", "-split"),
-    Statement("B1", "minimum / least of all linear networks", "1", "orbit_linear", "orbit_ratio", "-mixed"),
-    Statement("B1", "error of the least trace's closed form", "0", "orbit_linear", "trace_error", "-unminimised"),
+    Statement("D7", "error of law, radial coordinates", "0", "radial", "curvature_error", "rotated"),
+    Statement("D7", "error of law, weight normalisation", "0", "weight_normalised", "curvature_error", "rotated"),
+    Statement("D7", "change of outputs, radial coordinates", "0", "radial", "function_change", "multiplied"),
+    Statement("B1", "change of minimum over layers", "0", "orbit_layers", "orbit_change", "split"),
+    Statement("B1", "change of minimum over units", "0", "orbit_units", "orbit_change", "split"),
+    Statement("B1", "minimum / least of all linear networks", "1", "orbit_linear", "orbit_ratio", "mixed"),
+    Statement("B1", "error of the least trace's closed form", "0", "orbit_linear", "trace_error", "unminimised"),
 ]
 
 
@@ -133,12 +133,12 @@ def _summary(measures: pd.DataFrame, statement: Statement) -> pd.DataFrame:
     return shown
 
 
-def _values(measures: pd.DataFrame, statement: Statement, ending: str) -> pd.Series:
+def _values(measures: pd.DataFrame, statement: Statement, control: str) -> pd.Series:
     """One value per network, over KEY."""
-    names = selection.both_families({statement.experiment + ending: ""})
+    cases = [case for case, _ in selection.both_families({(statement.case, ""): ""})]
     statistics = [statement.statistic, *([statement.over] if statement.over else [])]
-    rows = measures[(measures["layer"] == 0) & measures["experiment"].isin(names)]
-    table = frames.pivot(rows, statistics, [*selection.KEY, "step_fraction"]).dropna(subset=statistics)
-    table = table.sort_values("step_fraction")
+    rows = measures[(measures["layer"] == 0) & measures["case"].isin(cases) & (measures["control"] == control)]
+    table = frames.pivot(rows, statistics, [*selection.KEY, "setting"]).dropna(subset=statistics)
+    table = table.sort_values("setting")
     values = table[statement.statistic] / (table[statement.over] if statement.over else 1)
     return values.groupby([table[key] for key in selection.KEY]).agg(statement.rule[0])

@@ -11,11 +11,13 @@ from flatminima.figures.claimed import Claimed
 from flatminima.figures.rescaling import selection
 
 LAW = "area_law"
+AREA = "area"
 AREAS = {
-    "area": ("rectifier", {"color": style.BLUE, "marker": "o"}),
-    "area-tanh": ("tanh in place of the rectifier", {"color": style.CONTROL, "marker": "^"}),
+    "": ("rectifier", {"color": style.BLUE, "marker": "o"}),
+    "tanh": ("tanh in place of the rectifier", {"color": style.CONTROL, "marker": "^"}),
 }
-BOXES = selection.both_families({"boxes": "images of a box"})
+"""Labels and looks of areas, by control."""
+BOXES = selection.both_families({("boxes", ""): "images of a box"})
 RADIUS = 0.35
 """r of the drawn box, whose centre is (1, 1)."""
 COPIES = range(-2, 3)
@@ -31,7 +33,7 @@ def volume(measures: pd.DataFrame, curves: pd.DataFrame, claimed: Claimed) -> tu
     Raises:
         EmptyFigureError: if no area was measured.
     """
-    plotted = selection.curves(curves, [LAW, *AREAS])
+    plotted = selection.curves(curves, [LAW, AREA])
     boxes = selection.networks(measures, BOXES, ["meeting_boxes", "image_loss_change"])
     page = style.figure(6.4, message(claimed), style.NARROW)
     above, below = page.subplots(2, 1, height_ratios=[1.25, 1])
@@ -73,10 +75,10 @@ def _draw_boxes(panel: Axes, boxes: pd.DataFrame) -> None:
 
 
 def _draw_areas(panel: Axes, areas: pd.DataFrame) -> None:
-    law = areas[areas["experiment"] == LAW]
+    law = areas[areas["curve"] == LAW]
     panel.plot(law["x"], law["value"], color="black", ls=style.DASHDOT, lw=1, label=r"closed form, $\propto \log R$")
-    for name, (label, look) in AREAS.items():
-        rows = areas[areas["experiment"] == name]
+    for control, (label, look) in AREAS.items():
+        rows = areas[(areas["curve"] == AREA) & (areas["control"] == control)]
         panel.errorbar(rows["x"], rows["value"], 2 * rows["error_bound"], ls="", capsize=2.5, lw=1, label=label, **look)
     panel.set(
         xscale="log",

@@ -42,15 +42,15 @@ def closeness(measures: pd.DataFrame, claimed: Claimed) -> pd.DataFrame:
         EmptyFigureError: if there is none.
     """
     minima = selection.selected(claimed, measures, CLAIM, "sharpness_ratio")
-    minima = minima[(minima["task"] == "coloured") & ~minima["control"]]
-    minima = minima.rename(columns={"initialisation": "way"}).assign(excess=minima["value"] - 1)
-    balanced = selection.constructed(measures).rename(columns={"construction": "way"})
+    minima = minima[(minima["inputs"] == "coloured") & ~minima["as_control"]]
+    minima = minima.rename(columns={"start": "way"}).assign(excess=minima["value"] - 1)
+    balanced = selection.constructed(measures).rename(columns={"start": "way"})
     balanced = balanced[(balanced["way"] == "balanced") & (balanced["inputs"] == "coloured")]
     balanced = balanced.assign(excess=balanced["sharpness_ratio"] - 1)
     found = selection.selected(claimed, measures, CLAIM, "inequality_ratio")
-    found = found[~found["control"] & (found["initialisation"] == "far")]
-    found = found.groupby(["task", "depth"])["value"].min().reset_index()
-    found = found.assign(way="descent", excess=found["value"] - 1, name=found["task"])
+    found = found[~found["as_control"] & (found["start"] == "far")]
+    found = found.groupby(["condition", "depth"])["value"].min().reset_index()
+    found = found.assign(way="descent", excess=found["value"] - 1, name=found["condition"])
     known = [rows.assign(name=rows["seed"].astype(str)) for rows in (minima, balanced)]
     rows = pd.concat([table[["way", "depth", "name", "excess"]] for table in (*known, found)], ignore_index=True)
     return selection.present(rows, "minimum on inputs that are not white")

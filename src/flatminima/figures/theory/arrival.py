@@ -41,13 +41,13 @@ def shares(measures: pd.DataFrame, claimed: Claimed) -> pd.DataFrame:
         EmptyFigureError: if there is no run of gradient flow.
     """
     rows = selection.findings(claimed, measures, CLAIM)
-    selection.present(rows[~rows["control"]], "run of gradient flow")
-    return rows[~rows["control"] | rows["decided"]].reset_index(drop=True)
+    selection.present(rows[~rows["as_control"]], "run of gradient flow")
+    return rows[~rows["as_control"] | rows["decided"]].reset_index(drop=True)
 
 
 def message(plotted: pd.DataFrame) -> str:
     """The figure's one message: whether runs from zero residuals arrive for all maps, and where they do not."""
-    own = plotted[~plotted["control"]]
+    own = plotted[~plotted["as_control"]]
     refuted = own[own["refutes"] & own["decided"]]
     if not refuted.empty:
         names = " and ".join(selection.MAPS[name] for name in selection.MAPS if name in set(refuted["map"]))
@@ -59,9 +59,9 @@ def message(plotted: pd.DataFrame) -> str:
 
 def _draw(panel: Axes, plotted: pd.DataFrame) -> None:
     """A row for each kind of map, and one for the control; a marker and interval for each depth."""
-    rows = {name: plotted[(plotted["map"] == name) & ~plotted["control"]] for name in selection.MAPS}
+    rows = {name: plotted[(plotted["map"] == name) & ~plotted["as_control"]] for name in selection.MAPS}
     every = [(selection.MAPS[name], selection.ZERO_RESIDUALS, table) for name, table in rows.items()]
-    every.append((CONTROL, style.CONTROL, plotted[plotted["control"]]))
+    every.append((CONTROL, style.CONTROL, plotted[plotted["as_control"]]))
     shown = [row for row in every if len(row[2])]
     for depth, marker in zip(sorted(plotted["depth"].unique()), MARKERS, strict=False):
         for row, (_, colour, table) in enumerate(shown):

@@ -30,18 +30,18 @@ def balance_price(measures: pd.DataFrame, _details: pd.DataFrame, _claimed: Clai
 
 
 def prices(measures: pd.DataFrame) -> pd.DataFrame:
-    """One row per random problem (`experiment` price_random) and per search (price_search).
+    """One row per random problem (`case` price_random) and per search (price_search).
 
     Returns:
-        Columns experiment, size, depth, condition, seed, balance_price and price_ceiling.
+        Columns case, size, depth, condition, seed, balance_price and price_ceiling.
 
     Raises:
         EmptyFigureError: if there is none.
     """
-    rows = measures[measures["experiment"].isin(["price_random", "price_search"])]
-    key = ["experiment", "initialisation", "depth", "task", "seed"]
-    table = frames.pivot(rows, ["condition", "balance_price", "price_ceiling"], key)
-    table = table.drop(columns="task").rename(columns={"initialisation": "size"})
+    rows = measures[measures["case"].isin(["price_random", "price_search"])]
+    key = ["case", "start", "depth", "setting", "seed"]
+    table = frames.pivot(rows, ["balance_price", "price_ceiling"], key)
+    table = table.rename(columns={"start": "size", "setting": "condition"})
     return selection.present(table, "price of balance")
 
 
@@ -62,7 +62,7 @@ def message(plotted: pd.DataFrame) -> str:
 
 def dearest_found(plotted: pd.DataFrame) -> pd.DataFrame:
     """The dearest problem that searches found at each depth and condition, with its bound."""
-    found = plotted[plotted["experiment"] == "price_search"]
+    found = plotted[plotted["case"] == "price_search"]
     return found.groupby(["depth", "condition"])[["balance_price", "price_ceiling"]].max().reset_index()
 
 
@@ -79,11 +79,11 @@ def _draw(panel: Axes, plotted: pd.DataFrame) -> None:
             va="center",
             color=style.ink(selection.ZERO_RESIDUALS),
         )
-    random = plotted[plotted["experiment"] == "price_random"]
+    random = plotted[plotted["case"] == "price_random"]
     drawn = frames.quantiles(random, ["condition"], "balance_price")
     bars = np.abs(drawn[["low", "high"]].to_numpy().T - drawn["median"].to_numpy())
     panel.errorbar(drawn["condition"], drawn["median"], bars, fmt="D", color=style.CONTROL, lw=1)
-    searches = (plotted["experiment"] == "price_search").sum()
+    searches = (plotted["case"] == "price_search").sum()
     texts = {
         f"●■▲ dearest problems found ({searches} searches)": selection.ZERO_RESIDUALS,
         "lines: proved bound, one for each depth": style.THEORY,

@@ -36,7 +36,7 @@ def catapult(measures: pd.DataFrame, _details: pd.DataFrame, claimed: Claimed) -
     page = style.figure(5.0, message(plotted, limit), style.NARROW)
     ratios, shares = page.subplots(2, 1, sharex=True, height_ratios=[3, 1])
     _draw_ratios(ratios, plotted)
-    _draw_shares(shares, plotted[~plotted["control"]])
+    _draw_shares(shares, plotted[~plotted["as_control"]])
     shares.set_xlabel(style.CRITICAL_STEP)
     style.legend_below(page, [shares], columns=3)
     return page, plotted
@@ -46,18 +46,18 @@ def descents(measures: pd.DataFrame, claimed: Claimed) -> pd.DataFrame:
     """The runs that I7 asks about, and its control: the minima that each step size started from.
 
     Returns:
-        Columns control, experiment, depth, step, seed, diverged, counted (whether it settled at a minimum), limited
+        Columns as_control, case, depth, step, seed, diverged, counted (whether it settled at a minimum), limited
         (sharpness / limit of stability) and sharpness_ratio, the last two NaN unless counted.
 
     Raises:
         EmptyFigureError: if no run settled.
     """
     rows = claimed.networks(CLAIM, "sharpness")
-    rows = rows[rows["task"].isin(measures["task"].unique())].rename(columns={"step_fraction": "step"})
-    selection.present(rows[rows["counted"] & ~rows["control"]], "minimum reached with a growing step")
+    rows = rows[rows["case"].isin(measures["case"].unique())].rename(columns={"setting": "step"})
+    selection.present(rows[rows["counted"] & ~rows["as_control"]], "minimum reached with a growing step")
     limited = rows["value"].where(rows["counted"])
     rows = rows.assign(limited=limited, sharpness_ratio=limited / rows["step"])
-    columns = ["control", "experiment", "depth", "step", "seed", "diverged", "counted", "limited", "sharpness_ratio"]
+    columns = ["as_control", "case", "depth", "step", "seed", "diverged", "counted", "limited", "sharpness_ratio"]
     return rows[columns].reset_index(drop=True)
 
 
@@ -68,7 +68,7 @@ def message(plotted: pd.DataFrame, limit: float) -> str:
         plotted: as `descents` returns it.
         limit: largest sharpness / (2 / step size) that the claim allows.
     """
-    runs = plotted[~plotted["control"]]
+    runs = plotted[~plotted["as_control"]]
     medians = runs.groupby("step")["sharpness_ratio"].median().dropna()
     change = "drives networks" if medians.iloc[-1] < medians.iloc[0] else "does not drive networks"
     above = "some settle" if (runs["limited"] > limit).any() else "none settles"
@@ -81,10 +81,10 @@ def _draw_ratios(panel: Axes, rows: pd.DataFrame) -> None:
     panel.plot(steps, 1 / steps, color="black", ls=style.DOTTED, zorder=1)
     panel.axhline(1, color="0.3", lw=1, zorder=0)
     for control, look in LOOKS.items():
-        shown = frames.quantiles(rows[rows["control"] == control], ["step"], "sharpness_ratio")
+        shown = frames.quantiles(rows[rows["as_control"] == control], ["step"], "sharpness_ratio")
         bars = np.abs(shown[["low", "high"]].to_numpy().T - shown["median"].to_numpy())
         panel.errorbar(shown["step"], shown["median"], bars, elinewidth=0.8, **look)
-    runs = rows[~rows["control"]]
+    runs = rows[~rows["as_control"]]
     settled = f"where it settled\n(n = {runs['counted'].sum():,} of {len(runs):,})"
     panel.annotate(settled, (0.03, 0.2), xycoords="axes fraction", color=style.ink(LOOKS[False]["color"]))
     panel.annotate(

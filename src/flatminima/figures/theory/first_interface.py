@@ -5,7 +5,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from flatminima.claims.cases import Case
+from flatminima.claims.findings import Case
 from flatminima.figures import strips, style
 from flatminima.figures.claimed import Claimed
 from flatminima.figures.theory import selection
@@ -42,7 +42,7 @@ def residuals(measures: pd.DataFrame, claimed: Claimed) -> pd.DataFrame:
     """Left residuals at every interface of the minima of CLAIM, of its control, and of flattest ones on white inputs.
 
     Returns:
-        Columns group (a key of GROUPS), experiment, depth, seed, layer and residual.
+        Columns group (a key of GROUPS), case, control, depth, seed, layer and residual.
 
     Raises:
         EmptyFigureError: if there is no flattest minimum on inputs that are not white.
@@ -50,11 +50,11 @@ def residuals(measures: pd.DataFrame, claimed: Claimed) -> pd.DataFrame:
     chosen = selection.selected(claimed, measures, CLAIM, STATISTIC)
     chosen = selection.present(chosen, "flattest minimum on inputs that are not white")
     rows = measures[measures["statistic"].eq(STATISTIC) & measures["layer"].gt(0)]
-    key = ["experiment", "depth", "seed"]
-    own = rows.merge(chosen[[*key, "control"]], on=key, validate="many_to_one")
+    key = ["case", "control", "depth", "seed"]
+    own = rows.merge(chosen[[*key, "as_control"]], on=key, validate="many_to_one")
     kind = np.where(own["layer"] > 1, "later", "first")
-    own = own.assign(group=np.where(own["control"], np.where(own["layer"] > 1, "", "control"), kind))
-    white = rows[rows["experiment"] == "flattest_white"].assign(group="white")
+    own = own.assign(group=np.where(own["as_control"], np.where(own["layer"] > 1, "", "control"), kind))
+    white = rows[rows["case"] == "flattest_white"].assign(group="white")
     shown = pd.concat([white, own[own["group"] != ""]], ignore_index=True)
     return shown[["group", *key, "layer", "value"]].rename(columns={"value": "residual"})
 

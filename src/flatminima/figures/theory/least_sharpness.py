@@ -52,24 +52,23 @@ def minima(measures: pd.DataFrame, claimed: Claimed) -> pd.DataFrame:
     """The minima in closed form of CLAIMS and those of their controls.
 
     Returns:
-        Columns construction, inputs, depth, seed, sharpness, minimal_sharpness, sharpness_ratio and control.
+        Columns start, inputs, depth, seed, sharpness, minimal_sharpness, sharpness_ratio and as_control.
 
     Raises:
         EmptyFigureError: if there is none.
     """
     chosen = [selection.selected(claimed, measures, claim, "sharpness_ratio") for claim in CLAIMS]
-    key = ["construction", "inputs", "depth", "seed"]
-    rows = pd.concat(chosen).rename(columns={"initialisation": "construction", "task": "inputs"})
-    rows = rows[[*key, "control"]].drop_duplicates(key)
+    key = ["start", "inputs", "depth", "seed"]
+    rows = pd.concat(chosen)[[*key, "as_control"]].drop_duplicates(key)
     values = selection.constructed(measures)
-    values = values.loc[values["construction"].isin(LOOKS), [*key, *VALUES]]
+    values = values.loc[values["start"].isin(LOOKS), [*key, *VALUES]]
     rows = rows.merge(values, on=key, validate="one_to_one")
     return selection.present(rows, "constructed minimum")
 
 
 def message(plotted: pd.DataFrame) -> str:
     """The figure's one message: whether any minimum lies below the least, and whether the closed forms lie on it."""
-    ratio, closed = plotted["sharpness_ratio"], ~plotted["control"]
+    ratio, closed = plotted["sharpness_ratio"], ~plotted["as_control"]
     if (ratio < 1 - selection.ROUNDING).any():
         return "Some minima are flatter than theory's least sharpness allows"
     attained = (ratio[closed] < 1 + selection.ROUNDING).all()

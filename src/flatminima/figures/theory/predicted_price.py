@@ -33,17 +33,17 @@ def ends(measures: pd.DataFrame, claimed: Claimed) -> pd.DataFrame:
     """The runs that I6 counts, and those of its control.
 
     Returns:
-        Columns control, experiment, task, depth, step_fraction, seed, balance_price (predicted), sharpness_ratio.
+        Columns as_control, case, control, depth, setting, seed, balance_price (predicted), sharpness_ratio.
 
     Raises:
         EmptyFigureError: if no run of gradient flow arrived.
     """
     rows = selection.selected(claimed, measures, CLAIM, "price_error")
-    selection.present(rows[~rows["control"]], "run of gradient flow that arrived")
-    key = ["experiment", "task", "depth", "step_fraction", "seed"]
-    whole = measures[(measures["layer"] == 0) & measures["experiment"].isin(rows["experiment"].unique())]
+    selection.present(rows[~rows["as_control"]], "run of gradient flow that arrived")
+    key = ["case", "control", "depth", "setting", "seed"]
+    whole = measures[(measures["layer"] == 0) & measures["case"].isin(rows["case"].unique())]
     values = frames.pivot(whole, ["balance_price", "sharpness_ratio"], key)
-    return rows[["control", *key]].merge(values, on=key, validate="many_to_one")
+    return rows[["as_control", *key]].merge(values, on=key, validate="many_to_one")
 
 
 def message(plotted: pd.DataFrame, predicted: bool | None) -> str:
@@ -57,13 +57,13 @@ def message(plotted: pd.DataFrame, predicted: bool | None) -> str:
         return "Too few runs from zero residuals arrive to tell whether they end where the price of balance predicts"
     if not predicted:
         return "Zero residuals do not always end where the price of balance predicts"
-    dearest = plotted.loc[~plotted["control"], "sharpness_ratio"].max()
+    dearest = plotted.loc[~plotted["as_control"], "sharpness_ratio"].max()
     above = f"up to {dearest:.2f} times the least sharpness" if dearest > 1.001 else "at the least sharpness"
     return f"Zero residuals end where the price of balance predicts, {above}"
 
 
 def _draw(panel: Axes, plotted: pd.DataFrame) -> None:
-    flow, control = plotted[~plotted["control"]], plotted[plotted["control"]]
+    flow, control = plotted[~plotted["as_control"]], plotted[plotted["as_control"]]
     right, top = (float(plotted[name].max()) + MARGIN for name in ("balance_price", "sharpness_ratio"))
     panel.plot([1, right], [1, right], color="0.3", lw=1, zorder=1)
     panel.plot(control["balance_price"], control["sharpness_ratio"], "^", color=style.CONTROL, ms=3, alpha=0.4, mew=0)

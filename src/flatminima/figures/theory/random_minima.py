@@ -37,7 +37,7 @@ def shares(measures: pd.DataFrame, claimed: Claimed) -> pd.DataFrame:
         EmptyFigureError: if there is none.
     """
     rows = pd.concat(selection.selected(claimed, measures, claim, "sharpness_ratio") for claim in CLAIMS)
-    rows = rows[rows["initialisation"] == "random"].rename(columns={"task": "inputs", "value": "sharpness_ratio"})
+    rows = rows[rows["start"] == "random"].rename(columns={"value": "sharpness_ratio"})
     rows = selection.present(rows, "random minimum")
     rows = rows[["inputs", "depth", "seed", "sharpness_ratio"]].drop_duplicates(["inputs", "depth", "seed"])
     ranks = rows.groupby(["inputs", "depth"])["sharpness_ratio"].rank(method="first", pct=True)

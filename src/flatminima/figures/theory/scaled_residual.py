@@ -47,20 +47,20 @@ def ends(measures: pd.DataFrame, claimed: Claimed) -> pd.DataFrame:
     """One row per run.
 
     Returns:
-        Columns seed, step_size, step_fraction, start_scale, diverged, reached (whether the claim counts it: it arrived
+        Columns seed, step_size, setting, start_scale, diverged, reached (whether the claim counts it: it arrived
         at a minimum), sharpness_ratio (NaN unless reached), minimal_sharpness and published_bound.
 
     Raises:
         EmptyFigureError: if there is none.
     """
     asked = claimed.networks(CLAIM, "sharpness_ratio")
-    asked = asked[~asked["control"]].rename(columns={"counted": "reached"})
-    key = ["seed", "initialisation", "step_fraction"]
-    rows = measures[measures["experiment"] == "scaled_residual"]
+    asked = asked[~asked["as_control"]].rename(columns={"counted": "reached"})
+    key = ["seed", "start", "setting"]
+    rows = measures[measures["case"] == "scaled_residual"]
     table = frames.pivot(rows, STATISTICS, [*key, "step_size"])
     selection.present(table, "run of the residual sweep")
     table = table.merge(asked[[*key, "reached", "diverged"]], on=key, validate="one_to_one")
-    table = table.drop(columns="initialisation")
+    table = table.drop(columns="start")
     return table.assign(sharpness_ratio=table["sharpness_ratio"].where(table["reached"]))
 
 

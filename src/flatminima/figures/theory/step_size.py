@@ -67,7 +67,7 @@ def ends(measures: pd.DataFrame, claimed: Claimed) -> pd.DataFrame:
 
 def message(plotted: pd.DataFrame) -> str:
     """The figure's one message: up to which step size zero residuals end at the least sharpness."""
-    own = plotted[~plotted["control"] & plotted["decided"]]
+    own = plotted[~plotted["as_control"] & plotted["decided"]]
     flow, steps = own[own["step"].isna()], own.dropna(subset="step").groupby("step")["holds"].all()
     if own.empty:
         return "Too few runs from zero residuals arrive to tell where they end"

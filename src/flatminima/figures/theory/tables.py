@@ -21,31 +21,30 @@ def falsification(measures: pd.DataFrame) -> pd.DataFrame:
         UserError: if there is no attempt.
     """
     rows = _measured(selection.searches(measures), "attempt to break a statement")
-    key = ["statement", "condition"]
-    true, planted = rows[~rows["planted"]].drop(columns="planted"), rows.loc[rows["planted"], [*key, "violations"]]
+    key = ["case", "condition"]
+    true, planted = frames.trained(rows).drop(columns="control"), rows.loc[rows["control"] != "", [*key, "violations"]]
     planted = planted.rename(columns={"violations": "planted_violations"})
-    reached = measures[measures["statistic"] == "reached"].rename(
-        columns={"experiment": "statement", "task": "condition"}
-    )
+    reached = frames.trained(measures[measures["statistic"] == "reached"])
     power = reached.groupby(key)["value"].mean().rename("power").reset_index()
     table = true.rename(columns={"closest": "closest_approach"}).merge(power, on=key, how="left", validate="one_to_one")
-    return table.merge(planted, on=key, how="left", validate="one_to_one")
+    table = table.merge(planted, on=key, how="left", validate="one_to_one")
+    return table.rename(columns={"case": "statement"})
 
 
 def constructed(measures: pd.DataFrame) -> pd.DataFrame:
     """Constructed minima by construction, inputs, depth and prescribed sharpness.
 
     Returns:
-        Columns construction, inputs, depth, prescribed_excess (prescribed sharpness ratio - 1), minima (how many),
-        certificate_gap (the largest, relative to the minimal sharpness), and median and 5-95 % interval of the
-        sharpness ratio.
+        Columns start (how it was constructed), inputs, depth, prescribed_excess (prescribed sharpness ratio - 1),
+        minima (how many), certificate_gap (the largest, relative to the minimal sharpness), and median and 5-95 %
+        interval of the sharpness ratio.
 
     Raises:
         UserError: if there is none.
     """
     rows = _measured(selection.constructed(measures), "constructed minimum")
-    rows = rows.assign(prescribed_excess=rows.pop("prescribed_ratio") - 1)
-    by = ["construction", "inputs", "depth", "prescribed_excess"]
+    rows = rows.assign(prescribed_excess=rows.pop("setting") - 1)
+    by = ["start", "inputs", "depth", "prescribed_excess"]
     groups = rows.groupby(by, dropna=False)
     table = groups.agg(minima=("seed", "size"), certificate_gap=("certificate_gap", "max")).reset_index()
     return table.merge(_ratios(rows, by), on=by, validate="one_to_one")
@@ -55,14 +54,15 @@ def convergence(measures: pd.DataFrame) -> pd.DataFrame:
     """Training runs by start, map, inputs, depth and step.
 
     Returns:
-        Columns start, map, inputs, depth, step (in units of 2 / minimal sharpness; none for gradient flow), runs,
-        diverged and reached (how many), and median and 5-95 % interval of the sharpness ratio of runs at a minimum.
+        Columns start, map, inputs, depth, setting (the step size in units of 2 / minimal sharpness; none for gradient
+        flow), runs, diverged and reached (how many), and median and 5-95 % interval of the sharpness ratio of runs at
+        a minimum.
 
     Raises:
         UserError: if there is no run.
     """
     rows = _measured(selection.runs(measures), "training run")
-    by = ["start", "map", "inputs", "depth", "step"]
+    by = ["start", "map", "inputs", "depth", "setting"]
     groups = rows.groupby(by, dropna=False)
     counts = groups.agg(runs=("seed", "size"), diverged=("diverged", "sum"), reached=("reached", "sum"))
     return counts.reset_index().merge(_ratios(rows, by), on=by, validate="one_to_one")

@@ -49,7 +49,7 @@ def minima(measures: pd.DataFrame, claimed: Claimed) -> pd.DataFrame:
     """The minima of each of GROUPS: constructed ones, and where gradient flow and its controls end.
 
     Returns:
-        Columns group, experiment, depth, step_fraction, seed, sharpness_ratio.
+        Columns group, case, control, depth, setting, seed, sharpness_ratio.
 
     Raises:
         EmptyFigureError: if there is none.
@@ -57,12 +57,11 @@ def minima(measures: pd.DataFrame, claimed: Claimed) -> pd.DataFrame:
     rows = pd.concat(
         [selection.selected(claimed, measures, name, "sharpness_ratio") for name in ("I2", "I3", "M1", "M1c")]
     )
-    groups = rows["initialisation"].map({"random": "random", "flattest": "closed"})
-    inputs = rows["task"].str.split("_").str[-1]
-    trained = rows["initialisation"].isin(["flow", "default"])
-    groups = groups.where(~trained, inputs + "-" + rows["initialisation"])
+    groups = rows["start"].map({"random": "random", "flattest": "closed"})
+    trained = rows["start"].isin(["flow", "default"])
+    groups = groups.where(~trained, rows["inputs"] + "-" + rows["start"])
     rows = rows.assign(group=groups, sharpness_ratio=rows["value"]).dropna(subset="group")
-    columns = ["group", "experiment", "depth", "step_fraction", "seed", "sharpness_ratio"]
+    columns = ["group", "case", "control", "depth", "setting", "seed", "sharpness_ratio"]
     rows = rows[columns].drop_duplicates(columns[1:-1])
     return selection.present(rows, "minimum").reset_index(drop=True)
 
@@ -71,7 +70,7 @@ def message(plotted: pd.DataFrame, claimed: Claimed) -> str:
     """The picture's one message: whether any minimum is flatter than the least, and where zero residuals reach it."""
     if (plotted["sharpness_ratio"] < 1 - selection.ROUNDING).any():
         return "Some minima are flatter than theory's least sharpness allows"
-    flow = [case for case in claimed.cases("M1") if case.counted and case.step is None]
+    flow = [case for case in claimed.cases("M1") if case.counted and case.setting is None]
     reached = selection.settled(flow), selection.settled(claimed.cases("M1c"))
     return f"Theory says how flat a minimum can be, and {ENDS.get(reached, UNDECIDED)}"
 

@@ -17,7 +17,7 @@ NEAR = 0.1
 """Largest sharpness ratio - 1 from which powers are estimated."""
 FALLS = 0.5
 """Power of sharpness ratio - 1 from which on a statistic falls with it."""
-KEY = ["task", "depth", "step_fraction", "seed"]
+KEY = ["inputs", "depth", "setting", "seed"]
 ROOM = 5e3
 """How far the axis goes below the flattest minima, for the names of lines."""
 
@@ -54,7 +54,7 @@ def witnesses(measures: pd.DataFrame, _details: pd.DataFrame, _claimed: Claimed)
     panel = page.subplots()
     _draw(panel, plotted)
     panel.set(xlabel="sharpness / least sharpness − 1", ylabel="distance from the value\nat a flattest minimum")
-    minima = plotted.drop_duplicates([*KEY[1:2], "inputs", "excess", "seed"])
+    minima = plotted.drop_duplicates(["inputs", "depth", "excess", "seed"])
     panel.annotate(f"n = {len(minima):,} minima", (0.98, 0.03), xycoords="axes fraction", ha="right")
     return page, plotted
 
@@ -65,15 +65,15 @@ def distances(measures: pd.DataFrame) -> pd.DataFrame:
     Raises:
         EmptyFigureError: if there is none.
     """
-    rows = measures[measures["initialisation"].eq("prescribed") & measures["statistic"].isin(WITNESSES)]
+    rows = measures[measures["start"].eq("prescribed") & measures["statistic"].isin(WITNESSES)]
     rows = selection.present(rows, "minimum of prescribed sharpness")
     parts = [
         part.assign(distance=WITNESSES[str(name)].distance(part["value"])) for name, part in rows.groupby("statistic")
     ]
     worst = pd.concat(parts).groupby([*KEY, "statistic"])["distance"].max().reset_index()
-    excess = worst.pop("step_fraction") - 1
+    excess = worst.pop("setting") - 1
     worst.insert(2, "excess", excess)
-    return worst.rename(columns={"task": "inputs"})
+    return worst
 
 
 def power(rows: pd.DataFrame) -> float:

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from flatminima.claims.cases import Finding
+from flatminima.claims.findings import Finding
 from flatminima.figures import frames
 from flatminima.figures.claimed import Claimed
 
@@ -11,7 +11,7 @@ RATIO = "sharpness_ratio"
 BALANCE, COUPLING = "M4", "M3"
 GAIN, RESIDUALS = "path_gain", ("left_residual", "right_residual")
 DEEPEST = 4
-NETWORK = ["experiment", "depth", "step_fraction", "seed"]
+NETWORK = ["case", "depth", "setting", "seed"]
 
 
 def compared(claimed: Claimed) -> pd.DataFrame:
@@ -24,17 +24,17 @@ def compared(claimed: Claimed) -> pd.DataFrame:
         One row per network: NETWORK, ratio, flat. Empty if no experiment has both.
     """
     rows = claimed.counted(BALANCE, GAIN).dropna(subset=["dose"]).rename(columns={"dose": "ratio"})
-    seeds = rows.groupby(["experiment", "depth", "seed"])["ratio"]
+    seeds = rows.groupby(["case", "depth", "seed"])["ratio"]
     ends = pd.concat([rows.loc[seeds.idxmin()], rows.loc[seeds.idxmax()]]) if len(rows) else rows
     ends = ends.assign(flat=ends["ratio"] < not_flat_from(claimed)).drop_duplicates([*NETWORK])
-    shapes = ends.groupby(["experiment", "depth"])
+    shapes = ends.groupby(["case", "depth"])
     both = ends[shapes["flat"].transform("nunique") == 2] if len(ends) else ends
     if both.empty:
         return both[[*NETWORK, "ratio", "flat"]]
     both = both[both["depth"] == frames.moderate_depth(both["depth"], DEEPEST)]
-    means = both.groupby(["experiment", "flat"])["ratio"].mean().unstack()  # noqa: PD010
+    means = both.groupby(["case", "flat"])["ratio"].mean().unstack()  # noqa: PD010
     widest = (means[True] / means[False]).idxmin()
-    return both.loc[both["experiment"] == widest, [*NETWORK, "ratio", "flat"]].reset_index(drop=True)
+    return both.loc[both["case"] == widest, [*NETWORK, "ratio", "flat"]].reset_index(drop=True)
 
 
 def not_flat_from(claimed: Claimed) -> float:
@@ -47,9 +47,9 @@ def not_flat_from(claimed: Claimed) -> float:
 
 def findings(claimed: Claimed, claim: str, networks: pd.DataFrame) -> list[Finding]:
     """What a claim that can fail finds in the experiment and depth of these networks, one for each criterion."""
-    experiment, depth = networks["experiment"].iloc[0], networks["depth"].iloc[0]
+    shape = networks["case"].iloc[0], networks["depth"].iloc[0]
     cases = [case for case in claimed.cases(claim) if case.counted]
-    return [f for case in cases if (case.experiment, case.depth) == (experiment, depth) for f in case.findings]
+    return [f for case in cases if (case.case, case.shape) == shape for f in case.findings]
 
 
 def found(claimed: Claimed, claim: str, networks: pd.DataFrame) -> int | None:

@@ -63,14 +63,14 @@ def points(claimed: Claimed) -> pd.DataFrame:
     criteria = claimed.claim(CLAIM).criteria
     found = [
         {
-            "experiment": case.experiment,
-            "depth": case.depth,
-            "step_fraction": case.step,
+            "case": case.case,
+            "depth": case.shape,
+            "setting": case.setting,
             "statistic": criteria[finding.criterion].statistic,
             "excess": finding.effect,
             "low": finding.low,
             "high": finding.high,
-            "survivors": len(finding.units),
+            "survivors": finding.units,
             "diverged": finding.diverged,
             "best": case.counted,
             "beyond": finding.holds is True,
@@ -82,10 +82,10 @@ def points(claimed: Claimed) -> pd.DataFrame:
     rows = rows[rows["excess"].notna() | (rows["diverged"] > 0)] if found else rows
     cure = "measure experiments of two layers or more"
     frames.present(rows[rows["excess"].notna()] if found else rows, "network with nulls", cure)
-    names = claimed.measures[["experiment", "family", "task", "optimiser"]].drop_duplicates("experiment")
-    rows = rows.merge(names, on="experiment")
+    names = claimed.measures[["case", "family", "task", "optimiser"]].drop_duplicates("case")
+    rows = rows.merge(names, on="case")
     order = rows["family"].map(list(style.FAMILY_LABEL).index)
-    rows = rows.assign(order=order).sort_values(["order", "experiment", "depth", "step_fraction", "statistic"])
+    rows = rows.assign(order=order).sort_values(["order", "case", "depth", "setting", "statistic"])
     return rows[[*CASE, *[name for name in found[0] if name not in CASE]]].reset_index(drop=True)
 
 
@@ -103,7 +103,7 @@ def message(plotted: pd.DataFrame) -> str:
 
 def _rows(plotted: pd.DataFrame) -> Iterator[tuple[tuple[str, int] | None, str]]:
     """Rows from top to bottom: a heading for each experiment, without a key, and its depths with their numbers."""
-    for experiment, own in plotted.groupby("experiment", sort=False):
+    for experiment, own in plotted.groupby("case", sort=False):
         first = own.iloc[0]
         yield None, f"{style.FAMILY_LABEL[first['family']]}, {_optimiser(first)}task {first['task']}"
         for depth, rows in own.groupby("depth"):
@@ -123,7 +123,7 @@ def _draw(
     for height, (key, _) in enumerate(rows):
         if key is None:
             continue
-        own = plotted[(plotted["experiment"] == key[0]) & (plotted["depth"] == key[1])]
+        own = plotted[(plotted["case"] == key[0]) & (plotted["depth"] == key[1])]
         others, best = own[~own["best"]], own[own["best"]]
         panel.plot(others["excess"], np.full(len(others), height), ".", color=style.GREY, ms=3, zorder=1)
         for _, case in best.iterrows():

@@ -5,8 +5,9 @@ from collections.abc import Sequence
 import pandas as pd
 
 from flatminima.claims.deviations import DEVIATIONS
+from flatminima.record import final
 
-CASE = ["experiment", "family", "task", "optimiser", "depth", "step_fraction"]
+CASE = ["case", "family", "task", "optimiser", "depth", "setting"]
 
 
 def worst_deviations(measures: pd.DataFrame, statistics: Sequence[str]) -> pd.DataFrame:
@@ -17,13 +18,13 @@ def worst_deviations(measures: pd.DataFrame, statistics: Sequence[str]) -> pd.Da
         statistics: keys of DEVIATIONS of flatminima.claims.deviations.
 
     Returns:
-        Columns CASE, seed, and a column per statistic: |log| of gains, 1 - cosine, residuals as they are; NaN where it
-        was not measured. Networks without a step size are left out.
+        Columns CASE, control, seed, and a column per statistic: |log| of gains, 1 - cosine, residuals as they are; NaN
+        where it was not measured. Networks without a step size are left out.
     """
-    rows = measures[measures["final"] & (measures["layer"] > 0)]
+    rows = final(measures[measures["layer"] > 0])
     tables = {
         statistic: own.assign(value=DEVIATIONS[statistic](own["value"].to_numpy()))
-        .groupby([*CASE, "seed"])["value"]
+        .groupby([*CASE, "control", "seed"])["value"]
         .max()
         for statistic in statistics
         for own in [rows[rows["statistic"] == statistic]]

@@ -70,7 +70,7 @@ def points(claimed: Claimed) -> pd.DataFrame:
     cure = "add linear networks of two layers or more, or more steps"
     frames.present(rows, "linear network at a minimum", cure)
     rows = rows.assign(excess=rows["dose"] - 1)[[*NETWORK, "excess"]]
-    worst = worst_deviations(claimed.measures, list(STATISTICS))
+    worst = frames.trained(worst_deviations(claimed.measures, list(STATISTICS))).drop(columns="control")
     rows = rows.merge(worst, on=NETWORK, validate="one_to_one")
     for statistic, envelope in ENVELOPES.items():
         for depth in rows["depth"].unique():
@@ -119,7 +119,7 @@ def _outcome(plotted: pd.DataFrame, claimed: Claimed, statistic: str) -> str:
 def _key(plotted: pd.DataFrame, place: int) -> list[list[tuple[str, labels.Colour]]]:
     """Names of the depths over the first panel, the number of seeds over the second."""
     if place == 1:
-        cases = plotted.groupby(["experiment", "depth"])["seed"].nunique()
+        cases = plotted.groupby(["case", "depth"])["seed"].nunique()
         return [[(f"{len(plotted)} networks, {labels.n_of(cases)}", style.THEORY)]]
     looks = style.looks(plotted["depth"])
     words = [(f"{labels.GLYPHS[look['marker']]} {depth:.0f}", look["color"]) for depth, look in looks.items()]
@@ -130,8 +130,8 @@ def _draw(panel: Axes, plotted: pd.DataFrame, statistic: str) -> None:
     excess = np.geomspace(plotted["excess"].clip(lower=LEAST).min() / 1.3, plotted["excess"].max() * 1.3, 100)
     for depth, look in style.looks(plotted["depth"]).items():
         rows = plotted[plotted["depth"] == depth].sort_values("excess")
-        edged = rows[["experiment", "seed"]].join(rows[["excess", statistic]].clip(lower=LEAST))
-        for _, seed in edged.groupby(["experiment", "seed"]):
+        edged = rows[["case", "seed"]].join(rows[["excess", statistic]].clip(lower=LEAST))
+        for _, seed in edged.groupby(["case", "seed"]):
             panel.plot(seed["excess"], seed[statistic], color=look["color"], lw=0.4, alpha=0.4, zorder=1)
         panel.plot(edged["excess"], edged[statistic], **look | {"ls": ""}, ms=3, alpha=0.6, mew=0)
         if statistic in ENVELOPES:

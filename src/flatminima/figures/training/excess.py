@@ -10,7 +10,7 @@ NULLS = {
     "permuted": "hidden units permuted",
     "untrained": "before training",
 }
-"""What follows the dash in the name of a null experiment, and how it differs from the trained network."""
+"""The controls that are nulls of coupling, and how they differ from the trained network."""
 STATISTICS = {"own_cosine": "path cosine", "own_gain": "path gain"}
 
 
@@ -29,16 +29,14 @@ def excess(measures: pd.DataFrame) -> pd.DataFrame:
         EmptyFigureError: if no network has nulls.
     """
     worst = worst_deviations(measures, list(STATISTICS))
-    worst = worst.melt([*CASE, "seed"], var_name="statistic", value_name="deviation")
-    kind = worst["experiment"].str.split("-", n=1).str[1]
-    worst = worst.assign(experiment=frames.base(worst), kind=kind)
+    worst = worst.melt([*CASE, "control", "seed"], var_name="statistic", value_name="deviation")
     key = [*CASE, "seed", "statistic"]
-    found = worst[worst["kind"].isna()].drop(columns="kind")
+    found = frames.trained(worst).drop(columns="control")
     for null in NULLS:
-        own = worst.loc[worst["kind"] == null, [*key, "deviation"]].rename(columns={"deviation": null})
+        own = worst.loc[worst["control"] == null, [*key, "deviation"]].rename(columns={"deviation": null})
         found = found.merge(own, on=key, how="left", validate="one_to_one")
     found["excess"] = found[list(NULLS)].min(axis=1, skipna=False) - found["deviation"]
-    compared = worst.loc[worst["kind"].isin(NULLS), "experiment"].unique()
+    compared = worst.loc[worst["control"].isin(NULLS), "case"].unique()
     networks = frames.judged(frames.networks(measures))[[*CASE, "seed", "diverged", "sharpness_ratio"]]
-    rows = networks.merge(found[found["experiment"].isin(compared)], on=[*CASE, "seed"], validate="one_to_many")
+    rows = networks.merge(found[found["case"].isin(compared)], on=[*CASE, "seed"], validate="one_to_many")
     return frames.present(rows, "network with nulls of coupling", "measure experiments of two layers or more")

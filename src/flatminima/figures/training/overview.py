@@ -9,10 +9,11 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator, NullLocator
 
 from flatminima.claims.intervals import mean_interval
 from flatminima.errors import EmptyFigureError
-from flatminima.figures import labels, style
+from flatminima.figures import frames, labels, style
 from flatminima.figures.claimed import Claimed
 from flatminima.figures.training import sweeps
 from flatminima.figures.training.compared import BALANCE, COUPLING, GAIN, NETWORK, RESIDUALS, compared, found
+from flatminima.record import final
 
 NAMES = {"linear": "● linear", "residual_linear": "◆ zero residuals", "relu": "▲ ReLU"}
 MARKERS = {"linear": "o", "residual_linear": "D", "relu": "^"}
@@ -80,12 +81,12 @@ def families(measures: pd.DataFrame, claimed: Claimed) -> pd.DataFrame:
     """
     rows = sweeps.sweeps(claimed.measures)
     asked = claimed.networks(BALANCE, GAIN)
-    asked = asked[~asked["control"] & (asked["counted"] | asked["diverged"]) & asked["step_fraction"].notna()]
+    asked = asked[~asked["as_control"] & (asked["counted"] | asked["diverged"]) & asked["setting"].notna()]
     linear = rows[rows["family"] == "linear"].merge(asked[NETWORK].drop_duplicates(), on=NETWORK)
     residual = rows[(rows["family"] == "residual_linear") & (rows["at_minimum"] | rows["diverged"])]
     relu = rows[(rows["family"] == "relu") & (rows["optimiser"] == "sgd")]
-    relu = relu[relu["experiment"].isin(measures["experiment"])]
-    relu = relu[relu["experiment"].eq(relu["experiment"].mode().min())]
+    relu = relu[relu["case"].isin(measures["case"])]
+    relu = relu[relu["case"].eq(relu["case"].mode().min())]
     return pd.concat([linear, residual, relu], ignore_index=True)
 
 
@@ -95,9 +96,9 @@ def along_path(measures: pd.DataFrame, pair: pd.DataFrame) -> pd.DataFrame:
     Returns:
         One row per network and layer: the columns of `pair`, layer, gain, equal_steps.
     """
-    final = measures[measures["final"]]
-    rows = final[final["statistic"] == GAIN].rename(columns={"value": "relative"})
-    ends = final[final["statistic"] == "end_to_end_gain"].rename(columns={"value": "end"})
+    ends = frames.trained(final(measures))
+    rows = ends[ends["statistic"] == GAIN].rename(columns={"value": "relative"})
+    ends = ends[ends["statistic"] == "end_to_end_gain"].rename(columns={"value": "end"})
     pair = pair.merge(ends[[*NETWORK, "task", "end"]], on=NETWORK)
     rows = pair.merge(rows[[*NETWORK, "layer", "relative"]], on=NETWORK)
     start = pair.assign(layer=0, relative=1.0, end=1.0)
@@ -137,8 +138,8 @@ def message(claimed: Claimed, pair: pd.DataFrame) -> str:
 def flatter(swept: pd.DataFrame) -> str:
     """What a large step does to linear networks: the change of each seed from its smallest step to its largest."""
     rows = swept[(swept["family"] == "linear") & ~swept["diverged"]].sort_values("x")
-    seeds = rows.groupby(["experiment", "depth", "seed"])["sharpness_ratio"].agg(["first", "last", "size"])
-    changes = (seeds["last"] - seeds["first"])[seeds["size"] > 1].groupby(["experiment", "depth"])
+    seeds = rows.groupby(["case", "depth", "seed"])["sharpness_ratio"].agg(["first", "last", "size"])
+    changes = (seeds["last"] - seeds["first"])[seeds["size"] > 1].groupby(["case", "depth"])
     ends = [mean_interval(change.to_numpy()) for _, change in changes if len(change) > 1]
     if ends and all(end.high < 0 for end in ends):
         return "Large steps end at flatter minima"
@@ -161,8 +162,8 @@ def _say(panel: Axes, words: str) -> None:
 
 def _draw_steps(panel: Axes, rows: pd.DataFrame) -> None:
     """Medians of every experiment and depth in critical units, the limit of stability, diverged networks above."""
-    medians = sweeps.summary(rows).merge(rows[["experiment", "family"]].drop_duplicates(), on="experiment")
-    for (family, _, _), line in medians.groupby(["family", "experiment", "depth"]):
+    medians = sweeps.summary(rows).merge(rows[["case", "family"]].drop_duplicates(), on="case")
+    for (family, _, _), line in medians.groupby(["family", "case", "depth"]):
         sweeps.draw_line(panel, line, style.FAMILY_COLOUR[str(family)], MARKERS[str(family)])
     panel.set(xscale="log", yscale="log", xlabel=style.CRITICAL_STEP, ylabel=style.OVER_LEAST)
     panel.set_xlim(medians["x"].min() / 1.5, medians["x"].max() * 1.6)

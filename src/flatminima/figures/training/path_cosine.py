@@ -7,6 +7,7 @@ from matplotlib.figure import Figure
 from flatminima.figures import frames, labels, style
 from flatminima.figures.claimed import Claimed
 from flatminima.figures.training.compared import BALANCE, GAIN, NETWORK
+from flatminima.record import final
 
 STATISTICS = {"path_cosine": "path cosine", "singular_overlap": "singular overlap"}
 LOOKS = {
@@ -47,13 +48,13 @@ def points(measures: pd.DataFrame, claimed: Claimed) -> pd.DataFrame:
     Raises:
         EmptyFigureError: if there is none.
     """
-    rows = frames.final(frames.networks(measures)).dropna(subset=["sharpness_ratio", "path_cosine"])
+    rows = final(frames.networks(measures)).dropna(subset=["sharpness_ratio", "path_cosine"])
     rows = rows[rows["family"] == "linear"]
     frames.present(rows, "linear network of two layers or more", "add one to config.yaml")
     counted = claimed.counted(BALANCE, GAIN)[NETWORK].drop_duplicates()
     at_minimum = rows[NETWORK].merge(counted.assign(found=True), on=NETWORK, how="left")["found"].notna().to_numpy()
     kind = pd.Series("not counted", rows.index).mask(at_minimum, MINIMUM)
-    rows = rows.assign(kind=kind.mask(frames.is_control(rows), "unbalanced control"))
+    rows = rows.assign(kind=kind.mask(rows["control"] == frames.UNBALANCED, "unbalanced control"))
     rows["excess"] = rows["sharpness_ratio"] - 1
     return rows[[*frames.SWEEP, "seed", "kind", "excess", *STATISTICS]].reset_index(drop=True)
 

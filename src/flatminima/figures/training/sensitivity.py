@@ -7,12 +7,12 @@ from typing import Any
 import pandas as pd
 
 from flatminima.claims.ledger import Ledger
+from flatminima.claims.results import Verdict
 from flatminima.claims.sensitivity import judge_alone, on_grid
-from flatminima.claims.verdicts import Verdict
 from flatminima.errors import UserError
 from flatminima.figures import frames
 from flatminima.figures.table_files import VERDICT, save
-from flatminima.record import read_table
+from flatminima.record import final, read_table
 from flatminima.settings.variations import Variation
 
 NAME = "sensitivity"
@@ -43,7 +43,7 @@ def sensitivity(measures: pd.DataFrame, ledger: Ledger, variations: Sequence[Var
         variations: experiments that change one choice each.
 
     Returns:
-        Columns experiment, choice, before, after, depths, step_sizes, networks, diverged; of the networks that did not
+        Columns case, choice, before, after, depths, step_sizes, networks, diverged; of the networks that did not
         diverge the median and 5-95 % interval of sharpness_ratio, path_cosine (worst interface), least_gain and
         largest_gain (path gain over layers); for each claim verdict_<id> and reason_<id>; and flips, the claims whose
         verdict is not the baseline's, where both are conclusive.
@@ -52,15 +52,15 @@ def sensitivity(measures: pd.DataFrame, ledger: Ledger, variations: Sequence[Var
         UserError: if a variation was not measured.
     """
     pairs = [_pair(measures, ledger, variation) for variation in variations]
-    pairs.sort(key=lambda pair: [pair[0][key] for key in ("experiment", "depths", "step_sizes")])
+    pairs.sort(key=lambda pair: [pair[0][key] for key in ("case", "depths", "step_sizes")])
     table = pd.DataFrame([row for pair in pairs for row in pair]).drop_duplicates(ignore_index=True)
-    first = ["experiment", "choice", "before", "after"]
+    first = ["case", "choice", "before", "after"]
     return table[[*first, *table.columns.difference([*first, "flips"], sort=False), "flips"]]
 
 
 def _pair(measures: pd.DataFrame, ledger: Ledger, variation: Variation) -> tuple[dict[str, Any], dict[str, Any]]:
     """Rows of the baseline on the variation's grid, and of the variation."""
-    networks = measures[measures["experiment"].str.partition("-")[0] == variation.experiment]
+    networks = measures[measures["case"] == variation.experiment]
     if networks.empty:
         raise UserError(f"table {NAME}: no network of {variation.experiment!r} in the measures; run it first")
     reference = on_grid(measures, variation.baseline, variation.experiment)
@@ -76,21 +76,21 @@ def _differ(before: str, after: str | None) -> bool:
     return before != after and not {before, after} & {Verdict.INCONCLUSIVE, None}
 
 
-def _row(measures: pd.DataFrame, ledger: Ledger, experiment: str, baseline: str) -> dict[str, Any]:
-    rows = frames.final(frames.networks(measures[measures["experiment"] == experiment]))
-    rows = rows.merge(_gain_range(measures), on=frames.NETWORK, how="left")
+def _row(measures: pd.DataFrame, ledger: Ledger, case: str, baseline: str) -> dict[str, Any]:
+    own = frames.trained(measures[measures["case"] == case])
+    rows = final(frames.networks(own)).merge(_gain_range(own), on=frames.NETWORK, how="left")
     row: dict[str, Any] = {
-        "experiment": experiment,
+        "case": case,
         "depths": _listed(rows["depth"]),
-        "step_sizes": _listed(rows["step_fraction"].dropna()),
+        "step_sizes": _listed(rows["setting"].dropna()),
         "networks": len(rows),
         "diverged": int(rows["diverged"].sum()),
     }
     for statistic in SUMMARISED:
         low, median, high = rows[statistic].quantile([frames.LOW, 0.5, frames.HIGH])
         row |= {f"{statistic}_median": median, f"{statistic}_low": low, f"{statistic}_high": high}
-    for claim in judge_alone(ledger, measures, experiment, baseline):
-        row |= {f"{VERDICT}{claim['id']}": claim["verdict"], f"reason_{claim['id']}": claim["reason"]}
+    for claim in judge_alone(ledger, measures, case, baseline):
+        row |= {f"{VERDICT}{claim.id}": claim.verdict, f"reason_{claim.id}": claim.reason}
     return row
 
 

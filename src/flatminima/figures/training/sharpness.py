@@ -18,7 +18,7 @@ NAMES = {
     "linear": "● linear",
     "residual_linear": "◆ zero residuals",
     "relu": "▲ ReLU",
-    "convolutional": "■ convolutional",
+    "fully_convolutional": "■ convolutional",
 }
 MARKERS = dict(zip(NAMES, "oD^s", strict=True))
 
@@ -80,7 +80,7 @@ def slopes(rows: pd.DataFrame) -> list[list[float]]:
     sharpness on log step for each seed that has two such steps.
     """
     found = []
-    for _, case in rows.groupby(["experiment", "depth"]):
+    for _, case in rows.groupby(["case", "depth"]):
         large = case[case["x"] >= np.sqrt(case["x"].min() * case["x"].max())]
         seeds = [seed for _, seed in large.groupby("seed") if len(seed) > 1]
         found.append([float(np.polyfit(np.log(seed["x"]), np.log(seed["sharpness_ratio"]), 1)[0]) for seed in seeds])
@@ -95,7 +95,7 @@ def _draw_group(panels: Sequence[Axes], rows: pd.DataFrame) -> None:
     for place, (panel, (depth, at)) in enumerate(zip(panels, rows.groupby("depth"), strict=False)):
         panel.set(xscale="log", yscale="log", xlim=steps, ylim=(low, high), ylabel=style.OVER_LEAST)
         panel.set_xlabel("Adam's step size" if adam else style.CRITICAL_STEP)
-        for (family, _), line in at.groupby(["family", "experiment"]):
+        for (family, _), line in at.groupby(["family", "case"]):
             colour = style.FAMILY_COLOUR[str(family)]
             sweeps.draw_line(panel, line.drop_duplicates("x"), colour, MARKERS[str(family)])
             panel.plot(line["x"], line["sharpness_ratio"], ".", color=colour, alpha=0.35, ms=3, zorder=1)

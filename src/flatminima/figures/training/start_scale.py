@@ -10,14 +10,15 @@ from flatminima.figures import frames, labels, style
 from flatminima.figures.claimed import Claimed
 from flatminima.figures.training.deviations import CASE
 from flatminima.figures.training.excess import excess
+from flatminima.record import final
 
 AXES = {"sharpness_ratio": style.OVER_LEAST, "start_scale": "scale of the start"}
 DOUBLED = {"sharpness_ratio": "twice the sharpness", "start_scale": "twice the start"}
 SIGNS = {"C1": -1, "C2": 1}
 """An effect above zero: small starts couple more (C1), sharp networks do (C2)."""
 VERBS = {1: "rises with", -1: "falls with", 0: "changes in some cases with"}
-JOINED = {"sharpness_ratio": "start_scale", "start_scale": "step_fraction"}
-NAMES = {"start_scale": "start ×", "step_fraction": "step"}
+JOINED = {"sharpness_ratio": "start_scale", "start_scale": "setting"}
+NAMES = {"start_scale": "start ×", "setting": "step"}
 
 
 @style.styled
@@ -55,10 +56,10 @@ def points(measures: pd.DataFrame) -> pd.DataFrame:
     Raises:
         EmptyFigureError: if there are none, or of one seed alone.
     """
-    scales = measures[measures["final"] & (measures["statistic"] == "start_scale")]
+    scales = frames.trained(final(measures[measures["statistic"] == "start_scale"]))
     frames.present(scales, "network whose start has a scale", "set `start_scale` of experiments")
     scales = scales[[*CASE, "seed", "value"]].rename(columns={"value": "start_scale"})
-    rows = excess(measures[frames.base(measures).isin(scales["experiment"])])
+    rows = excess(measures[measures["case"].isin(scales["case"])])
     rows = rows[rows["statistic"].eq("own_cosine") & rows["depth"].eq(rows["depth"].mode().iloc[0])]
     rows = rows.merge(scales, on=[*CASE, "seed"], validate="one_to_one").dropna(subset=["excess"])
     frames.present(rows[rows["seed"] > rows["seed"].min()], "network of a second seed", "raise `seeds`")
@@ -116,7 +117,7 @@ def _draw(panel: Axes, plotted: pd.DataFrame, x: str) -> None:
     """Networks as dots, their means over seeds joined."""
     panel.axhline(0, color=style.THEORY, lw=1, zorder=0)
     joined = JOINED[x]
-    other = "step_fraction" if joined == "start_scale" else "start_scale"
+    other = "setting" if joined == "start_scale" else "start_scale"
     for value, look in style.looks(plotted[joined]).items():
         rows = plotted[plotted[joined] == value]
         panel.plot(rows[x], rows["excess"], **look | {"ls": ""}, ms=2.5, mew=0, alpha=0.4)

@@ -8,8 +8,9 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from flatminima.figures import frames, labels, style
+from flatminima.record import final
 
-PLACE = ["experiment", "depth", "x"]
+PLACE = ["case", "depth", "x"]
 MAJORITY = 0.5
 LIMIT = "limit of\nstability, 2/step"
 FLATTEST = "least sharpness"
@@ -23,12 +24,12 @@ def sweeps(measures: pd.DataFrame) -> pd.DataFrame:
         One row per network: frames.SWEEP, seed, diverged, at_minimum, sharpness_ratio and x, the step size in units
         of 2 / (least sharpness), for Adam as it stands. Empty if there are none.
     """
-    rows = frames.trained(frames.final(frames.networks(measures)))
-    snapshots = rows["experiment"].isin(frames.along_training(measures)["experiment"])
-    several = rows.groupby("experiment")["step_fraction"].transform("nunique") > 1
+    rows = frames.trained(final(frames.networks(measures)))
+    snapshots = rows["case"].isin(frames.along_training(measures)["case"])
+    several = rows.groupby("case")["setting"].transform("nunique") > 1
     rows = rows[(several | ~snapshots) & rows["step_size"].notna()]
     least = rows.groupby(["task", "depth"])["minimal_sharpness"].transform("median")
-    critical = (rows["step_size"] * least / 2).fillna(rows["step_fraction"])
+    critical = (rows["step_size"] * least / 2).fillna(rows["setting"])
     rows = rows.assign(x=critical.where(rows["optimiser"] != "adam", rows["step_size"]))
     rows["x"] = [float(f"{step:.4g}") for step in rows["x"]]
     return rows[[*frames.SWEEP, "seed", "diverged", "at_minimum", "sharpness_ratio", "x"]].reset_index(drop=True)

@@ -6,16 +6,17 @@ import pandas as pd
 
 from flatminima.errors import UserError
 from flatminima.figures import frames
+from flatminima.record import final
 
 PEERS = ("curvlinops", "pyhessian")
 INTERVAL = ("median", "low", "high")
 
 
-SHAPE = ("experiment", "task", "depth")
+SHAPE = ("case", "task", "depth")
 
 
 def summarise(
-    measures: pd.DataFrame, statistics: Sequence[str], by: Sequence[str] = (*SHAPE, "step_size", "step_fraction")
+    measures: pd.DataFrame, statistics: Sequence[str], by: Sequence[str] = (*SHAPE, "control", "step_size", "setting")
 ) -> pd.DataFrame:
     """Groups of final networks; statistics of layers are those of the worst layer.
 
@@ -32,7 +33,7 @@ def summarise(
     Raises:
         UserError: if no network was measured at the end of training.
     """
-    rows = frames.final(frames.networks(measures))
+    rows = final(frames.networks(measures))
     if rows.empty:
         raise UserError("the measures hold no network at the end of training; run the study's experiments first")
     rows["step"] = rows["step"].where(~rows["diverged"])
@@ -48,15 +49,14 @@ def crosscheck(measures: pd.DataFrame) -> pd.DataFrame:
     """Sharpness of some networks by our engine and by other libraries.
 
     Returns:
-        Columns experiment, task, depth, step_size, step_fraction, seed, sharpness (on the samples that the others had
-        as well), residual (relative), and for each of
-        PEERS the value and its difference from ours, relative.
+        Columns case, task, depth, step_size, setting, seed, sharpness (on the samples that the others had as well),
+        residual (relative), and for each of PEERS the value and its difference from ours, relative.
 
     Raises:
         UserError: if no network was checked.
     """
-    key = ["experiment", "task", "depth", "step_size", "step_fraction", "seed"]
-    rows = measures[measures["final"]]
+    key = ["case", "task", "depth", "step_size", "setting", "seed"]
+    rows = final(measures)
     ours = rows.loc[rows["statistic"] == "sharpness_checked", [*key, "value", "error_bound"]]
     checked = frames.pivot(rows, [f"sharpness_{peer}" for peer in PEERS], key)
     table = ours.merge(checked, on=key, validate="one_to_one").rename(columns={"value": "sharpness"})

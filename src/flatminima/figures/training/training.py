@@ -21,7 +21,7 @@ STARTS = {
 }
 AT_LEAST = 1.01
 """Networks up to this ratio are said to end at the least sharpness."""
-EXPERIMENT = ["experiment", "family", "task", "initialisation", "step_fraction", "depth"]
+EXPERIMENT = ["case", "family", "task", "initialisation", "setting", "depth"]
 COLOURS = [style.BLUE, style.ORANGE, style.PINK, style.BROWN, style.VERMILION, style.GREY]
 LINES = [style.DASHED, style.DOTTED, style.DASHDOT]
 MARKERS = "s^vDPX"
@@ -60,10 +60,10 @@ def training(measures: pd.DataFrame, _details: pd.DataFrame, _claimed: Claimed) 
 def _key(rows: pd.DataFrame, place: int, several: bool) -> list[list[tuple[str, labels.Colour]]]:
     """Names of the starts, a line each: half of them over each panel where one depth has two panels."""
     others = _others(rows)
-    names = rows.drop_duplicates("experiment").sort_values("initialisation", key=lambda start: start != "identity")
+    names = rows.drop_duplicates("case").sort_values("initialisation", key=lambda start: start != "identity")
     words = []
     for _, start in names.iterrows():
-        look = _look(others.index(start["experiment"]) if start["experiment"] in others else None)
+        look = _look(others.index(start["case"]) if start["case"] in others else None)
         words.append([(f"{GLYPHS[look['marker']]} {_label(start)}", look["color"])])
     half = -(-len(words) // 2)
     return words if several else (words[half:] + [[]] * (2 * half - len(words)) if place else words[:half])
@@ -77,10 +77,10 @@ def curves(measures: pd.DataFrame) -> pd.DataFrame:
     Raises:
         EmptyFigureError: if no experiment kept snapshots.
     """
-    rows = frames.along_training(frames.networks(measures)).dropna(subset=["step_fraction"])
+    rows = frames.along_training(frames.networks(measures)).dropna(subset=["setting"])
     cure = "set `snapshots` of an experiment in config.yaml"
     rows = frames.main_task(frames.present(rows, "network along training", cure))
-    rows = rows[rows["step_fraction"].eq(rows["step_fraction"].mode().iloc[0])]
+    rows = rows[rows["setting"].eq(rows["setting"].mode().iloc[0])]
     rows = rows.sort_values([*EXPERIMENT, "seed", "step", "final"]).drop_duplicates(
         [*EXPERIMENT, "seed", "step"], keep="last"
     )
@@ -98,7 +98,7 @@ def curves(measures: pd.DataFrame) -> pd.DataFrame:
 def message(plotted: pd.DataFrame) -> str:
     """The figure's one sentence: where sharpness ends, from zero residuals and from elsewhere."""
     ratio = plotted[plotted["statistic"] == "sharpness_ratio"].sort_values("step")
-    ends = ratio.dropna(subset=["median"]).groupby(["experiment", "initialisation", "depth"])["median"].last()
+    ends = ratio.dropna(subset=["median"]).groupby(["case", "initialisation", "depth"])["median"].last()
     zero = ends.index.get_level_values("initialisation") == "identity"
     words = []
     if zero.any():
@@ -112,14 +112,14 @@ def message(plotted: pd.DataFrame) -> str:
 
 def _others(rows: pd.DataFrame) -> list[str]:
     """The experiments that do not start with zero residuals, in the order of their looks."""
-    return sorted(rows.loc[rows["initialisation"] != "identity", "experiment"].unique())
+    return sorted(rows.loc[rows["initialisation"] != "identity", "case"].unique())
 
 
 def draw(panel: Axes, rows: pd.DataFrame, statistic: str) -> None:
     """Draw one statistic along training, a curve per experiment."""
     panel.axhline(1, color=style.THEORY, lw=0.8, zorder=0)
     others = _others(rows)
-    for experiment, curve in rows[rows["statistic"] == statistic].groupby("experiment"):
+    for experiment, curve in rows[rows["statistic"] == statistic].groupby("case"):
         look = _look(others.index(str(experiment)) if experiment in others else None)
         panel.fill_between(curve["step"], curve["low"], curve["high"], color=look["color"], alpha=0.15, lw=0)
         panel.plot(curve["step"], curve["median"], ms=3.5, **look)

@@ -1,0 +1,176 @@
+"""Solutions of the binary perceptron and what surrounds them (Baldassi et al. 2021)."""
+
+from flatminima.statistics.statistic import Statistic
+
+PERCEPTRON = ("perceptron",)
+ENTROPY = "nats per weight"
+LOAD = "patterns per weight"
+REPLICA = "perceptron.md#replica-theory"
+ENUMERATION = "perceptron.md#enumeration"
+SOLVERS = "perceptron.md#solvers"
+AROUND = "perceptron.md#what-surrounds-the-solutions-found"
+
+SOLUTIONS = {
+    "capacity": Statistic(
+        "Capacity",
+        r"\alpha_c",
+        "Load at which the entropy of solutions of margin zero vanishes.",
+        REPLICA,
+        PERCEPTRON,
+        LOAD,
+    ),
+    "connected_load": Statistic(
+        "Load of the gap",
+        "",
+        "Load from which solutions of maximal margin, too, have a gap around them.",
+        REPLICA,
+        PERCEPTRON,
+        LOAD,
+    ),
+    "monotone_load": Statistic(
+        "Load of the kink",
+        "",
+        "Load from which the local entropy of no margin rises all the way to its maximum.",
+        REPLICA,
+        PERCEPTRON,
+        LOAD,
+    ),
+    "rarity": Statistic(
+        "Rarity",
+        "",
+        "Entropy of solutions of margin zero less that of solutions of a higher margin.",
+        REPLICA,
+        PERCEPTRON,
+        ENTROPY,
+    ),
+    "distance_ratio": Statistic(
+        "Ratio of distances",
+        "",
+        "Typical distance of two solutions of a margin over that of two of margin zero.",
+        REPLICA,
+        PERCEPTRON,
+    ),
+    "lead": Statistic(
+        "Lead",
+        "",
+        "Local entropy around solutions of a margin less that around solutions of the next lower margin.",
+        REPLICA,
+        PERCEPTRON,
+        ENTROPY,
+        within=("distance",),
+    ),
+    "reversal": Statistic(
+        "Reversal",
+        "d",
+        "Distance at which the order of the local entropies of two neighbouring margins reverses.",
+        REPLICA,
+        PERCEPTRON,
+        "share of the weights",
+    ),
+    "near_entropy": Statistic(
+        "Entropy nearby",
+        "",
+        "Local entropy at the distance up to which the mean number of solutions is small.",
+        REPLICA,
+        PERCEPTRON,
+        ENTROPY,
+    ),
+    "isolation": Statistic(
+        "Isolation",
+        "d",
+        "Distance up to which the local entropy around typical solutions of margin zero is negative.",
+        REPLICA,
+        PERCEPTRON,
+        "share of the weights",
+    ),
+    "least_entropy": Statistic(
+        "Least entropy",
+        "",
+        "Least local entropy over distances up to that of its maximum.",
+        REPLICA,
+        PERCEPTRON,
+        ENTROPY,
+    ),
+    "least_slope": Statistic(
+        "Least slope",
+        "",
+        "Least slope of the local entropy over distances up to that of its maximum.",
+        REPLICA,
+        PERCEPTRON,
+        ENTROPY,
+    ),
+    "smallest_distance": Statistic(
+        "Smallest distance",
+        "d",
+        "Smallest distance at which theory has a saddle point.",
+        REPLICA,
+        PERCEPTRON,
+        "share of the weights",
+    ),
+    "count_error": Statistic(
+        "Error of the count",
+        "",
+        "How far the enumerated entropy of solutions is from that of theory.",
+        ENUMERATION,
+        PERCEPTRON,
+        ENTROPY,
+    ),
+    "local_error": Statistic(
+        "Largest local error",
+        "",
+        "Largest error of the enumerated local entropy against theory over distances.",
+        ENUMERATION,
+        PERCEPTRON,
+        ENTROPY,
+    ),
+    "solved": Statistic("Solved", "", "1 if the solver found a solution, else 0.", SOLVERS, PERCEPTRON),
+    "iterations": Statistic("Iterations", "", "Number of steps that the solver took.", SOLVERS, PERCEPTRON),
+    "minimal_margin": Statistic(
+        "Minimal margin",
+        r"\min_\mu y_\mu\,w\cdot x_\mu/\sqrt N",
+        "Least stability of the patterns under a solution.",
+        SOLVERS,
+        PERCEPTRON,
+    ),
+    "neighbours": Statistic(
+        "Neighbours",
+        "",
+        "Number of other solutions at this number of flips.",
+        AROUND,
+        PERCEPTRON,
+        within=("flips",),
+    ),
+    "log_neighbours": Statistic(
+        "Logarithm of neighbours",
+        r"\log_{10}(1 + \mathtt{neighbours})",
+        "Decimal logarithm of one plus the number of other solutions at this number of flips.",
+        AROUND,
+        PERCEPTRON,
+        within=("flips",),
+    ),
+    "expected_neighbours": Statistic(
+        "Expected neighbours",
+        "",
+        "Number of other solutions expected at this number of flips of a typical solution.",
+        AROUND,
+        PERCEPTRON,
+        within=("flips",),
+    ),
+    "flip_error_ratio": Statistic(
+        "Errors after flips",
+        "",
+        "Share of patterns lost by random flips over that expected around a typical solution of as many weights.",
+        AROUND,
+        PERCEPTRON,
+        within=("distance", "flips"),
+    ),
+    "local_entropy_excess": Statistic(
+        "Excess entropy",
+        "",
+        "Local entropy around a found solution, by belief propagation, above that around typical solutions.",
+        AROUND,
+        PERCEPTRON,
+        ENTROPY,
+        within=("distance",),
+    ),
+}

@@ -1,0 +1,180 @@
+"""Networks that are rescaled or written in other coordinates (Dinh et al. 2017)."""
+
+from flatminima.statistics.statistic import Statistic
+
+RESCALING = ("rescaling",)
+NOTES = "rescaling.md#notes-on-the-theorems-of-dinh-et-al-2017"
+LINEAR_MAP = "rescaling.md#rescaling-as-a-linear-map"
+
+THEOREMS = {
+    "function_change": Statistic(
+        "Change of the function",
+        r"\max\lvert f' - f\rvert / \max\lvert f\rvert",
+        "Largest change of an output, relative to the largest output before.",
+        LINEAR_MAP,
+        RESCALING,
+    ),
+    "loss_change": Statistic(
+        "Change of the loss",
+        r"\lvert L'/L - 1\rvert",
+        "Relative change of the training loss.",
+        LINEAR_MAP,
+        RESCALING,
+    ),
+    "test_error": Statistic(
+        "Test error",
+        "",
+        "Share of test images that are misread; without classes, test loss over that of the zero map.",
+        LINEAR_MAP,
+        RESCALING,
+    ),
+    "test_error_change": Statistic(
+        "Change of the test error",
+        "",
+        "Absolute change of the test error.",
+        LINEAR_MAP,
+        RESCALING,
+    ),
+    "gradient_error": Statistic(
+        "Error of the gradient's law",
+        r"\lVert g' - Dg\rVert / \lVert Dg\rVert",
+        "How far the rescaled network's gradient is from what D3 says.",
+        LINEAR_MAP,
+        RESCALING,
+    ),
+    "hessian_error": Statistic(
+        "Error of the Hessian's law",
+        r"\lVert H'v - DHDv\rVert / \lVert DHDv\rVert",
+        "How far a product with the rescaled network's Hessian is from what D3 says.",
+        LINEAR_MAP,
+        RESCALING,
+    ),
+    "sharpness_growth": Statistic(
+        "Growth of sharpness",
+        r"\lambda_{\max}(H')/\lambda_{\max}(H)",
+        "Sharpness of the rescaled network over the trained network's.",
+        NOTES,
+        RESCALING,
+    ),
+    "trace_growth": Statistic(
+        "Growth of the trace",
+        r"\mathrm{tr}\,G'/\mathrm{tr}\,G",
+        "Trace of the rescaled network's Gauss-Newton matrix over the trained network's.",
+        NOTES,
+        RESCALING,
+    ),
+    "growth_exponent": Statistic(
+        "Exponent of growth",
+        "",
+        "Slope of log sharpness against the absolute logarithm of alpha, outwards from alpha.",
+        NOTES,
+        RESCALING,
+    ),
+    "meeting_boxes": Statistic(
+        "Boxes that meet",
+        "",
+        "1 if any two boxes around rescaled networks have a point in common, else 0.",
+        NOTES,
+        RESCALING,
+    ),
+    "log_volume_step": Statistic(
+        "Step of log volume",
+        "",
+        "Least change of the logarithm of the volume from one box to the next.",
+        NOTES,
+        RESCALING,
+    ),
+    "image_loss_change": Statistic(
+        "Change of loss in boxes",
+        "",
+        "Largest relative difference of the losses of a point of a box and of its image.",
+        NOTES,
+        RESCALING,
+    ),
+    "box_excess": Statistic(
+        "Excess loss in the box",
+        "",
+        "Largest loss found in the first box above that of the trained network.",
+        NOTES,
+        RESCALING,
+    ),
+    "area_error": Statistic(
+        "Error of the area",
+        "",
+        "Relative error of the area of low loss of two weights against its closed form.",
+        NOTES,
+        RESCALING,
+    ),
+    "area_growth": Statistic(
+        "Growth of the area",
+        "",
+        "Area of low loss over that for the next smaller range of weights.",
+        NOTES,
+        RESCALING,
+    ),
+    "promised_eigenvalues": Statistic(
+        "Promised eigenvalues",
+        r"r - (P - \lvert F\rvert)",
+        "Number of eigenvalues that D5 puts above the trained network's largest one.",
+        NOTES,
+        RESCALING,
+    ),
+    "large_eigenvalues": Statistic(
+        "Large eigenvalues",
+        "",
+        "Number of the rescaled network's eigenvalues above the trained network's largest one.",
+        NOTES,
+        RESCALING,
+    ),
+    "parameters": Statistic("Parameters", "P", "Number of the network's parameters.", NOTES, RESCALING),
+    "spectrum_error": Statistic(
+        "Error of the spectrum",
+        "",
+        "Largest difference of an eigenvalue from that of D H D, relative to the larger of the latter and the trained "
+        "network's largest one.",
+        NOTES,
+        RESCALING,
+    ),
+    "epsilon_sharpness": Statistic(
+        "Sharpness in the ball",
+        "",
+        "Lower bound, by an ascent, on the largest rise of the loss in a ball, over one plus the loss.",
+        NOTES,
+        RESCALING,
+    ),
+    "quadratic_sharpness": Statistic(
+        "Sharpness by the Hessian",
+        "",
+        "Largest rise of the loss in the ball by its second-order expansion, over one plus the loss.",
+        NOTES,
+        RESCALING,
+    ),
+    "constant_sharpness": Statistic(
+        "Rise to the best constant",
+        "",
+        "Loss of the best constant function above the network's, over one plus the network's.",
+        NOTES,
+        RESCALING,
+    ),
+    "zeroed_sharpness": Statistic(
+        "Rise at the proof's point",
+        "",
+        "Loss with the first layer set to zero above the network's, over one plus the network's.",
+        NOTES,
+        RESCALING,
+    ),
+    "curvature_growth": Statistic(
+        "Growth of curvature",
+        "",
+        "Sharpness in other coordinates over the sharpness in the weights' own.",
+        NOTES,
+        RESCALING,
+    ),
+    "curvature_error": Statistic(
+        "Error of the curvature's law",
+        r"\lvert\mathtt{curvature\_growth}\;b^{2a} - 1\rvert",
+        "Relative error of D7's law for the growth of curvature.",
+        NOTES,
+        RESCALING,
+    ),
+}
