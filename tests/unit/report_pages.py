@@ -10,6 +10,7 @@ from flatminima.config import load
 from flatminima.report import page
 from flatminima.settings.theory import TheoryStudy
 from flatminima.settings.training import TrainingStudy
+from flatminima.studies.registry import kind_of
 
 REPOSITORY = Path(__file__).parents[2]
 STUDIES = load(REPOSITORY / "config.yaml").studies
@@ -129,13 +130,16 @@ def save_claims(results: Path, claims: list[dict]) -> None:
 
 
 def build(results: Path, study="digits") -> str:
+    """The page of a study, with those figures and tables in the folder that studies of its kind have."""
+    kind = kind_of(STUDIES[study])
+    names, figures = kind.every_figure(STUDIES[study]), sorted((results / "figures").glob("*.svg"))
     page.write_report(
         study,
         STUDIES[study],
         results / "claims.json",
         REPOSITORY / "workflow/predicates.yaml",
-        sorted((results / "figures").glob("*.svg")),
-        sorted((results / "tables").glob("*.html")),
+        [path for path in figures if path.stem in names],
+        [path for path in sorted((results / "tables").glob("*.html")) if path.stem in kind.tables],
         results / "report/index.html",
     )
     return (results / "report/index.html").read_text()

@@ -67,7 +67,8 @@ def test_a_matplotlibrc_or_a_backend_changes_no_byte_of_the_command_s_figures(st
     (tmp_path / place).mkdir(parents=True, exist_ok=True)
     (tmp_path / place / "matplotlibrc").write_text(settings)
     inputs = [f"--measures={study}/measures.parquet", f"--details={study}/shared.parquet"]
-    arguments = ["figure", NAME, f"--ledger={ROOT}/workflow/claims.yaml", *inputs, f"--output=made/{NAME}.svg"]
+    arguments = ["figure", NAME, "--kind=training", f"--ledger={ROOT}/workflow/claims.yaml", *inputs]
+    arguments.append(f"--output=made/{NAME}.svg")
     run = subprocess.run(
         [sys.executable, "-c", COMMAND, *arguments],
         cwd=tmp_path,

@@ -29,7 +29,7 @@ def test_help_lists_every_command(command):
 @pytest.mark.parametrize(
     ("arguments", "named"),
     [
-        (["figure", "overview"], "--ledger"),
+        (["figure", "overview"], "--kind"),
         (["train", "--stpes=3"], "--stpes"),
         (["vredicts"], "vredicts"),
         (["measure", "--unbalance=much", "n.safetensors"], "--unbalance"),
@@ -95,7 +95,7 @@ def test_verdicts_of_a_run_are_printed_with_the_places_of_its_reports(command, f
     [
         (
             ["figure", "trianing"],
-            "figure 'trianing' is not known: did you mean 'training'? allowed: overview, sharpness, training",
+            "figure 'trianing' is not known: did you mean 'training'? allowed: sharpness, dose-response, ",
         ),
         (
             ["figure", "sharpness-nosy"],
@@ -106,7 +106,7 @@ def test_verdicts_of_a_run_are_printed_with_the_places_of_its_reports(command, f
 )
 def test_an_unknown_figure_or_table_is_named(command, finished, tmp_path, arguments, message):
     results = finished.folder / "results" / "digits"
-    tables = [f"--measures={results}/measures.parquet"]
+    tables = ["--kind=training", f"--measures={results}/measures.parquet"]
     if arguments[0] == "figure":
         tables += [f"--ledger={ROOT}/workflow/claims.yaml", f"--details={results}/shared.parquet"]
     assert only_line(command(*arguments, *tables, f"--output={tmp_path}/out")).startswith(message)
@@ -174,7 +174,7 @@ def test_a_figure_without_anything_to_show_says_so_and_the_run_goes_on(command, 
     measures[measures["final"]].to_parquet(tmp_path / "measures.parquet")
     tables = [f"--measures={tmp_path}/measures.parquet", f"--details={results}/shared.parquet"]
     tables.append(f"--ledger={ROOT}/workflow/claims.yaml")
-    ended = command("figure", "training", *tables, f"--output={tmp_path}/training")
+    ended = command("figure", "training", "--kind=training", *tables, f"--output={tmp_path}/training")
     reason = "figure training: no network along training; set `snapshots` of an experiment in config.yaml"
     assert (ended.code, ended.error) == (0, f"{reason}\n")
     assert (tmp_path / "training.csv").read_text().splitlines() == ["absent", reason]

@@ -2,31 +2,31 @@
 
 import pytest
 from project import different
+from tiny_outputs import FIGURES, TABLES
 
 ALL = "study=digits", "study=patches"
 LAST = {(rule, study) for rule in ("report", "manifest") for study in ALL}
-SHARED = ["coupling-excess", "overview", "training", "path-cosine"]
-FIGURES = {
-    "study=patches": ["sharpness-noisy", *SHARED],
-    "study=digits": ["sharpness-noisy", "sharpness-labels", "dose-response", *SHARED],
-}
-TABLES = ["summary", "sharpness", "balance", "coupling", "crosscheck"]
 
 
 def figures(*names: str, study: str) -> set[tuple[str, str]]:
     return {("figure", f"{study}, name={name}") for name in names}
 
 
+def bare(study: str) -> str:
+    """`digits` of the wildcards `study=digits`."""
+    return study.removeprefix("study=")
+
+
 def evidence(study: str) -> set[tuple[str, str]]:
     """What follows from the measures of a study."""
     collected = {("collect", f"{study}, table={table}") for table in ("measures", "shared")}
-    tables = {("table", f"{study}, name={name}") for name in TABLES}
-    varied = {("sensitivity", f"{study}, name=sensitivity")} if study == "study=digits" else set()
+    tables = {
+        ("sensitivity" if name == "sensitivity" else "table", f"{study}, name={name}") for name in TABLES[bare(study)]
+    }
     return (
         collected
-        | figures(*FIGURES[study], study=study)
+        | figures(*FIGURES[bare(study)], study=study)
         | tables
-        | varied
         | {(rule, study) for rule in ("claims", "report", "manifest")}
     )
 
@@ -41,7 +41,7 @@ def test_one_figure_by_its_name(copied, finished):
 
 def test_figures_can_be_drawn_again_on_demand(copied):
     planned = copied.planned("--forcerun=figure", "digits_figures")
-    assert planned == figures(*FIGURES["study=digits"], study="study=digits")
+    assert planned == figures(*FIGURES["digits"], study="study=digits")
 
 
 def test_a_changed_figure_is_drawn_again_with_the_page_alone(copied, finished):
@@ -59,7 +59,7 @@ def test_a_changed_figure_is_drawn_again_with_the_page_alone(copied, finished):
 
 def test_a_changed_table_of_theory_leaves_tables_of_training(copied):
     copied.edit("src/flatminima/figures/theory/tables.py", 'how="left"', 'how="inner"', count=2)
-    tables = {("table", f"study=theory, name={name}") for name in ("falsification", "constructed", "convergence")}
+    tables = {("table", f"study=theory, name={name}") for name in TABLES["theory"]}
     assert copied.planned() == tables | {("report", "study=theory"), ("manifest", "study=theory")}
 
 

@@ -10,95 +10,51 @@ import pandas as pd
 import pytest
 import yaml
 from project import TINY, Project, different, temporaries
+from tiny_outputs import FIGURES, PARTS, SHAPES, SOLVERS, STUDIES, TABLES, TRAINED
 
 from flatminima.claims.verdicts import Verdict
 from flatminima.config import Config, load
+from flatminima.files import numbered
 
-FIGURES = ["sharpness-noisy", "coupling-excess", "overview", "training", "path-cosine"]
-TABLES = ["summary", "sharpness", "balance", "coupling", "crosscheck"]
-STUDIES = {"digits": ["noisy", "labels"], "patches": ["noisy"]}
 STAGES = ["data", "train", "measure", "figures", "tables", "claims", "report", "manifest"]
 CLAIMS = {"digits": ["M1", "M2", "M3", "M4", "M5"], "patches": ["M5"]}
 CLAIMS["theory"] = ["M1", "M2", "M3", "M3b", "M4", "I2", "I3", "I7", "I9"]
-THEORY_FIGURES = [
-    "theory-overview", "least-sharpness", "random-minima", "any-inputs", "first-interface", "attacks", "witnesses",
-    "step-size", "arrival", "predicted-price", "balance-price", "catapult", "scaled-residual",
-]  # fmt: skip
-RESCALING_FIGURES = [
-    "rescaling-overview", "alpha", "volume", "spectrum", "balls", "coordinates", "landscape", "orbits"
-]  # fmt: skip
-PERCEPTRON_FIGURES = [
-    "perceptron-overview", "capacity", "local-entropy", "transitions", "typical-distance", "neighbours",
-    "solvers", "flips", "enumeration",
-]  # fmt: skip
 CLAIMS["rescaling"] = ["D1", "D2", "D3", "D4", "D5", "D6", "D7", "B1"]
 CLAIMS["perceptron"] = ["P1", "P2", "P3", "P4", "P5", "P6", "P7"]
-SHOWN = {
-    "digits": ([*FIGURES, "sharpness-labels", "dose-response"], [*TABLES, "sensitivity"]),
-    "patches": (FIGURES, TABLES),
-}
-SHOWN["theory"] = (THEORY_FIGURES, ["falsification", "constructed", "convergence"])
-SHOWN["rescaling"] = (RESCALING_FIGURES, ["orbits", "theorems"])
-SHOWN["perceptron"] = (PERCEPTRON_FIGURES, ["thresholds", "success", "solvers", "agreement"])
-EVERY = [*STUDIES, "theory", "rescaling", "perceptron"]
 
 
 def outputs(study: str) -> dict[str, list[str]]:
     """The files that each stage of a tiny study makes, by the paths that the documentation promises."""
-    figures, tables = SHOWN[study]
     shown = {
-        "figures": [f"figures/{name}.{suffix}" for name in figures for suffix in ("svg", "pdf", "png", "csv")],
-        "tables": [f"tables/{name}.{suffix}" for name in tables for suffix in ("csv", "html", "tex")],
+        "figures": [f"figures/{name}.{suffix}" for name in FIGURES[study] for suffix in ("svg", "pdf", "png", "csv")],
+        "tables": [f"tables/{name}.{suffix}" for name in TABLES[study] for suffix in ("csv", "html", "tex")],
         "claims": ["claims.json"],
         "report": ["report/index.html"],
         "manifest": ["manifest.json"],
     }
-    files = (training_stages(study) if study in STUDIES else OTHER_STAGES[study]) | shown
-    return {stage: [f"results/{study}/{file}" for file in names] for stage, names in files.items()}
+    made = {"measure": parts(study)}
+    if study in TRAINED:
+        tasks, shapes = TRAINED[study], [file for name in SHAPES[study] for file in numbered(name)]
+        ends = (".safetensors", "-moments.safetensors", ".sha256")
+        made |= {
+            "data": [f"data/{task}{end}" for task in tasks for end in ends],
+            "train": [f"bounds/{task}.json" for task in tasks]
+            + [f"networks/{shape}.safetensors" for shape in shapes]
+            + [f"histories/{shape}.parquet" for shape in shapes],
+        }
+    elif study == "rescaling":
+        made["train"] = ["networks/convolutional.safetensors"]
+    elif study == "perceptron":
+        made["measure"] += [f"solutions/{solver}.safetensors" for solver in SOLVERS]
+    return {stage: [f"results/{study}/{file}" for file in names] for stage, names in (made | shown).items()}
 
 
-def parts(tables: dict[str, list[str]]) -> list[str]:
-    return [f"{table}{part}.parquet" for table, names in tables.items() for part in ["", *(f"/{n}" for n in names)]]
-
-
-THEOREMS = ["theorems-depth2", "theorems-depth3", "theorems-convolutional", "volume"]
-ORBITS = ["orbit-depth2", "orbit-depth3", "orbit-convolutional", "orbit-linear"]
-SOLVERS = ["reinforced-bp-201", "sgd-201"]
-PERCEPTRON = ["typical", "surroundings", "transitions", "enumeration", *(f"solver-{solver}" for solver in SOLVERS)]
-OTHER_STAGES = {
-    "theory": {
-        "measure": parts({"measures": ["attack_bound", "minima", "residual", "catapult", "price", "scaled_residual"]})
-    },
-    "rescaling": {
-        "train": ["networks/convolutional.safetensors"],
-        "measure": parts({"measures": THEOREMS + ORBITS, "curves": THEOREMS}),
-    },
-    "perceptron": {
-        "measure": parts({"measures": [*PERCEPTRON, "planted-201"], "curves": PERCEPTRON})
-        + [f"solutions/{solver}.safetensors" for solver in SOLVERS]
-    },
-}
-
-
-def divided(run: dict) -> list[str]:
-    """How the names of an experiment's files end: each job has the seeds that it is given."""
-    size = run.get("seeds_per_job")
-    return [f"-part{k}" for k in range(-(-run["seeds"] // size))] if size else [""]
-
-
-def training_stages(study: str) -> dict[str, list[str]]:
-    experiments = yaml.safe_load(TINY.read_text())["studies"][study]["experiments"]
-    depths = {f"{name}-depth{depth}": run for name, run in experiments.items() for depth in run["depths"]}
-    shapes = [f"{shape}{part}" for shape, run in depths.items() for part in divided(run)]
-    tasks = STUDIES[study]
-    tables = parts({"measures": [*shapes, *(f"crosscheck-{task}" for task in tasks)], "shared": shapes})
-    return {
-        "data": [f"data/{task}{end}" for task in tasks for end in (".safetensors", "-moments.safetensors", ".sha256")],
-        "train": [f"bounds/{task}.json" for task in tasks]
-        + [f"networks/{shape}.safetensors" for shape in shapes]
-        + [f"histories/{shape}.parquet" for shape in shapes],
-        "measure": tables,
-    }
+def parts(study: str) -> list[str]:
+    """The tables of record, and their parts."""
+    files = []
+    for table, names in PARTS[study].items():
+        files += [f"{table}.parquet", *(f"{table}/{part}.parquet" for name in names for part in numbered(name))]
+    return files
 
 
 def every_output(studies: list[str]) -> list[str]:
@@ -106,7 +62,7 @@ def every_output(studies: list[str]) -> list[str]:
 
 
 def test_a_run_from_nothing_makes_every_file_and_no_other(finished):
-    assert sorted(finished.files()) == every_output(EVERY)
+    assert sorted(finished.files()) == every_output(STUDIES)
 
 
 def test_the_tiny_configuration_keeps_every_stage_alive(finished):
@@ -125,7 +81,7 @@ def ledger(project: Project, study: str) -> list[dict]:
     return content["claims"]
 
 
-@pytest.mark.parametrize("study", EVERY)
+@pytest.mark.parametrize("study", STUDIES)
 def test_every_claim_has_a_verdict_that_its_cases_support(finished, study):
     claims = ledger(finished, study)
     assert [claim["id"] for claim in claims] == CLAIMS[study]
@@ -138,7 +94,7 @@ def test_every_claim_has_a_verdict_that_its_cases_support(finished, study):
             assert all(claim["criteria"][k]["control"]["fails"] for k in asked)
 
 
-@pytest.mark.parametrize("study", STUDIES)
+@pytest.mark.parametrize("study", TRAINED)
 def test_the_measures_name_every_network(finished, study):
     measures = pd.read_parquet(finished.folder / f"results/{study}/measures.parquet")
     experiments = yaml.safe_load(TINY.read_text())["studies"][study]["experiments"]
@@ -151,10 +107,10 @@ def test_the_measures_name_every_network(finished, study):
     assert set(measures["study"]) == {study}
 
 
-@pytest.mark.parametrize("study", STUDIES)
+@pytest.mark.parametrize("study", TRAINED)
 def test_the_checksums_are_those_of_the_files(finished, study):
     folder = finished.folder / "results" / study / "data"
-    for task in STUDIES[study]:
+    for task in TRAINED[study]:
         lines = (folder / f"{task}.sha256").read_text().splitlines()
         named = dict(line.split("  ")[::-1] for line in lines)
         assert sorted(named) == [f"{task}-moments.safetensors", f"{task}.safetensors"]
@@ -162,10 +118,10 @@ def test_the_checksums_are_those_of_the_files(finished, study):
             assert hashlib.sha256((folder / name).read_bytes()).hexdigest() == digest
 
 
-@pytest.mark.parametrize("study", EVERY)
+@pytest.mark.parametrize("study", STUDIES)
 def test_figures_and_tables_can_be_read(finished, study):
     folder = finished.folder / "results" / study
-    for name in SHOWN[study][0]:
+    for name in FIGURES[study]:
         assert ElementTree.parse(folder / f"figures/{name}.svg").getroot().tag.endswith("svg")
         assert (folder / f"figures/{name}.pdf").read_bytes().startswith(b"%PDF-")
         assert (folder / f"figures/{name}.png").read_bytes().startswith(b"\x89PNG\r\n")
@@ -176,13 +132,13 @@ def test_figures_and_tables_can_be_read(finished, study):
         assert {len(row) for row in rows} == {len(rows[0])}
 
 
-@pytest.mark.parametrize("study", EVERY)
+@pytest.mark.parametrize("study", STUDIES)
 def test_the_page_shows_every_claim_figure_and_table(finished, study):
     page = unescape((finished.folder / f"results/{study}/report/index.html").read_text())
-    assert page.count("data:image/svg+xml;base64,") == len(SHOWN[study][0])
+    assert page.count("data:image/svg+xml;base64,") == len(FIGURES[study])
     for claim in ledger(finished, study):
         assert claim["title"] in page
-    for name in SHOWN[study][1]:
+    for name in TABLES[study]:
         assert f"../tables/{name}.csv" in page
 
 
@@ -215,7 +171,7 @@ def test_a_dry_run_from_nothing_plans_all_and_writes_nothing(project):
         "scaled_residual", "convolve", "orbit", "linear_orbit", "rescale", "volume", "replica", "enumerate", "solve",
         "survey", "plant", "collect", "figure", "table", "sensitivity", "claims", "report", "manifest",
     }  # fmt: skip
-    networks = sum("/networks/" in file for study in STUDIES for file in outputs(study)["train"])
+    networks = sum("/networks/" in file for study in TRAINED for file in outputs(study)["train"])
     assert sum(rule == "train" for rule, _ in planned) == networks
     assert not (project.folder / "results").exists()
 
@@ -234,6 +190,6 @@ def test_stages_run_alone_and_leave_the_same_bytes(project, finished):
 
 
 def test_every_target_is_done_after_a_whole_run(copied):
-    stages = [f"{study}_{stage}" for study in EVERY for stage in STAGES if outputs(study).get(stage)]
-    targets = [*EVERY, *stages, "embedded", "paper"]
+    stages = [f"{study}_{stage}" for study in STUDIES for stage in STAGES if outputs(study).get(stage)]
+    targets = [*STUDIES, *stages, "embedded", "paper"]
     assert copied.planned(*targets) == set()

@@ -7,8 +7,8 @@ import pytest
 from project import ROOT
 
 CAPTIONS = {
-    "workflow/report/figure.rst": "Largest eigenvalue of the Hessian at the end of training, over the least",
-    "workflow/report/table.rst": "One row per experiment, depth and step size",
+    "src/flatminima/studies/training.py": "Largest eigenvalue of the Hessian at the end of training, over the least",
+    "src/flatminima/studies/theory.py": "One row per construction, inputs, depth and prescribed sharpness",
     "workflow/report/report.rst": "Verdicts on all claims in study",
     "workflow/report/workflow.rst": "No numerical agreement",
 }

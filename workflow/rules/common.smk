@@ -35,9 +35,6 @@ def named(names):
     return "|".join(sorted(names)) or "(?!)"
 
 
-SOLVERS = {solver for values in studies("perceptron").values() for solver, _ in values.searched()}
-
-
 wildcard_constraints:
     study=named(CONFIG.studies),
     experiment=named({run for values in studies("training").values() for run in values.experiments}),
@@ -81,11 +78,6 @@ def table_parts(wildcards):
     """The files of all parts of a table of record."""
     names = kind(wildcards).parts(CONFIG, study(wildcards), wildcards.table)
     return [f"results/{wildcards.study}/{wildcards.table}/{name}.parquet" for name in names]
-
-
-def details(wildcards):
-    """The second table of record of a study, if it has one."""
-    return [f"results/{wildcards.study}/{table}.parquet" for table in kind(wildcards).record[1:]]
 
 
 def checked_networks(wildcards):

@@ -4,7 +4,7 @@ rule figure:
     input:
         ledger=shipped("workflow/claims.yaml"),
         measures="results/{study}/measures.parquet",
-        details=details,
+        details=lambda w: stage("measure", [w.study])[1:],
     output:
         multiext("results/{study}/figures/{name}", ".pdf", ".png", ".csv"),
         svg=report(
@@ -44,7 +44,7 @@ rule table:
     localrule: True
     input:
         measures="results/{study}/measures.parquet",
-        details=lambda w: details(w) if kind(w).tabulated else [],
+        details=lambda w: stage("measure", [w.study])[1:] if kind(w).tabulated else [],
     output:
         multiext("results/{study}/tables/{name}", ".csv", ".tex"),
         html=report(

@@ -1,3 +1,6 @@
+SOLVERS = {solver for values in studies("perceptron").values() for solver, _ in values.searched()}
+
+
 rule replica:
     """One part of the replica theory of the binary perceptron."""
     output:

@@ -1,6 +1,3 @@
-from flatminima.settings.base import LABELLED
-
-
 rule report:
     """The page of one study: verdicts, evidence, protocol and environment."""
     localrule: True
@@ -18,8 +15,7 @@ rule report:
             subcategory="report",
         ),
     params:
-        # With where each value comes from, which no other job depends on.
-        settings=lambda w: json.dumps(study(w).model_dump(mode="json", context=LABELLED)),
+        settings=lambda w: labelled(study(w)),
         figures=lambda w, input: [f"--figure={figure}" for figure in input.figures],
         tables=lambda w, input: [f"--table={table}" for table in input.tables],
         code=lambda w: code_digest(

@@ -35,7 +35,7 @@ def render_table(
     read = [read_table(measures_path)]
     if kind.tabulated:
         if details_path is None:
-            raise UserError(f"table {name!r}: made of {kind.details} too; add --details=<{kind.details}.parquet>")
+            raise UserError(f"table {name!r} is made of {kind.details} too; add --details=<{kind.details}.parquet>")
         read.append(read_table(details_path))
     try:
         table = tabulation(*read)

@@ -115,8 +115,8 @@ def intervals(rows: pd.DataFrame, event: str) -> list[Interval]:
     return [Interval(*values) for values in rows[[f"{event}_{end}" for end in ENDS]].astype(float).to_numpy()]
 
 
-def success(measures: pd.DataFrame, _curves: pd.DataFrame) -> pd.DataFrame:
-    """The table: loads by solver and size, then their limits, with the estimates that both limits exclude.
+def loads(measures: pd.DataFrame) -> pd.DataFrame:
+    """Loads by solver and size, then their limits, with the estimates that both limits exclude.
 
     Returns:
         Columns of `halves`, and in rows of limits excluded and open: estimates outside the intervals of all limits of

@@ -4,6 +4,7 @@ import pandas as pd
 
 from flatminima.figures import frames
 from flatminima.figures.perceptron import attempts, enumeration, selection
+from flatminima.figures.perceptron.success import loads
 
 MARGINS = ["connected_margin", "monotone_margin", "maximal_margin"]
 EVENTS = {
@@ -38,6 +39,15 @@ def thresholds(measures: pd.DataFrame, curves: pd.DataFrame) -> pd.DataFrame:
     events.append({"threshold": "capacity", "alpha": end, "maximal_margin": 0.0})
     table = pd.concat([table, pd.DataFrame(events)], ignore_index=True).fillna({"threshold": ""})
     return table.sort_values("alpha", ignore_index=True)[["threshold", "alpha", *names]].rename_axis(columns=None)
+
+
+def success(measures: pd.DataFrame, _curves: pd.DataFrame) -> pd.DataFrame:
+    """Loads at which solvers fail, and at which solutions lose their last neighbours: rows and columns of `loads`.
+
+    Raises:
+        EmptyFigureError: if there was no attempt, no instance was solved, or thresholds were not computed.
+    """
+    return loads(measures)
 
 
 def solvers(measures: pd.DataFrame, _curves: pd.DataFrame) -> pd.DataFrame:
