@@ -14,7 +14,7 @@ SPREAD = np.array([-0.0126, -0.0053, 0.0, 0.0053, 0.0126])
 
 
 def network(name, *, depth=2, seed=0, setting=0.5, final=True, diverged=False, **statistics):
-    """Rows of one network of a case, or of its control (`linear-tanh`): a list of numbers stands for layers 1, 2, ..."""
+    """Rows of one network of a case, or of its control (`linear-tanh`): lists stand for layers 1, 2, ..."""
     case, _, control = name.partition("-")
     base = {"study": "digits", "case": case, "control": control, "setting": setting, "depth": depth, "seed": seed}
     base |= {"family": "linear", "task": "noisy", "initialisation": "pytorch"}

@@ -51,14 +51,20 @@ def networks_of(stack, **columns):
         {
             "seed": np.arange(count),
             "step_size": np.linspace(0.01, 0.05, count),
-            "step_fraction": np.linspace(0.1, 0.5, count),
+            "setting": np.linspace(0.1, 0.5, count),
             "step": np.arange(100, 100 + count),
             "final": True,
             "diverged": False,
             "gradient_scale": np.linspace(1, 3, count),
         }
     ).assign(**columns)
-    labels = {"study": "tiny", "experiment": "run", "family": "relu" if stack.rectified else "linear", "task": "noisy"}
+    labels = {
+        "study": "tiny",
+        "case": "run",
+        "control": "",
+        "family": "relu" if stack.rectified else "linear",
+        "task": "noisy",
+    }
     labels |= {"initialisation": "pytorch", "optimiser": "sgd", "depth": stack.depth}
     return Networks(stack, replicas, labels)
 

@@ -26,8 +26,8 @@ def finding(criterion=0, holds=True, **changes) -> dict:
     return {"criterion": criterion, **values, "holds": holds} | changes
 
 
-def case(experiment="flow", depth=3, holds=True, *findings, **changes) -> dict:
-    values = {"experiment": experiment, "depth": depth, "step": None, "class": "measured", "counted": True}
+def case(name="flow", shape=3, holds=True, *findings, **changes) -> dict:
+    values = {"case": name, "control": "", "shape": shape, "setting": None, "class": "measured", "counted": True}
     return {**values, "holds": holds, "findings": list(findings) or [finding(holds=holds)]} | changes
 
 
@@ -55,8 +55,8 @@ def criterion(name="ends at the least sharpness", **changes) -> dict:
 
 
 def claim(identity="M1", verdict="REPRODUCED", figures=(), **changes) -> dict:
-    cases = changes.get("cases") or [case(depth=depth) for depth in (2, 3, 4, 5)]
-    place = {"experiment": "flow", "depth": 2, "step": None, "cases": len(cases)}
+    cases = changes.get("cases") or [case(shape=depth) for depth in (2, 3, 4, 5)]
+    place = {"case": "flow", "shape": 2, "setting": None, "cases": len(cases)}
     return {
         "id": identity,
         "class": "measured",
@@ -67,6 +67,7 @@ def claim(identity="M1", verdict="REPRODUCED", figures=(), **changes) -> dict:
         "caveat": None,
         "verdict": verdict,
         "reason": "8 of 8 cases hold",
+        "words": {"shape": "Depth", "setting": "Step", "symbols": False},
         "figures": list(figures),
         "criteria": [criterion()],
         "cases": cases,
@@ -92,10 +93,10 @@ CLAIMS = [
         caveat="Whether the paper assumes white inputs is unknown.",
         figures=["dose-response"],
         cases=[
-            case(step=0.5),
+            case(setting=0.5),
             case("flow", 4, False, finding(holds=False, effect=-0.25, low=-0.5, high=0.0)),
             case("flow", 5, None, finding(holds=None, units=0, effect=None, low=None, high=None, worst=None)),
-            case(step=0.1, counted=False),
+            case(setting=0.1, counted=False),
             case("residual", **{"class": "by symmetry"}, counted=False),
         ],
     ),
@@ -114,12 +115,12 @@ CLAIMS = [
 
 
 def measures(study: TrainingStudy | TheoryStudy) -> pd.DataFrame:
-    """Three networks per experiment, one of which diverged in the first, and two controls."""
+    """Three networks per case, one of which diverged in the first, and two controls."""
     names = list(getattr(study, "experiments", ["residual", "flow"]))
-    finals = [(name, float(name == names[0] and seed == 0), True) for name in names for seed in range(3)]
-    controls = [(f"{names[0]}-unbalanced", 0.0, True)] * 2
-    snapshots = [(names[0], 0.0, False)] * 7
-    frame = pd.DataFrame([*finals, *controls, *snapshots], columns=["experiment", "value", "final"])
+    finals = [(name, "", float(name == names[0] and seed == 0), True) for name in names for seed in range(3)]
+    controls = [(names[0], "unbalanced", 0.0, True)] * 2
+    snapshots = [(names[0], "", 0.0, False)] * 7
+    frame = pd.DataFrame([*finals, *controls, *snapshots], columns=["case", "control", "value", "final"])
     return frame.assign(statistic="diverged", layer=0, task="noisy", family="linear", optimiser="gradient_descent")
 
 

@@ -8,7 +8,7 @@ from flatminima.theory.construction import construct
 
 INSTANCES, DRAWS, RATIOS, DEPTHS = 3, 2, [1.001, 1.5, 20.0], [1, 2, 4]
 CONDITION = {"inputs": 4, "outputs": 3, "hidden": 4, "rank": 3, "spread": 5.0, "ill": 10.0}
-KEYS = ["experiment", "depth", "seed"]
+KEYS = ["case", "depth", "seed"]
 
 
 def settings_of(**changes):
@@ -30,14 +30,14 @@ def table():
 
 
 def values(table, statistic, experiment, layer=None):
-    chosen = table[(table["statistic"] == statistic) & table["experiment"].str.fullmatch(experiment)]
+    chosen = table[(table["statistic"] == statistic) & table["case"].str.fullmatch(experiment)]
     return chosen if layer is None else chosen[chosen["layer"] == layer]
 
 
 def test_every_minimum_is_there_once(table):
     """Instances at every depth; times draws or ratios, which a single layer does not have."""
     assert not table.duplicated([*KEYS, "statistic", "layer"]).any()
-    counts = values(table, "sharpness", ".*").groupby(["experiment", "depth"]).size().to_dict()
+    counts = values(table, "sharpness", ".*").groupby(["case", "depth"]).size().to_dict()
     expected = {}
     for inputs in ("white", "coloured"):
         for depth in DEPTHS:
@@ -95,26 +95,26 @@ def test_random_minima_are_sharper(table):
 
 @pytest.mark.parametrize("inputs", ["white", "coloured"])
 def test_prescribed_sharpness(table, inputs):
-    """Column step_fraction holds the ratio that was asked for; every problem has all of them."""
+    """The setting is the ratio that was asked for; every problem has all of them."""
     rows = values(table, "sharpness_ratio", f"prescribed_{inputs}")
-    np.testing.assert_allclose(rows["value"], rows["step_fraction"], rtol=1e-9)
-    assert (rows.groupby(["depth", "step_fraction"]).size() == INSTANCES).all()
+    np.testing.assert_allclose(rows["value"], rows["setting"], rtol=1e-9)
+    assert (rows.groupby(["depth", "setting"]).size() == INSTANCES).all()
     if inputs == "coloured":
         least = values(table, "minimal_sharpness", "prescribed_coloured")
-        ratios = least.groupby(["depth", "value"])["step_fraction"].apply(sorted)
+        ratios = least.groupby(["depth", "value"])["setting"].apply(sorted)
         assert ratios.tolist() == [RATIOS] * (2 * INSTANCES)
     if inputs == "white":
         sharpness = values(table, "sharpness", "prescribed_white")
-        np.testing.assert_allclose(sharpness["value"], 2 * sharpness["depth"] * sharpness["step_fraction"], rtol=1e-8)
-    assert values(table, "sharpness", f"(flattest|balanced|random)_{inputs}")["step_fraction"].isna().all()
+        np.testing.assert_allclose(sharpness["value"], 2 * sharpness["depth"] * sharpness["setting"], rtol=1e-8)
+    assert values(table, "sharpness", f"(flattest|balanced|random)_{inputs}")["setting"].isna().all()
 
 
 def test_path_cosines_fall_with_sharpness(table):
     """docs/theory.md: at ratio 1 + e a cosine is at least (1 + e)^{-m/2}; and far from flattest minima it is less."""
     cosines = values(table, "path_cosine", "prescribed_.*")
-    least = cosines["step_fraction"] ** (-cosines["depth"] / 2)
+    least = cosines["setting"] ** (-cosines["depth"] / 2)
     assert (cosines["value"] >= least - 1e-9).all()
-    medians = cosines.groupby("step_fraction")["value"].median()
+    medians = cosines.groupby("setting")["value"].median()
     assert medians.is_monotonic_decreasing
     assert medians.iloc[0] > 0.99 > 0.95 > medians.iloc[-1]
 

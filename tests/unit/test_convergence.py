@@ -16,7 +16,7 @@ from flatminima.training.descent import MomentProblem, gradient_descent, gradien
 STARTS = ["residual", "flow", "default", "catapult"]
 STABLE, UNSTABLE, FAR_OFF = [0.1, 0.9], 1.5, 4.0
 SETTLED = 1e-8
-KEYS = ["experiment", "task", "depth", "step_fraction", "seed"]
+KEYS = ["case", "control", "map", "inputs", "depth", "setting", "seed"]
 
 
 def settings_of(**changes):
@@ -44,10 +44,11 @@ def tables():
     return {start: converge("theory", start, settings_of()) for start in STARTS}
 
 
-def networks(table, experiment=None):
+def networks(table, name=None):
     """One row per network, one column per statistic, numbered by layer where it has layers."""
-    if experiment is not None:
-        table = table[table["experiment"].str.fullmatch(experiment)]
+    if name is not None:
+        full = table["case"] + ("-" + table["control"]).where(table["control"] != "", "")
+        table = table[full.str.fullmatch(name)]
     layer = table["layer"].astype(str).where(table["layer"] > 0, "")
     return (
         table.assign(column=table["statistic"] + layer)
@@ -112,12 +113,12 @@ def test_m1_flow_from_zero_residuals_ends_at_the_price_of_balance(tables):
     ends = networks(tables["flow"], "flow_(labels|turned)_(white|coloured)")
     assert (ends["arrived"] == 1).mean() > 0.7
     ends = ends[(ends["arrived"] == 1) & (ends["excess_loss"] < 1e-12)]
-    assert set(ends["task"]) == {"labels_white", "labels_coloured", "turned_white", "turned_coloured"}
+    assert set(ends["case"]) == {f"flow_{m}_{inputs}" for m in ("labels", "turned") for inputs in ("white", "coloured")}
     np.testing.assert_allclose(ends["sharpness_ratio"], ends["balance_price"], rtol=1e-6)
     np.testing.assert_allclose(ends["price_error"], np.abs(ends["sharpness_ratio"] / ends["balance_price"] - 1))
-    white = ends["task"].str.endswith("white")
+    white = ends["inputs"] == "white"
     np.testing.assert_allclose(ends.loc[white, "balance_price"], 1, rtol=1e-12)
-    assert (ends.loc[ends["task"] == "labels_coloured", "balance_price"] > 1.1).all()
+    assert (ends.loc[ends["case"] == "flow_labels_coloured", "balance_price"] > 1.1).all()
     control = networks(tables["flow"], "flow_(labels|turned)_white-unbalanced")
     assert control["price_error"].median() > 0.05
 
@@ -165,7 +166,7 @@ def test_i6_white_inputs_and_only_these_let_the_flow_end_flattest(tables):
     """Balanced minima are flattest for white inputs; where T and Sx do not commute they need not be."""
     ends = networks(tables["flow"], "flow_(positive|turned)_.*(white|coloured)")
     assert ends["excess_loss"].abs().max() < 1e-10
-    white = ends["task"].str.endswith("white")
+    white = ends["inputs"] == "white"
     np.testing.assert_allclose(ends.loc[white, "sharpness_ratio"], 1, rtol=1e-7)
     assert (ends["sharpness_ratio"] >= 1 - 1e-9).all()
     assert ends.loc[~white, "sharpness_ratio"].max() > 1.01
@@ -185,11 +186,11 @@ def test_m1_reflected_maps_are_not_reached(tables):
 def test_m1_zero_residuals_end_flattest_at_every_stable_step(tables):
     """Symmetric positive T and white inputs: ratio 1 to 1e-5; turned maps a little above, never below."""
     positive = networks(tables["residual"], "residual_positive_white")
-    stable = positive["step_fraction"].isin(STABLE)
+    stable = positive["setting"].isin(STABLE)
     np.testing.assert_allclose(positive.loc[stable, "sharpness_ratio"], 1, atol=1e-5)
     assert stable.sum() == 8
     turned = networks(tables["residual"], "residual_turned_white")
-    ratios = turned.loc[turned["step_fraction"].isin(STABLE), "sharpness_ratio"]
+    ratios = turned.loc[turned["setting"].isin(STABLE), "sharpness_ratio"]
     assert ratios.between(1 - 1e-6, 1.05).all()
 
 
@@ -201,23 +202,23 @@ def test_i7_runs_settle_only_where_they_are_stable(tables, start):
     assert len(ends) >= 20
     assert (ends["sharpness"] <= 1.001 * ends["stability_limit"]).all()
     assert (ends["sharpness"] >= ends["minimal_sharpness"] * (1 - 1e-4)).all()
-    assert ends["step_fraction"].max() < 1
+    assert ends["setting"].max() < 1
 
 
 def test_catapults_start_sharp_and_land_below_the_limit(tables):
     """Ten times the least sharpness is stable at the first step, whose limit is twenty, but not at the next."""
     starts = networks(tables["catapult"], "catapult_start_.*").assign(part="start")
     ends = networks(tables["catapult"], "catapult_[a-z]*_(white|coloured)").assign(part="end")
-    first, second = (starts["step_fraction"] == fraction for fraction in (0.05, 0.2))
+    first, second = (starts["setting"] == fraction for fraction in (0.05, 0.2))
     np.testing.assert_allclose(starts.loc[first, "sharpness_ratio"], 10, rtol=1e-9)
     assert starts.loc[first, "excess_loss"].abs().max() < 1e-12
     assert (starts.loc[first, "stability_limit"] / starts.loc[first, "minimal_sharpness"]).to_numpy() == pytest.approx(
         20
     )
-    stayed = ends.loc[ends["step_fraction"] == 0.05, "sharpness_ratio"]
+    stayed = ends.loc[ends["setting"] == 0.05, "sharpness_ratio"]
     assert stayed.between(8.5, 11.5).all()
     assert not np.allclose(stayed, 10, rtol=1e-6)
-    landed = ends[(ends["step_fraction"] == 0.2) & (ends["excess_loss"].abs() < SETTLED)]
+    landed = ends[(ends["setting"] == 0.2) & (ends["excess_loss"].abs() < SETTLED)]
     assert len(landed) >= 12
     assert (starts.loc[second, "sharpness_ratio"] > 5).all()
     assert (landed["sharpness_ratio"] <= 5.001).all()
@@ -225,18 +226,20 @@ def test_catapults_start_sharp_and_land_below_the_limit(tables):
 
 def test_each_step_of_a_catapult_starts_where_the_last_one_ended(tables):
     """The same sharpness, and no network where the last run diverged."""
-    starts = networks(tables["catapult"], "catapult_start_.*").set_index(["task", "depth", "seed"])
-    ends = networks(tables["catapult"], "catapult_[a-z]*_(white|coloured)").set_index(["task", "depth", "seed"])
+    starts = networks(tables["catapult"], "catapult_start_.*").set_index(["map", "inputs", "depth", "seed"])
+    ends = networks(tables["catapult"], "catapult_[a-z]*_(white|coloured)").set_index(
+        ["map", "inputs", "depth", "seed"]
+    )
     for before, after in pairwise([0.05, 0.2, 0.9]):
-        ended = ends.loc[ends["step_fraction"] == before, ["sharpness", "balance_defect1", "diverged"]]
-        begun = starts.loc[starts["step_fraction"] == after, ["sharpness", "balance_defect1", "diverged"]]
+        ended = ends.loc[ends["setting"] == before, ["sharpness", "balance_defect1", "diverged"]]
+        begun = starts.loc[starts["setting"] == after, ["sharpness", "balance_defect1", "diverged"]]
         np.testing.assert_allclose(begun.loc[ended.index], ended, rtol=1e-9)
 
 
 @pytest.mark.parametrize("start", STARTS)
 def test_diverged_runs_stay_without_values(tables, start):
     """NaN in all statistics but `diverged` and `arrived`, of which none is missing; the others' values are there."""
-    rows = tables[start].fillna({"step_fraction": 0.0})
+    rows = tables[start].fillna({"setting": 0.0})
     assert rows.loc[rows["statistic"] == "arrived", "value"].notna().all()
     rows = rows[~rows["statistic"].isin(["stability_limit", "arrived", "balance_price", "price_error"])]
     diverged = rows[rows["statistic"] == "diverged"].set_index(KEYS)["value"]
@@ -247,12 +250,12 @@ def test_diverged_runs_stay_without_values(tables, start):
     counts = others.groupby([*KEYS, "statistic"])["value"].size().unstack()
     assert (counts.groupby("depth").nunique(dropna=False) == 1).all(axis=None)
     if start in ("residual", "default"):
-        diverged = diverged[~diverged.index.get_level_values("task").str.startswith("labels")]
-        diverged = diverged[~diverged.index.get_level_values("experiment").str.endswith("-unbalanced")]
-        far = diverged[diverged.index.get_level_values("step_fraction") == FAR_OFF]
+        diverged = diverged[diverged.index.get_level_values("map") != "labels"]
+        diverged = diverged[diverged.index.get_level_values("control") == ""]
+        far = diverged[diverged.index.get_level_values("setting") == FAR_OFF]
         assert len(far) == 2 * 12
         assert far.mean() > 0.9
-        assert (diverged[diverged.index.get_level_values("step_fraction") == 0.1] == 0).all()
+        assert (diverged[diverged.index.get_level_values("setting") == 0.1] == 0).all()
 
 
 def test_where_all_runs_diverge_only_that_is_left():
@@ -266,9 +269,9 @@ def test_where_all_runs_diverge_only_that_is_left():
 def test_controls_compute_the_same_functions(tables, start):
     """The same loss to rounding, the same problem, but unbalanced layers and, with that, sharper minima."""
     whole = networks(tables[start])
-    control = whole["experiment"].str.endswith("-unbalanced")
+    control = whole["control"] == "unbalanced"
     runs, controls = whole[~control].reset_index(), whole[control].reset_index()
-    controls["experiment"] = controls["experiment"].str.removesuffix("-unbalanced")
+    controls["control"] = ""
     runs, controls = (frame.set_index(KEYS).sort_index() for frame in (runs, controls))
     assert runs.index.equals(controls.index)
     energy = 1 + runs["loss"].abs()
@@ -287,18 +290,18 @@ def test_rows_are_labelled(tables):
     for start, table in tables.items():
         chosen = kinds[:3] if start == "catapult" else kinds
         tasks = {f"{kind}_{inputs}" for kind in chosen for inputs in ("white", "coloured")}
-        extra = ["step_fraction"] if start == "catapult" else []
-        assert not table.duplicated(["experiment", "depth", "seed", "statistic", "layer", *extra]).any()
-        assert set(table["task"]) == tasks
+        extra = ["setting"] if start == "catapult" else []
+        assert not table.duplicated(["case", "control", "depth", "seed", "statistic", "layer", *extra]).any()
+        assert set(table["map"] + "_" + table["inputs"]) == tasks
         parts = {"catapult", "catapult_start"} if start == "catapult" else {start}
         names = {f"{part}_{task}" for part in parts for task in tasks}
-        controls = {f"{name}-unbalanced" for name in names} if start in ("flow", "residual") else set()
-        assert set(table["experiment"]) == names | controls
-        assert set(table["initialisation"]) == {start}
-        assert set(table["optimiser"]) == {"gradient_flow" if start == "flow" else "gradient_descent"}
+        controls = {"", "unbalanced"} if start in ("flow", "residual") else {""}
+        assert all(set(rows["control"]) == controls for _, rows in table.groupby("case"))
+        assert set(table["case"]) == names
+        assert set(table["start"]) == {start}
         if start != "flow":
             rows = table[(table["statistic"] == "minimal_sharpness") & table["value"].notna()]
-            np.testing.assert_allclose(rows["step_size"], rows["step_fraction"] * 2 / rows["value"], rtol=1e-12)
+            np.testing.assert_allclose(rows["step_size"], rows["setting"] * 2 / rows["value"], rtol=1e-12)
 
 
 def test_all_starts_have_the_same_problems(tables):
@@ -306,21 +309,21 @@ def test_all_starts_have_the_same_problems(tables):
     values = {
         start: {
             key: sorted(set(group["value"].dropna()))
-            for key, group in table[table["statistic"] == "minimal_sharpness"].groupby(["task", "depth"])
+            for key, group in table[table["statistic"] == "minimal_sharpness"].groupby(["map", "inputs", "depth"])
         }
         for start, table in tables.items()
     }
     for value in values.values():
         assert value == {key: values["flow"][key] for key in value}
-    coloured = [value for (task, _), found in values["flow"].items() if "coloured" in task for value in found]
+    coloured = [value for (_, inputs, _), found in values["flow"].items() if inputs == "coloured" for value in found]
     assert len(coloured) == len(set(coloured)) == 4 * 2 * 2
 
 
 def test_runs_of_one_problem_start_at_the_same_weights():
     """Steps that are nearly nothing end where they start, whatever their size; other problems start elsewhere."""
     table = converge("theory", "default", settings_of(step_sizes=[1e-9, 2e-9], depths=[2], steps=30))
-    ends = table[(table["statistic"] == "path_cosine") & ~table["experiment"].str.endswith("-unbalanced")]
-    ends = ends.sort_values(["task", "seed"])["value"].to_numpy()
+    ends = table[(table["statistic"] == "path_cosine") & (table["control"] == "")]
+    ends = ends.sort_values(["map", "inputs", "seed"])["value"].to_numpy()
     np.testing.assert_allclose(ends[::2], ends[1::2], rtol=1e-5)
     assert len(set(ends[::2].round(4))) == 16
 
@@ -350,8 +353,8 @@ def test_gradients_are_relative_to_the_first_and_steps_are_counted():
 
 
 def test_runs_stop_when_their_gradient_is_small(tables):
-    ends = tables["residual"][~tables["residual"]["experiment"].str.endswith("-unbalanced")]
-    norms = ends[(ends["statistic"] == "gradient_norm") & (ends["step_fraction"].isin(STABLE)) & (ends["step"] < 1500)]
+    ends = tables["residual"][tables["residual"]["control"] == ""]
+    norms = ends[(ends["statistic"] == "gradient_norm") & (ends["setting"].isin(STABLE)) & (ends["step"] < 1500)]
     assert len(norms) >= 20
     assert norms["value"].between(0, 1e-6).all()
     assert norms["step"].between(20, 1480).all()

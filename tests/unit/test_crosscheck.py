@@ -25,9 +25,11 @@ def samples(noise_draw="fixed", loss="sum"):
 
 
 def networks(rectified, bias=False, diverged=(False, False)):
-    row = {"step_size": 0.1, "step_fraction": 0.5, "step": 3, "final": True, "gradient_scale": 1.0}
+    row = {"step_size": 0.1, "setting": 0.5, "step": 3, "final": True, "gradient_scale": 1.0}
     replicas = pd.DataFrame([row | {"seed": seed, "diverged": flag} for seed, flag in enumerate(diverged)])
-    labels = dict.fromkeys(["study", "experiment", "family", "task", "initialisation", "optimiser"], "x") | {"depth": 2}
+    labels = dict.fromkeys(["study", "case", "control", "family", "task", "initialisation", "optimiser"], "x") | {
+        "depth": 2
+    }
     return Networks(Stack(*layers(3, 2, WIDTHS, bias), rectified), replicas, labels)
 
 

@@ -287,17 +287,18 @@ def tables():
 def test_rows_of_an_attack(tables, name):
     """One row per attempt and statistic, numbered apart within experiment and depth; half near, half far."""
     table = tables[name]
-    assert not table.duplicated(["experiment", "depth", "seed", "statistic"]).any()
+    assert not table.duplicated(["case", "control", "depth", "seed", "statistic"]).any()
     tasks = {"attack_coloured": {"square", "wide"}}.get(name, {"square", "wide", "plain"})
-    assert set(table["task"]) == tasks
-    assert set(table["experiment"]) == {name, f"{name}-planted"}
-    counts = table.groupby(["experiment", "statistic", "task", "depth", "initialisation"]).size()
+    assert set(table["condition"]) == tasks
+    assert set(table["case"]) == {name}
+    assert set(table["control"]) == {"", "planted"}
+    counts = table.groupby(["control", "statistic", "condition", "depth", "start"]).size()
     every = {"diverged", "inequality_ratio", "sharpness_ratio", "product_defect"}
-    keys = [(name, one, start) for one in every for start in ("near", "far")] + [(name, "reached", "far")]
-    keys += [(f"{name}-planted", one, "far") for one in (*every, "reached")]
+    keys = [("", one, start) for one in every for start in ("near", "far")] + [("", "reached", "far")]
+    keys += [("planted", one, "far") for one in (*every, "reached")]
     expected = {
-        (experiment, one, task, depth, start): 4 if experiment.endswith("-planted") else 3
-        for experiment, one, start in keys
+        (control, one, task, depth, start): 4 if control else 3
+        for control, one, start in keys
         for task in tasks
         for depth in (2, 3)
     }
@@ -309,8 +310,8 @@ def test_rows_of_an_attack(tables, name):
 
 @pytest.mark.parametrize("name", STATEMENTS)
 def test_reached_says_which_came_close(tables, name):
-    far = tables[name][tables[name]["initialisation"] == "far"]
-    values = far.pivot(index=["experiment", "depth", "seed"], columns="statistic", values="value")
+    far = tables[name][tables[name]["start"] == "far"]
+    values = far.pivot(index=["control", "depth", "seed"], columns="statistic", values="value")
     assert values["reached"].tolist() == (values["inequality_ratio"] <= 1.1).astype(float).tolist()
 
 
@@ -318,7 +319,7 @@ def test_reached_says_which_came_close(tables, name):
 def test_controls_are_searches_of_their_own(tables, name):
     """Other problems and starts: no number of theirs is one of the true statement's."""
     table = tables[name][tables[name]["statistic"] == "sharpness_ratio"]
-    control = table["experiment"].str.endswith("-planted")
+    control = table["control"] == "planted"
     assert not set(table.loc[control, "value"]) & set(table.loc[~control, "value"])
 
 
@@ -326,12 +327,12 @@ def test_controls_are_searches_of_their_own(tables, name):
 def test_attacks_on_true_statements_fail_and_others_succeed(name):
     """With white inputs the false neighbours of I3 and I5 are true."""
     table = attack("theory", name, settings_of(steps=60, controls=12))
-    least = table[table["statistic"] == "inequality_ratio"].groupby(["experiment", "task"])["value"].min()
+    least = table[table["statistic"] == "inequality_ratio"].groupby(["control", "condition"])["value"].min()
     if name == "attack_coloured":
-        assert least[name].min() < 0.9
+        assert least[""].min() < 0.9
     else:
-        assert (least[name] >= 1 - ROUNDING).all()
-    controls = least[f"{name}-planted"]
+        assert (least[""] >= 1 - ROUNDING).all()
+    controls = least["planted"]
     true = controls.index.isin(["plain"] if name in ("attack_bound", "attack_band") else [])
     assert (controls[~true] < 1).all()
     assert (controls[true] >= 1 - ROUNDING).all()
@@ -341,7 +342,7 @@ def test_white_attacks_have_white_inputs(tables):
     """Sharpness over the bound and over the white formula are then one."""
 
     def pairs(name):
-        table = tables[name][tables[name]["experiment"] == name]
+        table = tables[name][tables[name]["control"] == ""]
         return table.pivot(index=["depth", "seed"], columns="statistic", values="value")
 
     white, other = pairs("attack_white"), pairs("attack_coloured")
@@ -351,8 +352,8 @@ def test_white_attacks_have_white_inputs(tables):
 
 def test_near_attempts_start_near_a_flattest_minimum():
     table = attack("theory", "attack_bound", settings_of(steps=1))
-    values = table[(table["experiment"] == "attack_bound") & (table["statistic"] == "sharpness_ratio")]
-    median = values.groupby("initialisation")["value"].median()
+    values = table[(table["control"] == "") & (table["statistic"] == "sharpness_ratio")]
+    median = values.groupby("start")["value"].median()
     assert median["near"] < 1.02 < 1.5 < median["far"]
 
 

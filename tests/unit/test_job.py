@@ -76,7 +76,7 @@ def test_replicas_are_seeds_times_step_sizes(loss, unit, rates):
     table = networks.replicas
     assert table["seed"].tolist() == [0, 0, 1, 1, 2, 2]
     assert table["step_size"].tolist() == pytest.approx(rates * 3)
-    assert table["step_fraction"].tolist() == pytest.approx((rates if unit == "absolute" else FRACTIONS) * 3)
+    assert table["setting"].tolist() == pytest.approx((rates if unit == "absolute" else FRACTIONS) * 3)
     start = initialise("pytorch", [4, 6, 6, 3], generators("study", "run", 3, range(3), "weights"))
     for row, (seed, rate) in enumerate(zip(table["seed"], table["step_size"], strict=True)):
         expected = descend(replica(start.weights, seed), data, rate, 40)
@@ -88,7 +88,8 @@ def test_labels_and_history():
     networks, history = run(experiment())
     assert networks.labels == {
         "study": "study",
-        "experiment": "run",
+        "case": "run",
+        "control": "",
         "family": "linear",
         "task": "noisy",
         "initialisation": "pytorch",
@@ -97,12 +98,12 @@ def test_labels_and_history():
     }
     assert networks.replicas["final"].all()
     assert networks.replicas["step"].tolist() == [40] * 6
-    assert list(history.columns) == ["seed", "step_fraction", "step", "loss"]
+    assert list(history.columns) == ["seed", "setting", "step", "loss"]
     assert sorted(history["step"].unique()) == [0, 20, 40]
     data = samples()
-    last = history[history["step"] == 40].set_index(["seed", "step_fraction"])["loss"]
+    last = history[history["step"] == 40].set_index(["seed", "setting"])["loss"]
     inputs, targets = (torch.from_numpy(a).to(DTYPE) for a in (data.inputs, data.targets))
-    for row, (seed, fraction) in networks.replicas[["seed", "step_fraction"]].iterrows():
+    for row, (seed, fraction) in networks.replicas[["seed", "setting"]].iterrows():
         outputs = forward(replica(networks.stack.weights, row), [], inputs)
         assert last[seed, fraction] == pytest.approx((outputs - targets).square().sum(1).mean().item(), rel=1e-6)
 
@@ -133,7 +134,7 @@ def test_flow_runs_for_its_steps_in_critical_steps():
     limit = moments.end_to_end_map()
     start = initialise("pytorch", [4, 4], generators("study", "run", 1, range(2), "weights")).weights[0].numpy()
     np.testing.assert_allclose(networks.stack.weights[0], limit + (start - limit) @ decay, rtol=1e-6, atol=1e-7)
-    assert networks.replicas[["step_size", "step_fraction"]].isna().all(axis=None)
+    assert networks.replicas[["step_size", "setting"]].isna().all(axis=None)
 
 
 def test_sgd_on_fresh_noise_approaches_the_best_linear_map():

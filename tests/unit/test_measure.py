@@ -28,9 +28,9 @@ from flatminima.data.tasks import Samples
 from flatminima.minima import measure as module
 from flatminima.networks.stack import Stack
 
-LABELS = {"study", "experiment", "family", "task", "initialisation", "optimiser", "depth"}
-COLUMNS = LABELS | {"step_size", "seed", "step_fraction", "step", "final", "layer", "statistic", "value", "error_bound"}
-SHARED_COLUMNS = ["study", "experiment", "family", "depth", "step_fraction", "seed", "layer", "rank", "left", "right"]
+LABELS = {"study", "case", "control", "family", "task", "initialisation", "optimiser", "depth"}
+COLUMNS = LABELS | {"step_size", "seed", "setting", "step", "final", "layer", "statistic", "value", "error_bound"}
+SHARED_COLUMNS = ["study", "case", "family", "setting", "depth", "seed", "layer", "rank", "left", "right"]
 
 
 @pytest.mark.parametrize("loss", ["sum", "mean"])
@@ -127,7 +127,7 @@ def test_tidy_columns_and_layers():
         assert layers_of[name] == (1, 2)
     assert (rows["study"] == "tiny").all()
     one = rows[rows["seed"] == 1].iloc[0]
-    assert (one["step_size"], one["step_fraction"], one["step"], one["final"]) == pytest.approx((0.03, 0.3, 101, True))
+    assert (one["step_size"], one["setting"], one["step"], one["final"]) == pytest.approx((0.03, 0.3, 101, True))
 
 
 def test_the_shared_vector_of_final_linear_networks():

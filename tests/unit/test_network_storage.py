@@ -15,7 +15,8 @@ from flatminima.networks.storage import Networks, load, save, unbalanced
 
 LABELS = {
     "study": "digits",
-    "experiment": "relu",
+    "case": "relu",
+    "control": "",
     "family": "relu",
     "task": "noisy",
     "initialisation": "pytorch",
@@ -31,7 +32,7 @@ def example(bias=True, rectified=True, dtype=torch.float32):
         {
             "seed": [0, 1, 0],
             "step_size": [0.1, 0.2, np.nan],
-            "step_fraction": [0.5, 1.0, np.nan],
+            "setting": [0.5, 1.0, np.nan],
             "step": [10, 10, 0],
             "final": [True, True, False],
             "diverged": [False, True, False],
@@ -104,7 +105,7 @@ def test_another_safetensors_file_holds_no_networks(tmp_path, arrays, metadata):
 def test_the_control_has_the_final_functions_and_other_layers():
     networks = example()
     control = unbalanced(networks, 1.0)
-    assert control.labels == LABELS | {"experiment": "relu-unbalanced"}
+    assert control.labels == LABELS | {"control": "unbalanced"}
     pd.testing.assert_frame_equal(control.replicas, networks.replicas.iloc[:2])
     assert control.stack.weights[0].dtype == torch.float64
     inputs = normal(5, 30, 4)

@@ -169,14 +169,15 @@ def test_rows_pair_with_the_trained_networks(rectified):
     stack = fitted(samples, [4, 8, 7, 3], replicas=4, rectified=rectified)
     networks = networks_of(stack, final=[True, True, True, False], diverged=[False, True, False, False])
     rows = nulls(networks, samples)
-    assert set(rows["experiment"]) == {f"run-{null}{draw}" for null in NULLS for draw in ("", "_again")}
+    assert set(rows["case"]) == {"run"}
+    assert set(rows["control"]) == {f"{null}{draw}" for null in NULLS for draw in ("", "_again")}
     assert set(rows["statistic"]) == {"diverged", "own_cosine", "own_gain"}
     flags, rows = rows[rows["statistic"] == "diverged"], rows[rows["statistic"] != "diverged"]
     assert (flags["value"] == (flags["seed"] == 1)).all()
     trained = run(networks, samples)[0]
-    same = ["seed", "step_size", "step_fraction", "depth", "step", "family", "task", "study"]
+    same = ["seed", "step_size", "setting", "depth", "step", "family", "task", "study"]
     expected = trained[trained["statistic"].isin(["own_cosine"]) & trained["final"]]
-    for _, null in rows[rows["statistic"] == "own_cosine"].groupby("experiment"):
+    for _, null in rows[rows["statistic"] == "own_cosine"].groupby("control"):
         pd.testing.assert_frame_equal(
             null[[*same, "layer"]].reset_index(drop=True), expected[[*same, "layer"]].reset_index(drop=True)
         )
@@ -186,7 +187,7 @@ def test_rows_pair_with_the_trained_networks(rectified):
 def test_statistics_of_the_permuted_null_by_dense_jacobians():
     samples = samples_of()
     networks = networks_of(fitted(samples, [4, 8, 3], replicas=2, rectified=True))
-    rows = nulls(networks, samples).set_index(["experiment", *KEY])["value"]
+    rows = nulls(networks, samples).set_index(["control", *KEY])["value"]
     drawn = permuted(networks, [0, 1])
     for index in range(2):
         cosines, gains = [], []
@@ -198,8 +199,8 @@ def test_statistics_of_the_permuted_null_by_dense_jacobians():
             forwards, backwards = active @ right[0], second.T @ left[:, 0]
             cosines.append((forwards @ backwards / (forwards.norm() * backwards.norm())).item())
             gains.append((forwards.norm() / values[0].sqrt()).item())
-        assert rows["run-permuted", "own_cosine", 1, index] == pytest.approx(np.median(cosines), rel=1e-5)
-        assert rows["run-permuted", "own_gain", 1, index] == pytest.approx(np.median(gains), rel=1e-5)
+        assert rows["permuted", "own_cosine", 1, index] == pytest.approx(np.median(cosines), rel=1e-5)
+        assert rows["permuted", "own_gain", 1, index] == pytest.approx(np.median(gains), rel=1e-5)
 
 
 def test_every_network_has_a_draw_of_its_own_whatever_its_mates():

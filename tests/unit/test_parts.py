@@ -72,7 +72,7 @@ def test_networks_do_not_depend_on_the_division(kind):
         torch.testing.assert_close(a, b, rtol=rounding, atol=rounding)
     assert not torch.allclose(one[0][0], one[0][-1], atol=0.1), "seeds differ by far more than that"
     losses = [pd.concat([history for _, history in outcomes]) for outcomes in (whole, divided)]
-    key = ["step", "seed", "step_fraction"]
+    key = ["step", "seed", "setting"]
     first, second = (loss.sort_values(key, ignore_index=True) for loss in losses)
     pd.testing.assert_frame_equal(first, second, rtol=1e-5)
 
@@ -110,16 +110,17 @@ def test_statistics_do_not_depend_on_the_division(kind):
     def measured(outcomes):
         subjects = [subject for networks, _ in outcomes for subject in (networks, unbalanced(networks, 0.5))]
         tables, shared = zip(*(measure(subject, data, moments, MEASURE) for subject in subjects), strict=True)
-        key = ["experiment", "statistic", "layer", "seed", "step_fraction", "final", "step"]
+        key = ["case", "control", "statistic", "layer", "seed", "setting", "final", "step"]
         both = pd.concat(tables).sort_values(key, ignore_index=True), pd.concat(shared)
-        return both[0], both[1].sort_values(["experiment", "seed", "step_fraction", "layer", "rank"], ignore_index=True)
+        return both[0], both[1].sort_values(["case", "seed", "setting", "layer", "rank"], ignore_index=True)
 
     (one, vectors), (other, others) = measured(trained(kind, None)), measured(trained(kind, 2))
     bounds = ["value", "error_bound"]
     pd.testing.assert_frame_equal(one.drop(columns=bounds), other.drop(columns=bounds), rtol=1e-6)
     np.testing.assert_allclose(one["value"], other["value"], rtol=1e-3, atol=1e-5)
     pd.testing.assert_frame_equal(vectors, others, rtol=1e-3, atol=1e-4)
-    assert set(one["experiment"]) == {"run", "run-unbalanced"}
+    assert set(one["case"]) == {"run"}
+    assert set(one["control"]) == {"", "unbalanced"}
 
 
 def test_networks_are_numbered_through_all_parts():

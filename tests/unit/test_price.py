@@ -92,14 +92,13 @@ def test_tidy_rows():
     values = {"ill": [10.0], "depths": [2, 3], "searched": [2], "restarts": 2, "evaluations": 40}
     table = prices("theory", Price.model_validate(sourced(**values, drawn=3, spread=5.0, instances=4)))
     assert (table["value"] > 0).where(table["statistic"] != "diverged", table["value"] == 0).all()
-    wide = table.pivot(index=["experiment", "depth", "seed"], columns="statistic", values="value")
-    assert wide.groupby(["experiment", "depth"]).size().to_dict() == {
+    wide = table.pivot(index=["case", "depth", "seed"], columns="statistic", values="value")
+    assert wide.groupby(["case", "depth"]).size().to_dict() == {
         (name, depth): count for name, count in (("price_random", 4), ("price_search", 2)) for depth in (2, 3)
     }
-    assert (wide["condition"] == 10).all()
     assert (wide["balance_price"].between(1 - 1e-9, wide["price_ceiling"] * (1 + 1e-9))).all()
-    assert wide["price_example"].notna().groupby("experiment").all().to_dict() == {
+    assert wide["price_example"].notna().groupby("case").all().to_dict() == {
         "price_random": False,
         "price_search": True,
     }
-    assert set(table["task"]) == {"condition_10"}
+    assert set(table["setting"]) == {10.0}

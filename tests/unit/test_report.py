@@ -34,7 +34,7 @@ from report_pages import (
 )
 
 from flatminima.claims.ledger import Class
-from flatminima.claims.verdicts import Verdict
+from flatminima.claims.results import Verdict
 from flatminima.errors import UserError
 from flatminima.figures import render, tables
 from flatminima.figures.training import sensitivity
@@ -193,7 +193,7 @@ def test_summary_counts_networks_by_how_they_ended(results):
 def cells(results) -> list[list[list[str]]]:
     """Tables of cases without their headings: for each claim its own, then those of its controls."""
     tables = Page(build(results)).tables
-    return [[[cell.strip() for cell in row] for row in t[1:]] for t in tables if t[0][:2] == ["Experiment", "Depth"]]
+    return [[[cell.strip() for cell in row] for row in t[1:]] for t in tables if t[0][:2] == ["Case", "Depth"]]
 
 
 def test_classes_of_claims_have_tables_of_verdicts_of_their_own(results):
@@ -246,7 +246,7 @@ def test_cases_that_do_not_count_are_folded_and_untested_ones_told_apart(results
 
 
 def test_long_tables_of_cases_are_folded_unless_a_case_does_not_hold(results):
-    many = [case(depth=depth) for depth in range(1, 10)]
+    many = [case(shape=depth) for depth in range(1, 10)]
     tables = (many, [*many[:-1], case("flow", 9, None)], many[:8])
     save_claims(results, [claim(f"M{k}", cases=cases) for k, cases in enumerate(tables)])
     folds = [a for a in Page(build(results)).all("details") if a.get("class") == "cases-group"]
@@ -355,7 +355,7 @@ def test_malformed_inputs_are_named(results):
     with pytest.raises(UserError, match="not valid JSON"):
         build(results)
     save_claims(results, CLAIMS)
-    pd.DataFrame({"experiment": ["residual"]}).to_parquet(results / "measures.parquet")
+    pd.DataFrame({"case": ["residual"]}).to_parquet(results / "measures.parquet")
     with pytest.raises(UserError, match="not a table of measures"):
         build(results)
 

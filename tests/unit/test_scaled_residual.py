@@ -19,7 +19,7 @@ def swept(**changes):
 
 def wide(table):
     key = ["seed", "start_scale", "step_size"]
-    columns = table.pivot(index=["seed", "initialisation", "step_size", "step"], columns="statistic", values="value")
+    columns = table.pivot(index=["seed", "start", "step_size", "step"], columns="statistic", values="value")
     return columns.reset_index().set_index(key).sort_index()
 
 

@@ -14,7 +14,7 @@ TITLE = "Residual networks that start at zero end at a flattest minimum"
 
 
 def decisive(**changes):
-    place = {"experiment": "flow", "depth": 3, "step": 0.5, "cases": 9, "name": "arrives", "share": False}
+    place = {"case": "flow", "shape": 3, "setting": 0.5, "cases": 9, "name": "arrives", "share": False}
     values = {"criterion": 0, "units": 8, "effect": 1.5, "low": -0.25, "high": 3.25, "worst": 4.0, "holds": True}
     return place | values | {"diverged": 0, "excluded": 0} | changes
 
@@ -28,6 +28,7 @@ def studies(tmp_path):
         for study, claims in verdicts.items():
             texts = dict.fromkeys(("paper", "statement", "scope", "reason"), "text")
             rest = {"figures": [], "criteria": [], "cases": [], "caveat": None, "characteristics": None}
+            rest["words"] = {"shape": "Depth", "setting": "Step", "symbols": False}
             records = [
                 {"id": k, "title": title, "verdict": v, "decisive": found, "class": (classes or {}).get(k, "measured")}
                 | texts
@@ -101,7 +102,7 @@ def test_what_each_verdict_rests_on(studies):
     [
         (None, ["–", "–", "–", "–"]),
         (decisive(share=True, effect=1.0, low=0.478, high=1.0), "arrives: 100 % [47.8 %, 100 %]; worst 4"),
-        (decisive(low=None, high=None, step=None), "arrives: 1.5"),
+        (decisive(low=None, high=None, setting=None), "arrives: 1.5"),
     ],
 )
 def test_effects_are_shares_with_the_worst_unit_or_means_or_absent(studies, found, end):
@@ -204,7 +205,7 @@ PAGE = "before\n<!-- mnist/summary:begin -->\nold\n<!-- mnist/summary:end -->\nb
 def page(tmp_path):
     """A page that shows a table of record."""
     (tmp_path / "mnist/tables").mkdir(parents=True)
-    table = "experiment,depth,path_gain_median,path_gain_low,path_gain_high,flips\nrelu,2,1.25,1.0,2.0,none\n"
+    table = "case,depth,path_gain_median,path_gain_low,path_gain_high,flips\nrelu,2,1.25,1.0,2.0,none\n"
     (tmp_path / "mnist/tables/summary.csv").write_text(table)
     page = tmp_path / "results.md"
     page.write_text(PAGE)

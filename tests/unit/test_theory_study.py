@@ -25,15 +25,15 @@ def test_streams_are_fixed_by_all_their_names():
         assert len(set(values)) == 4
 
 
-def test_labels_number_the_networks_of_a_table():
-    """Seeds go on from case to case; values given replace what stands there otherwise."""
-    first, second = (labels("theory", 3, case, task="wide", depth=[2, 3, 2]) for case in (0, 1))
-    assert first["seed"].tolist() + second["seed"].tolist() == list(range(6))
-    assert first["depth"].tolist() == [2, 3, 2]
-    assert set(first["task"]) == {"wide"}
-    assert first["final"].all()
-    assert first["step_size"].isna().all()
-    assert labels("theory", 1, 0, optimiser="sgd", step=7)[["optimiser", "step"]].to_numpy().tolist() == [["sgd", 7]]
+def test_labels_of_networks():
+    """One row for each seed; a label that was not given is empty, and a number missing."""
+    frame = labels("theory", "random_white", 3, np.array([4, 5]), inputs="white", step=[7, 9])
+    assert frame[["seed", "step"]].to_numpy().tolist() == [[4, 7], [5, 9]]
+    assert frame[["study", "case", "depth", "inputs"]].drop_duplicates().to_numpy().tolist() == [
+        ["theory", "random_white", 3, "white"]
+    ]
+    assert (frame[["control", "start", "map", "condition"]] == "").all(axis=None)
+    assert frame[["setting", "step_size"]].isna().all(axis=None)
 
 
 @pytest.mark.parametrize("depth", [1, 2, 4])

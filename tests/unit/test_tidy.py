@@ -6,16 +6,19 @@ import pytest
 import torch
 from references import DTYPE
 
-from flatminima.minima.statistics import QUANTILES, Statistic, inner, join, scatter, tidy
+from flatminima.minima.statistics import Statistic, inner, join, scatter, tidy
+from flatminima.record import COLUMNS, QUANTILES
 
-LABELS = pd.DataFrame({"study": "tiny", "seed": [4, 7]}, index=[10, 20])
+LABELS = pd.DataFrame({"study": "tiny", "seed": [4, 7]}, index=[10, 20]).assign(
+    case="a", control="", setting=0.5, depth=3
+)
 WHOLE = torch.tensor([1.5, 2.5], dtype=DTYPE)
 LAYERS = torch.tensor([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]], dtype=DTYPE)
 
 
 def rows_of(name, statistic):
     table = tidy(LABELS, {name: statistic})
-    assert table.columns.tolist() == ["study", "seed", "layer", "statistic", "value", "error_bound"]
+    assert table.columns.tolist() == [*COLUMNS]
     assert table.index.tolist() == list(range(len(table)))
     assert set(table["statistic"]) == {name}
     return list(table[["seed", "layer", "value"]].itertuples(index=False, name=None))

@@ -2,25 +2,24 @@
 
 import pytest
 
-from flatminima.claims.words import words
+from flatminima.claims.words import WORDS
 
 
 @pytest.mark.parametrize(
-    ("experiment", "depths", "steps"),
-    [
-        ("linear", "depths 2, 3", "steps 0.3 to 0.95"),
-        ("linear-unbalanced", "depths 2, 3", "steps 0.3 to 0.95"),
-        ("attempts_sgd", "N = 2, 3", "α = 0.3 to 0.95"),
-        ("planted_again", "N = 2, 3", "α = 0.3 to 0.95"),
-        ("margin_solutions-negative", "N = 2, 3", "α = 0.3 to 0.95"),
-    ],
+    ("column", "shapes", "settings"),
+    [("depth", "depths 2, 3", "steps 0.3 to 0.95"), ("size", "N = 2, 3", "α = 0.3 to 0.95")],
 )
-def test_several_are_named_once(experiment, depths, steps):
-    assert words(experiment).depths({3, 2}) == depths
-    assert words(experiment).steps({0.95, 0.3, 0.5}) == steps
+def test_several_are_named_once(column, shapes, settings):
+    assert WORDS[column].shapes({3, 2}) == shapes
+    assert WORDS[column].settings({0.95, 0.3, 0.5}) == settings
 
 
 def test_one_is_singular():
-    assert words("relu").depths({2}) == "depth 2"
-    assert words("relu").steps({0.5}) == "step 0.5"
-    assert words("attempts_sbpi").steps({0.74}) == "α = 0.74"
+    assert WORDS["depth"].shapes({2}) == "depth 2"
+    assert WORDS["depth"].settings({0.5}) == "step 0.5"
+    assert WORDS["size"].settings({0.74}) == "α = 0.74"
+
+
+def test_size_zero_stands_for_infinitely_many_weights():
+    assert WORDS["size"].shapes({0}) == "N = ∞"
+    assert WORDS["size"].size(501) == "501"

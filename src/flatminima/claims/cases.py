@@ -1,6 +1,6 @@
 """Cases of a claim: one case of one shape under one condition, with what every criterion finds there."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -118,5 +118,5 @@ def _findings(
         yield setting, counted, finding(number, criterion, class_, units)
 
 
-def _case(class_: Class, place: Place, setting: float | None, counted: bool, findings: Sequence[Finding]) -> Case:
-    return Case(class_=class_, **place._asdict(), setting=setting, counted=counted, findings=tuple(findings))
+def _case(class_: Class, place: Place, setting: float | None, counted: bool, findings: list[Finding]) -> Case:
+    return Case(class_=class_, **place._asdict(), setting=setting, counted=counted, findings=findings)

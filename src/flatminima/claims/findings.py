@@ -68,7 +68,7 @@ class Case(Record):
     setting: float | None
     class_: Kind
     counted: bool
-    findings: tuple[Finding, ...]
+    findings: list[Finding]
 
     @computed_field  # type: ignore[prop-decorator]
     @property

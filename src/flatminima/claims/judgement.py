@@ -35,7 +35,7 @@ def _to_spare(criterion: Criterion, finding: Finding) -> float:
     return min(low - criterion.low, criterion.high - high) / criterion.smallest
 
 
-def outcome(criterion: Criterion, controls: Sequence[Case], broken: str | None) -> Outcome | None:
+def outcome(criterion: Criterion, controls: list[Case], broken: str | None) -> Outcome | None:
     """How the control of a criterion came out, and why it proves nothing where it does not fail as it must."""
     control = criterion.control
     if control is None:
@@ -45,7 +45,7 @@ def outcome(criterion: Criterion, controls: Sequence[Case], broken: str | None) 
         condition=_conditions(control.where) if control.where is not None else None,
         fails=broken is None,
         broken=broken,
-        cases=tuple(controls),
+        cases=controls,
     )
 
 

@@ -36,7 +36,7 @@ class Outcome(Record):
     condition: str | None
     fails: bool
     broken: str | None
-    cases: tuple[Case, ...]
+    cases: list[Case]
 
 
 class Question(Record):
@@ -102,12 +102,12 @@ class Judgement(Record):
     scope: str
     caveat: str | None
     class_: Kind
-    figures: tuple[str, ...]
+    figures: list[str]
     verdict: Verdict
     reason: str
     words: Words
-    criteria: tuple[Question, ...]
-    cases: tuple[Case, ...]
+    criteria: list[Question]
+    cases: list[Case]
     decisive: Decisive | None
     characteristics: Characteristics | None
 
@@ -116,11 +116,11 @@ class Results(Record):
     """Judgements of all claims that speak of one study: the content of its claims.json."""
 
     study: str
-    claims: tuple[Judgement, ...]
+    claims: list[Judgement]
 
     def of_class(self, class_: Class) -> Self:
         """Judgements of the claims of one class alone."""
-        return self.model_copy(update={"claims": tuple(claim for claim in self.claims if claim.class_ is class_)})
+        return self.model_copy(update={"claims": [claim for claim in self.claims if claim.class_ is class_]})
 
     def to_json(self) -> str:
         """Text of claims.json; `read_results` reads it."""

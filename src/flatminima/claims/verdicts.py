@@ -28,7 +28,7 @@ def results_of(study: str, ledger: Ledger, measures: pd.DataFrame) -> Results:
         ledger: the claims.
         measures: its table of record.
     """
-    return Results(study=study, claims=tuple(judge(ledger, measures)))
+    return Results(study=study, claims=judge(ledger, measures))
 
 
 def judge(ledger: Ledger, measures: pd.DataFrame) -> list[Judgement]:
@@ -60,12 +60,12 @@ def _judge(claim: Claim, networks: Networks, words: Words) -> Judgement:
     outcomes = map(outcome, claim.criteria, controls, broken)
     return Judgement(
         **claim.model_dump(include={"id", "paper", "title", "statement", "scope", "caveat", "class_"}),
-        figures=tuple(claim.figures),
+        figures=claim.figures,
         verdict=verdict,
         reason=reason,
         words=words,
-        criteria=tuple(question(claim, *asked) for asked in zip(claim.criteria, outcomes, strict=True)),
-        cases=tuple(cases),
+        criteria=[question(claim, *asked) for asked in zip(claim.criteria, outcomes, strict=True)],
+        cases=cases,
         decisive=decisive_finding(claim, cases),
         characteristics=planted,
     )

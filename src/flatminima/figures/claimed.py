@@ -79,11 +79,11 @@ class Claimed:
 
         Returns:
             One row per criterion and network: `criterion` is its number in the claim, `as_control` whether it is asked
-            as a control, `value` as the criterion takes it (of the worst layer, a deviation, an excess over nulls), `dose`
-            the statistic that a contrast orders a seed's networks by, `counted` whether its conditions take the
+            as a control, `value` as the criterion takes it (of the worst layer, a deviation, an excess over nulls),
+            `dose` the statistic that a contrast orders a seed's networks by, `counted` whether its conditions take the
             network; a network that neither counts nor diverged was left out by them. The other columns are those of the
-            measures: case, control, depth or size, and what tells networks apart; setting is NaN where there is none. Without a
-            network there are no rows.
+            measures: case, control, depth or size, and what tells networks apart; setting is NaN where there is none.
+            Without a network there are no rows.
 
         Raises:
             UserError: if the ledger has no claim of this id.
@@ -110,7 +110,9 @@ class Claimed:
         rows = self.networks(name, statistic)
         return rows[rows["counted"] & ~rows["as_control"]]
 
-    def _asked(self, number: int, criterion: Criterion, places: Sequence[Place], as_control: bool) -> list[pd.DataFrame]:
+    def _asked(
+        self, number: int, criterion: Criterion, places: Sequence[Place], as_control: bool
+    ) -> list[pd.DataFrame]:
         tables = []
         for place in places:
             rows = asked_of(criterion, place, self.all_networks).reset_index()

@@ -71,11 +71,12 @@ class Runs:
         names, seeds = [f"{start}_{kind.name}" for kind in kinds], np.arange(len(index))
         frame = labels(study, names, problems.depth, seeds, start=start)
         frame = frame.assign(map=[kind.map for kind in kinds], inputs=[kind.inputs for kind in kinds])
-        return cls(problems, frame, fraction).at(fraction.numpy())
+        rates = fraction * 2 / problems.least
+        return cls(problems, frame.assign(setting=fraction.numpy(), step_size=rates.numpy()), rates)
 
-    def at(self, fraction: float | Array) -> "Runs":
-        """Runs on these problems with other step sizes, multiples of 2 / (minimal sharpness)."""
-        rates = torch.as_tensor(fraction, dtype=torch.float64) * 2 / self.problems.least
+    def at(self, fraction: float) -> "Runs":
+        """Runs on these problems with another step size, a multiple of 2 / (minimal sharpness)."""
+        rates = fraction * 2 / self.problems.least
         return Runs(self.problems, self.labels.assign(setting=fraction, step_size=rates.numpy()), rates)
 
     @property
