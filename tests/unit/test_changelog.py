@@ -70,8 +70,9 @@ def test_verdicts_moved_today_are_moved():
         ("smallest: 0.005", "smallest: 0.01"),
         ("class: measured", "class: theorem"),
         ("universal: true", "universal: false"),
-        ("experiments: [flattest_coloured]", "experiments: [flattest_white]"),
-        ("endings: [-planted]", "endings: [-far]"),
+        ("cases: [flattest_coloured]", "cases: [flattest_white]"),
+        ("controls: [planted]", "controls: [far]"),
+        ("instead: {flow: residual}", "instead: {flow: default}"),
     ],
 )
 def test_a_change_that_decides_changes_the_fingerprint(old, new):

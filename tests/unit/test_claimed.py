@@ -41,7 +41,7 @@ def test_networks_are_those_of_the_criterion_and_of_its_control():
     """Step .5 is away from a minimum, 4 diverged; the control takes small steps alone, where no minimum is flat."""
     found = claimed(claim(ASKED, id="M4")).networks("M4", "path_gain")
     assert list(found.columns) == [
-        *("criterion", "control", "case", "depth", "setting", "seed", "task"),
+        *("criterion", "as_control", "case", "control", "depth", "setting", "seed", "task"),
         *("initialisation", "value", "dose", "diverged", "counted"),
     ]
     own, control = found[~found["as_control"]], found[found["as_control"]]

@@ -1,5 +1,6 @@
 """The ledger of claims: errors in one line, and the shipped one fits what is run and measured."""
 
+import fnmatch
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,6 @@ from references import layers, normal
 from rescaling_study import small_rescaling
 from theory_study import small_theory
 
-from flatminima.claims.controls import is_control
 from flatminima.claims.ledger import Class, load_ledger
 from flatminima.config import load
 from flatminima.data.moments import second_moments
@@ -25,7 +25,7 @@ from flatminima.networks.storage import Networks
 from flatminima.settings.training import Measure
 
 ROOT = Path(__file__).resolve().parents[2]
-NULLS = [f"-{null}{draw}" for null in ("spectra", "permuted", "untrained") for draw in ("", "_again")]
+NULLS = [f"{null}{draw}" for null in ("spectra", "permuted", "untrained") for draw in ("", "_again")]
 INTERFACES = (1, 2)
 """Of networks of depth 3."""
 
@@ -44,8 +44,8 @@ def example():
 
 
 def criterion(**changes):
-    control = {"description": "d", "experiments": {"linear": ["linear-unbalanced"]}}
-    asked = {"name": "is flat", "experiments": ["linear"], "statistic": "sharpness_ratio", "at_most": 1.01}
+    control = {"description": "d", "controls": ["unbalanced"]}
+    asked = {"name": "is flat", "cases": ["linear"], "statistic": "sharpness_ratio", "at_most": 1.01}
     return asked | {"smallest": 0.01, "control": control} | changes
 
 
@@ -90,7 +90,7 @@ def test_errors_of_a_claim_are_one_line(tmp_path, change, expected):
         ({"share": 0.0}, ".share is 0.0: input should be greater than 0"),
         ({"at_most": "1.01"}, ".at_most is '1.01': input should be a valid number"),
         ({"at_most": None}, ": the criterion 'is flat' needs at_least or at_most"),
-        ({"experiments": []}, ".experiments is []: "),
+        ({"cases": []}, ".cases is []: "),
         ({"where": [{"statistic": "loss"}]}, ".where.0: a condition needs at_least or at_most"),
         ({"wher": []}, ".wher: unknown key; did you mean 'where'?"),
         ({"control": None}, ": the criterion 'is flat' has no control: name networks on which it must fail"),
@@ -122,22 +122,27 @@ def test_what_is_given_twice_is_refused(tmp_path):
 @pytest.mark.parametrize(
     ("control", "expected"),
     [
-        ({}, ": a control needs endings, experiments, where or steps: it must differ from the case"),
-        ({"experiments": {"linear": ["linear"]}}, ": the control of linear is linear itself; name other networks"),
-        ({"endings": "-unbalanced"}, ".endings is '-unbalanced': "),
+        ({}, ".control: a control needs controls, instead, cases, where or settings: it must differ from the case"),
+        (
+            {"controls": ["unbalanced"], "cases": ["relu"]},
+            ".control: a control names its networks by one of controls, instead and cases; leave the others out",
+        ),
+        ({"cases": ["linear"]}, ": the control of linear is linear itself; name other networks"),
+        ({"instead": {"relu": "linear"}}, ": the criterion 'is flat' has no control for linear: add it to `instead`"),
+        ({"controls": "unbalanced"}, ".control.controls is 'unbalanced': "),
     ],
 )
 def test_a_control_that_is_the_case_itself_is_refused(tmp_path, control, expected):
     told = message(tmp_path, example() | {"criteria": [criterion(control={"description": "d"} | control)]})
-    assert told.startswith(f"claims.0.criteria.0.control{expected}")
+    assert told.startswith(f"claims.0.criteria.0{expected}")
 
 
 def test_networks_under_other_conditions_may_be_their_own_control(tmp_path):
-    for others in ({"steps": {"at_most": 0.1}}, {"where": [{"statistic": "sharpness_ratio", "at_least": 1.1}]}):
+    for others in ({"settings": {"at_most": 0.1}}, {"where": [{"statistic": "sharpness_ratio", "at_least": 1.1}]}):
         path = tmp_path / "claims.yaml"
         path.write_text(yaml.safe_dump({"claims": [example() | {"criteria": [_controlled(others)]}]}))
         (claim,) = load_ledger(path).claims
-        assert claim.criteria[0].control.of("linear") == ["linear"]
+        assert claim.criteria[0].control.of("linear") == [("linear", "")]
 
 
 def _controlled(others):
@@ -193,8 +198,9 @@ def measured_statistics(stack, inputs):
     """{statistic: (layer, ...)} that measure() emits for a network of depth 3."""
     inputs = normal(1, 20, inputs).numpy().astype(np.float32)
     samples = Samples(inputs, 0.5 * inputs, inputs, 0.5 * inputs, 0.0, "none", "sum")
-    row = {"seed": 0, "step_size": 0.1, "step_fraction": 0.1, "step": 1, "final": False, "diverged": False}
-    labels = dict.fromkeys(["study", "experiment", "family", "task", "initialisation", "optimiser"], "x") | {"depth": 3}
+    row = {"seed": 0, "step_size": 0.1, "setting": 0.1, "step": 1, "final": False, "diverged": False}
+    labels = dict.fromkeys(["study", "case", "family", "task", "initialisation", "optimiser"], "x")
+    labels |= {"control": "", "depth": 3}
     networks = Networks(stack, pd.DataFrame([row | {"gradient_scale": 1.0}]), labels)
     values = {"tolerance": 0.01, "products": 50, "jacobian_samples": 5}
     settings = Measure.model_validate({k: {"value": v, "source": "chosen"} for k, v in values.items()})
@@ -209,53 +215,63 @@ def emitted(rows):
 
 @pytest.fixture(scope="module")
 def known(experiments, theory):
-    """{experiment: {statistic: (layer, ...)}} of all that is run, controls and nulls included."""
+    """{(case, control): {statistic: (layer, ...)}} of all that is run, controls and nulls included."""
     weights = layers(1, 1, [4, 5, 5, 4])[0]
     linear, relu = (measured_statistics(Stack(weights, (), rectified), 4) for rectified in (False, True))
     convolutional = measured_statistics(stack_of(1, (1, 2, 2, 1)), SIDE**2)
     by_family = {"linear": linear, "residual_linear": linear, "relu": relu, "convolutional": convolutional}
-    found = {name: by_family[run.family] for _, name, run in experiments}
+    found = {(name, ""): by_family[run.family] for _, name, run in experiments}
     coupling = {"own_cosine": INTERFACES, "own_gain": INTERFACES}
-    found |= {
-        name + null: coupling for _, name, run in experiments if run.family != "residual_linear" for null in NULLS
-    }
-    return found | {name: emitted(rows) for name, rows in theory.groupby("experiment")}
+    coupled = [name for _, name, run in experiments if run.family != "residual_linear"]
+    found |= {(name, null): coupling for name in coupled for null in NULLS}
+    return found | {name: emitted(rows) for name, rows in theory.groupby(["case", "control"])}
+
+
+def cases_of(criterion, known):
+    """The cases of a criterion among all that are run."""
+    return [case for case, control in known if not control and criterion.speaks_of(case)]
 
 
 def test_every_criterion_names_measured_statistics(shipped, known):
     for claim in shipped:
         for criterion in claim.criteria:
-            for experiment in criterion.experiments:
-                statistics = known[experiment]
-                assert criterion.statistic in statistics, (claim.id, experiment)
+            for case in cases_of(criterion, known):
+                statistics = known[case, ""]
+                assert criterion.statistic in statistics, (claim.id, case)
                 if criterion.relative_to is not None:
                     assert statistics[criterion.relative_to] == statistics[criterion.statistic]
                 whole = [condition.statistic for condition in criterion.where]
                 whole += [criterion.contrast] if criterion.contrast else []
-                assert all(statistics[name] == (0,) for name in whole), (claim.id, experiment)
+                assert all(statistics[name] == (0,) for name in whole), (claim.id, case)
                 for null in criterion.against:
-                    assert criterion.statistic in known[experiment + null], (claim.id, experiment, null)
+                    assert criterion.statistic in known[case, null], (claim.id, case, null)
 
 
-def test_every_experiment_of_a_criterion_has_a_control_that_is_made(shipped, known):
+def test_every_case_of_a_criterion_has_a_control_that_is_made(shipped, known):
     """With the statistic; a control of the same networks under other conditions names its own."""
     for claim in shipped:
         for criterion in claim.criteria:
-            for experiment in criterion.experiments if criterion.control else []:
-                controls = criterion.control.of(experiment)
-                assert controls, (claim.id, experiment)
-                assert all(criterion.statistic in known[name] for name in controls), (claim.id, experiment)
+            for case in cases_of(criterion, known) if criterion.control else []:
+                controls = criterion.control.of(case)
+                assert controls, (claim.id, case)
+                assert all(criterion.statistic in known[name] for name in controls), (claim.id, case)
                 for condition in criterion.control.where or []:
-                    assert all(known[name][condition.statistic] == (0,) for name in controls), (claim.id, experiment)
+                    assert all(known[name][condition.statistic] == (0,) for name in controls), (claim.id, case)
 
 
-def test_a_control_of_a_name_of_its_own_is_known_as_one(shipped):
-    """`linear-unbalanced` is no experiment of record, whatever is added to the name."""
-    for claim in shipped:
-        for criterion in claim.criteria:
-            endings = [*criterion.against, *(criterion.control.endings if criterion.control else [])]
-            assert all(is_control(f"linear{ending}") for ending in endings), claim.id
-            assert not any(map(is_control, criterion.experiments)), claim.id
+PATTERNS = (
+    *("random_layers*", "random_units*", "two_layers*", "boxes*", "balls*", "radial*"),
+    *("weight_normalised*", "orbit_layers*", "orbit_units*"),
+)
+
+
+def test_names_of_cases_are_run_and_patterns_catch_no_others(shipped, known):
+    present = {case for case, control in known if not control}
+    found = {name: {*fnmatch.filter(present, name)} for c in shipped for k in c.criteria for name in k.cases}
+    assert sorted(name for name in found if "*" in name) == sorted(PATTERNS)
+    for name, caught in found.items():
+        stem = name.removesuffix("*")
+        assert caught == ({stem, f"{stem}_convolutional"} if name in PATTERNS else {name})
 
 
 def test_every_claim_shows_figures_that_are_drawn(shipped, experiments):

@@ -81,6 +81,9 @@ class Criterion(Range):
             raise ValueError(f"the criterion {self.name!r} has no control: name networks on which it must fail")
         if without := [case for case in self.cases if self.control and not self.control.of(case)]:
             raise ValueError(f"the criterion {self.name!r} has no control for {without[0]}: add it to `instead`")
+        same = [case for case in self.cases if self.control and (case, "") in self.control.of(case)]
+        if same and self.control and not (self.control.where or self.control.settings):
+            raise ValueError(f"the control of {same[0]} is {same[0]} itself; name other networks")
         if self.deviation and self.statistic not in DEVIATIONS:
             raise ValueError(f"no deviation is defined for {self.statistic}: {nearest(self.statistic, DEVIATIONS)}")
         if self.deviation and self.at_least is not None and not (self.against or self.contrast or self.minus):

@@ -78,12 +78,11 @@ class Claimed:
             statistic: that of the criteria.
 
         Returns:
-            One row per criterion and network: `criterion` is its number in the claim, `as_control` whether it is asked
-            as a control, `value` as the criterion takes it (of the worst layer, a deviation, an excess over nulls),
-            `dose` the statistic that a contrast orders a seed's networks by, `counted` whether its conditions take the
-            network; a network that neither counts nor diverged was left out by them. The other columns are those of the
-            measures: case, control, depth or size, and what tells networks apart; setting is NaN where there is none.
-            Without a network there are no rows.
+            One row per criterion and network, columns `columns`: `criterion` is its number in the claim, `as_control`
+            whether it is asked as a control, `value` as the criterion takes it (of the worst layer, a deviation, an
+            excess over nulls), `dose` the statistic that a contrast orders a seed's networks by, `counted` whether its
+            conditions take the network; a network that neither counts nor diverged was left out by them. The others are
+            columns of the measures; setting is NaN where there is none. Without a network there are no rows.
 
         Raises:
             UserError: if the ledger has no claim of this id.

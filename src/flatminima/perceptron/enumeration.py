@@ -154,7 +154,7 @@ def _measured_local(found: Enumerated) -> Array:
 
 
 def _theory_local(found: Enumerated, load: float) -> Array:
-    """The same by theory, for large N; NaN beyond one half."""
+    """Local entropy less that of all weights by theory, for large N, by pairs of distances; NaN beyond one half."""
     d = np.arange(1, found.size // 2 + 1) / found.size
     values = local_entropy(load, d, 0.0).entropy - entr(d) - entr(1 - d)
     return found.paired(np.concatenate([[np.nan], values, [np.nan]]))
@@ -174,7 +174,7 @@ def _curves(study: str, found: Enumerated, *, largest: bool) -> list[pd.DataFram
 
 
 def _some(codes: exhaustive.Codes, most: int, generator: Generator) -> exhaustive.Codes:
-    """At most so many of the solutions, drawn without replacement."""
+    """Solutions drawn without replacement, `most` of them or all."""
     return generator.choice(codes, most, replace=False) if len(codes) > most else codes
 
 

@@ -47,7 +47,7 @@ def unchanged(study: str, subject: Subject, settings: Demonstrations) -> Iterato
 
 
 def infinite_volume(study: str, subject: Subject, settings: Demonstrations) -> Iterator[Measured]:
-    """D2: disjoint boxes, each at least as large as the one before, with the same losses.
+    """D2: disjoint boxes, each at least as large as the one before, with equal losses.
 
     Statistics of case `boxes`: meeting_boxes (1 if any two meet), log_volume_step (least change of the logarithm of the
     volume from a box to the next), image_loss_change, box_excess. Controls: in `touching` the factor is just below the

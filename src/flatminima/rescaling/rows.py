@@ -12,7 +12,7 @@ from flatminima.record import long_table
 CONVOLUTIONAL = "convolutional"
 """Family of networks whose cases have it in their names, after an underscore."""
 NETWORK = ("family", "task", "initialisation", "optimiser", "depth", "step_size")
-"""Labels of a trained network that every row of it has."""
+"""Labels of a trained network that its rows have."""
 SETTINGS = ("alpha", "radius", "offset", "range")
 """Columns of the numbers that condition a case: each holds column setting for the cases that it conditions."""
 Setting = tuple[Literal["alpha", "radius", "offset", "range"], float]

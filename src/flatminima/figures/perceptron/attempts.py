@@ -83,7 +83,7 @@ def neighbours(measures: pd.DataFrame, figure: str) -> pd.DataFrame:
 
 def claimed_attempts(claimed: Claimed, claim: str, statistic: str) -> pd.DataFrame:
     """The attempts that decide a claim by a statistic, in columns INSTANCE: as the verdict takes them."""
-    rows = claimed.counted(claim, statistic).rename(columns={"shape": "size", "setting": "alpha"})
+    rows = claimed.counted(claim, statistic).rename(columns={"setting": "alpha"})
     return rows.assign(solver=rows["case"].map(CASES))[INSTANCE].drop_duplicates()
 
 

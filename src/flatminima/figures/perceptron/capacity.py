@@ -58,7 +58,7 @@ def entropies(curves: pd.DataFrame) -> pd.DataFrame:
     Raises:
         EmptyFigureError: if there is none.
     """
-    rows = selection.curves(curves, "capacity", "entropy").drop(columns="error_bound")
+    rows = selection.curves(curves, "capacity", "entropy").drop(columns=["size", "error_bound"])
     rows = rows.rename(columns={"x": "margin", "y": "alpha", "value": "entropy"})
     return rows[rows["alpha"].isin(selection.some(rows["alpha"], LOADS))]
 
