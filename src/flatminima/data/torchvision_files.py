@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from flatminima.data.usual_names import candidates, match, suggestive
 from flatminima.errors import UserError
-from flatminima.settings.datasets import DATASETS
 from flatminima.files import DISK_FULL
+from flatminima.settings.datasets import DATASETS
 
 CLASSES = 10
 DOWNLOAD_TIMEOUT = 60.0
