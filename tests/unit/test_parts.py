@@ -11,7 +11,7 @@ from flatminima.errors import UserError
 from flatminima.files import numbered
 from flatminima.minima.controls import unbalanced
 from flatminima.minima.measure import measure
-from flatminima.rescaling.subjects import fully_connected, linear
+from flatminima.rescaling.loading import fully_connected, linear
 from flatminima.settings.training import Measure
 from flatminima.training import job
 from flatminima.training.experiments import Task, train
