@@ -8,8 +8,9 @@ from matplotlib.figure import Figure
 from synthetic import synthetic_study
 from synthetic_coupling import NULLS, SEEDS, STEPS, doses, practice, scales
 
-from flatminima.claims.effects import network_values, shapes_of
+from flatminima.claims.effects import network_values
 from flatminima.claims.ledger import Criterion
+from flatminima.claims.networks import Place, networks_of
 from flatminima.errors import UserError
 from flatminima.figures import frames
 from flatminima.figures.claimed import Claimed
@@ -93,15 +94,15 @@ def test_of_few_seeds_nothing_is_said():
 def test_excess_is_what_the_claims_judge(statistic):
     measures = practice()
     asked = {
-        "name": "beyond chance", "experiments": ["relu"], "statistic": statistic, "deviation": True,
-        "against": [f"-{null}" for null in NULLS], "at_least": 0.0,
-        "control": {"description": "again", "endings": ["-untrained_again"]},
+        "name": "beyond chance", "cases": ["relu"], "statistic": statistic, "deviation": True,
+        "against": list(NULLS), "at_least": 0.0,
+        "control": {"description": "again", "controls": ["untrained_again"]},
     }  # fmt: skip
-    values = network_values(Criterion.model_validate(asked), "relu", 3, shapes_of(measures))
+    values = network_values(Criterion.model_validate(asked), Place("relu", "", 3), networks_of(measures))
     _, plotted = draw("coupling-excess", measures, NO_DETAILS)
     shown = plotted[(plotted["depth"] == 3) & (plotted["statistic"] == statistic)]
-    expected = values.groupby("step_fraction").mean()
-    np.testing.assert_allclose(shown.set_index("step_fraction")["excess"], expected, rtol=1e-12)
+    expected = values.groupby("setting").mean()
+    np.testing.assert_allclose(shown.set_index("setting")["excess"], expected, rtol=1e-12)
 
 
 def test_dose_response_shows_networks_at_minima_with_their_worst_layer(drawn):
