@@ -3,7 +3,7 @@
 import pandas as pd
 from synthetic_theory import MINIMUM, with_value
 
-FLOW = {"initialisation": "flow", "task": "turned_coloured"}
+FLOW = {"case": "flow_turned_coloured"}
 BELOW = "Some minima are flatter than theory's least sharpness allows"
 
 
@@ -12,15 +12,15 @@ def flow_on_coloured_ends_at_least(study: pd.DataFrame) -> pd.DataFrame:
 
 
 def flow_on_white_ends_above(study: pd.DataFrame) -> pd.DataFrame:
-    return with_value(study, "sharpness_ratio", 1.3, initialisation="flow", task="turned_white")
+    return with_value(study, "sharpness_ratio", 1.3, case="flow_turned_white")
 
 
 def deeper_ones_sharper(study: pd.DataFrame) -> pd.DataFrame:
-    return with_value(study, "sharpness_ratio", 9.0, initialisation="random", depth=3)
+    return with_value(study, "sharpness_ratio", 9.0, start="random", depth=3)
 
 
 def all_flows_arrive(study: pd.DataFrame) -> pd.DataFrame:
-    return with_value(study, "excess_loss", 1e-9, initialisation="flow")
+    return with_value(study, "excess_loss", 1e-9, start="flow")
 
 
 def two_seeds(study: pd.DataFrame) -> pd.DataFrame:
@@ -29,11 +29,11 @@ def two_seeds(study: pd.DataFrame) -> pd.DataFrame:
 
 
 def prices_level_off(study: pd.DataFrame) -> pd.DataFrame:
-    return with_value(study, "balance_price", 1.5, experiment="price_search", task="condition_1000")
+    return with_value(study, "balance_price", 1.5, case="price_search", setting=1000.0)
 
 
 def none_near_the_least(study: pd.DataFrame) -> pd.DataFrame:
-    return study[~(study["initialisation"].eq("prescribed") & study["step_fraction"].lt(1.5))]
+    return study[~(study["start"].eq("prescribed") & study["setting"].lt(1.5))]
 
 
 def nothing_tells(study: pd.DataFrame) -> pd.DataFrame:
@@ -42,59 +42,59 @@ def nothing_tells(study: pd.DataFrame) -> pd.DataFrame:
 
 
 def everything_tells(study: pd.DataFrame) -> pd.DataFrame:
-    falling = study["step_fraction"] - 1
-    rest = study["initialisation"].eq("prescribed") & study["statistic"].isin(("singular_overlap", "balance_defect"))
+    falling = study["setting"] - 1
+    rest = study["start"].eq("prescribed") & study["statistic"].isin(("singular_overlap", "balance_defect"))
     distance = falling.where(study["statistic"] == "balance_defect", 1 - falling)
     return study.assign(value=study["value"].mask(rest, distance))
 
 
 def every_false_statement_holds(study: pd.DataFrame) -> pd.DataFrame:
-    false = study["experiment"].str.endswith("-planted") & study["statistic"].eq("inequality_ratio")
+    false = study["control"].eq("planted") & study["statistic"].eq("inequality_ratio")
     return study.assign(value=study["value"].mask(false, 1.5))
 
 
 PLANTED = [
-    ("theory-overview", ("sharpness_ratio", 0.9, {"experiment": "random_white", "seed": 1}), BELOW),
+    ("theory-overview", ("sharpness_ratio", 0.9, {"case": "random_white", "seed": 1}), BELOW),
     ("theory-overview", flow_on_coloured_ends_at_least, "zero residuals end there, whatever the inputs"),
     ("theory-overview", flow_on_white_ends_above, "zero residuals need not end there"),
-    ("least-sharpness", ("sharpness_ratio", 1 - 1e-6, {"experiment": "random_white", "seed": 1, "depth": 3}), BELOW),
+    ("least-sharpness", ("sharpness_ratio", 1 - 1e-6, {"case": "random_white", "seed": 1, "depth": 3}), BELOW),
     (
         "least-sharpness",
-        ("sharpness_ratio", 1.01, {"experiment": "flattest_coloured", "seed": 1}),
+        ("sharpness_ratio", 1.01, {"case": "flattest_coloured", "seed": 1}),
         "and not all minima in closed form lie on it",
     ),
     (
         "random-minima",
-        ("sharpness_ratio", 0.9, {"experiment": "random_coloured", "seed": 1}),
+        ("sharpness_ratio", 0.9, {"case": "random_coloured", "seed": 1}),
         "Some random minima are flatter",
     ),
-    ("random-minima", ("sharpness_ratio", 1.0, {"experiment": "random_white", "seed": 2}), "are as flat as theory's"),
+    ("random-minima", ("sharpness_ratio", 1.0, {"case": "random_white", "seed": 2}), "are as flat as theory's"),
     ("random-minima", deeper_ones_sharper, "and more so in deeper networks"),
     (
         "any-inputs",
-        ("sharpness_ratio", 1.01, {"experiment": "flattest_coloured", "seed": 1}),
+        ("sharpness_ratio", 1.01, {"case": "flattest_coloured", "seed": 1}),
         "minima in closed form miss the least sharpness",
     ),
     (
         "any-inputs",
-        ("sharpness_ratio", 1.0, {"experiment": "balanced_coloured", "seed": 1}),
+        ("sharpness_ratio", 1.0, {"case": "balanced_coloured", "seed": 1}),
         "attained as well, by some balanced ones too",
     ),
-    ("any-inputs", ("sharpness_ratio", 1.0, {"experiment": "balanced_coloured"}), "by balanced minima too"),
+    ("any-inputs", ("sharpness_ratio", 1.0, {"case": "balanced_coloured"}), "by balanced minima too"),
     (
         "any-inputs",
-        ("inequality_ratio", 1 - 1e-8, {"experiment": "attack_bound", "task": "wide", "seed": 1}),
+        ("inequality_ratio", 1 - 1e-8, {"case": "attack_bound", "condition": "wide", "seed": 1}),
         "some minima are flatter than theory's least sharpness allows",
     ),
-    ("first-interface", ("left_residual", 0.001, {"experiment": "flattest_coloured"}), "are coupled, too"),
+    ("first-interface", ("left_residual", 0.001, {"case": "flattest_coloured"}), "are coupled, too"),
     (
         "first-interface",
-        ("left_residual", 0.001, {"experiment": "flattest_coloured", "depth": 2}),
+        ("left_residual", 0.001, {"case": "flattest_coloured", "depth": 2}),
         "are not always coupled",
     ),
     (
         "attacks",
-        ("inequality_ratio", 1 - 1e-8, {"experiment": "attack_band", "task": "wide", "seed": 2, "depth": 3}),
+        ("inequality_ratio", 1 - 1e-8, {"case": "attack_band", "condition": "wide", "seed": 2, "depth": 3}),
         "Searches break what theory states: I5",
     ),
     ("attacks", every_false_statement_holds, "not each false statement beside it is broken"),
@@ -103,17 +103,17 @@ PLANTED = [
     ("witnesses", everything_tells, "shows in its path cosine, path gain, path residual, singular overlap and balance"),
     (
         "step-size",
-        ("sharpness_ratio", 1.0, {"experiment": "residual_turned_white"}),
+        ("sharpness_ratio", 1.0, {"case": "residual_turned_white"}),
         "at the least sharpness, whatever the step size",
     ),
     (
         "step-size",
-        ("sharpness_ratio", 1.3, {"experiment": "residual_turned_white"}),
+        ("sharpness_ratio", 1.3, {"case": "residual_turned_white"}),
         "in gradient flow; at no step size tried was it found",
     ),
     (
         "step-size",
-        ("sharpness_ratio", 1.3, {"experiment": "flow_turned_white"}),
+        ("sharpness_ratio", 1.3, {"case": "flow_turned_white"}),
         "do not end at the least sharpness, not even in gradient flow",
     ),
     ("step-size", two_seeds, "Too few runs from zero residuals arrive to tell where they end"),
@@ -127,22 +127,22 @@ PLANTED = [
     ("balance-price", prices_level_off, "does not keep growing as inputs get further from white"),
     (
         "balance-price",
-        ("balance_price", 64.0, {"experiment": "price_random", "task": "condition_1000", "depth": 3, "seed": 2}),
+        ("balance_price", 64.0, {"case": "price_random", "setting": 1000.0, "depth": 3, "seed": 2}),
         "and exceeds the proved bound",
     ),
     (
         "catapult",
-        ("sharpness", 9.1 / 0.9 * MINIMUM, {"experiment": "catapult_turned_white", "step_fraction": 0.9, "seed": 2}),
+        ("sharpness", 9.1 / 0.9 * MINIMUM, {"case": "catapult_turned_white", "setting": 0.9, "seed": 2}),
         "and some settle above the limit",
     ),
     (
         "catapult",
-        ("sharpness", 99 * MINIMUM, {"experiment": "catapult_turned_white", "step_fraction": 0.9}),
+        ("sharpness", 99 * MINIMUM, {"case": "catapult_turned_white", "setting": 0.9}),
         "A growing step does not drive networks to flatter minima",
     ),
     (
         "scaled-residual",
-        ("sharpness_ratio", 1 - 1e-5, {"experiment": "scaled_residual", "seed": 0, "step_size": 0.1}),
+        ("sharpness_ratio", 1 - 1e-5, {"case": "scaled_residual", "seed": 0, "step_size": 0.1}),
         "Some runs end below the least sharpness",
     ),
 ]

@@ -126,7 +126,9 @@ def _rows(network: dict, rng: np.random.Generator) -> Iterator[dict]:
     for layer in range(1, depth + 1):
         gain = 1.0 if layer == depth else np.exp(spread * rng.normal())
         yield row(layer, "path_gain", gain)
-        yield row(layer, "path_residual", spread * rng.uniform(0.8, 1.2))
+        residual = spread * rng.uniform(0.8, 1.2)
+        if layer > 1:
+            yield row(layer, "path_residual", residual)
         if relu:
             for quantile, z in (("q05", -1.6), ("q25", -0.7), ("q75", 0.7), ("q95", 1.6)):
                 yield row(layer, f"path_gain_{quantile}", gain * np.exp(0.1 * z))

@@ -55,7 +55,7 @@ def test_excess_is_over_the_nearest_null_with_an_interval_over_seeds(drawn):
 
 def test_survivors_are_counted(drawn):
     _, plotted = drawn["coupling-excess"]
-    lost = plotted[plotted["step_fraction"] == 3.2]
+    lost = plotted[plotted["setting"] == 3.2]
     assert set(lost["survivors"]) == {3}
     assert set(lost["diverged"]) == {2}
     np.testing.assert_allclose(lost["excess"], 0.07, rtol=1e-12)  # seeds 2, 3 and 4
@@ -64,7 +64,7 @@ def test_survivors_are_counted(drawn):
 
 def test_the_step_of_least_training_loss_is_marked_and_decides_the_title(drawn):
     page, plotted = drawn["coupling-excess"]
-    assert set(plotted.loc[plotted["best"], "step_fraction"]) == {0.8}
+    assert set(plotted.loc[plotted["best"], "setting"]) == {0.8}
     assert words(page) == (
         "Detected beyond chance, at the step size of least loss: coupling in all cases, evenness in all cases"
     )
@@ -77,8 +77,8 @@ def test_no_case_is_beyond_chance_where_own_deviation_is_that_of_a_null():
     """The nulls of practice(), with the trained networks replaced by their permuted nulls drawn again."""
     measures = practice()
     own = measures["statistic"].isin(["own_cosine", "own_gain"])
-    again = measures[measures["experiment"] == "relu-permuted_again"].assign(experiment="relu")
-    measures = pd.concat([measures[~(own & (measures["experiment"] == "relu"))], again[again["layer"] > 0]])
+    again = measures[measures["control"] == "permuted_again"].assign(control="")
+    measures = pd.concat([measures[~(own & (measures["control"] == ""))], again[again["layer"] > 0]])
     page, plotted = draw("coupling-excess", measures, NO_DETAILS)
     assert words(page).endswith("coupling in no case, evenness in no case")
     assert (plotted.loc[plotted["best"], "high"] < 0).all()
@@ -107,7 +107,7 @@ def test_excess_is_what_the_claims_judge(statistic):
 
 def test_dose_response_shows_networks_at_minima_with_their_worst_layer(drawn):
     _, plotted = drawn["dose-response"]
-    assert set(plotted["step_fraction"]) == {0.05, 0.5, 0.97}
+    assert set(plotted["setting"]) == {0.05, 0.5, 0.97}
     far = 0.2 * plotted["excess"] + 0.001 * plotted["seed"]
     for statistic, factor in {"path_gain": 1, "product_norm": 1, "path_cosine": 1, "right_residual": 2}.items():
         np.testing.assert_allclose(plotted[statistic], factor * far, rtol=1e-9)
@@ -178,7 +178,7 @@ def test_two_processes_write_the_same_bytes(tmp_path):
 )
 def test_a_study_without_the_data_is_told_what_is_missing(name, cure):
     measures = practice()
-    trained = measures[~measures["experiment"].str.contains("-") & (measures["family"] == "relu")]
+    trained = measures[(measures["control"] == "") & (measures["family"] == "relu")]
     with pytest.raises(UserError, match=cure) as error:
         draw(name, trained, NO_DETAILS)
     assert "\n" not in str(error.value)
@@ -192,19 +192,19 @@ def test_start_scale_of_one_seed_is_told_to_take_more():
 
 def test_nulls_are_no_networks_of_record():
     measures = practice()
-    assert set(frames.networks(measures)["experiment"]) == {"relu"}
-    assert set(frames.trained(measures)["experiment"]) == {"relu"}
+    assert set(frames.networks(measures)["control"]) == {""}
+    assert set(frames.trained(measures)["control"]) == {""}
     assert len(frames.networks(measures)) == 2 * len(STEPS) * len(SEEDS)
 
 
 @pytest.mark.parametrize("name", TRAINING)
 def test_the_other_figures_do_not_show_nulls(name):
     measures, shared = synthetic_study(depths=(3, 4))
-    relu = measures[(measures["experiment"] == "relu") & measures["final"]]
+    relu = measures[(measures["case"] == "relu") & (measures["control"] == "") & measures["final"]]
     cosines = relu[relu["statistic"].isin(["path_cosine", "path_gain"])]
     cosines = cosines.replace({"statistic": {"path_cosine": "own_cosine", "path_gain": "own_gain"}})
     rows = pd.concat([cosines, relu[relu["statistic"] == "diverged"]])
-    nulls = [rows.assign(experiment=f"relu-{null}") for null in NULLS]
+    nulls = [rows.assign(control=null) for null in NULLS]
     before, after = draw(name, measures, shared), draw(name, pd.concat([measures, *nulls]), shared)
     pd.testing.assert_frame_equal(before[1].reset_index(drop=True), after[1].reset_index(drop=True))
     assert before[0].get_suptitle() == after[0].get_suptitle()

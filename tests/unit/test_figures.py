@@ -13,7 +13,7 @@ from flatminima.errors import UserError
 from flatminima.figures.render import TRAINING as FIGURES
 from flatminima.figures.render import render
 
-NETWORK = ["experiment", "depth", "step_fraction", "seed"]
+NETWORK = ["case", "depth", "setting", "seed"]
 
 
 @pytest.fixture(scope="module")
@@ -32,12 +32,13 @@ def words(page: Figure) -> str:
 
 
 def finals(measures: pd.DataFrame, statistic: str) -> pd.DataFrame:
-    return measures[measures["final"] & (measures["statistic"] == statistic)]
+    """Of trained networks: no control."""
+    return measures[measures["final"] & (measures["control"] == "") & (measures["statistic"] == statistic)]
 
 
 def swept(measures: pd.DataFrame, task: str) -> pd.DataFrame:
     names = [name for name, (_, of_task, *_) in SWEPT.items() if of_task == task]
-    return measures[measures["experiment"].isin(names)]
+    return measures[measures["case"].isin(names) & (measures["control"] == "")]
 
 
 def test_sharpness_shows_every_swept_network(study, drawn):
@@ -61,9 +62,9 @@ def test_sharpness_median_and_interval_are_over_seeds(study, drawn):
     measures, _ = study
     _, plotted = drawn["sharpness"]
     expected = finals(measures, "sharpness_ratio")
-    for (experiment, depth, fraction), rows in plotted.groupby(["experiment", "depth", "step_fraction"]):
-        here = (expected["experiment"] == experiment) & (expected["depth"] == depth)
-        values = np.sort(expected[here & (expected["step_fraction"] == fraction)]["value"].dropna())
+    for (experiment, depth, fraction), rows in plotted.groupby(["case", "depth", "setting"]):
+        here = (expected["case"] == experiment) & (expected["depth"] == depth)
+        values = np.sort(expected[here & (expected["setting"] == fraction)]["value"].dropna())
         assert rows["survivors"].unique() == [len(values)]
         if len(values):
             assert rows["median"].unique() == pytest.approx([np.median(values)])
@@ -79,7 +80,7 @@ def test_every_diverged_network_is_in_the_table_and_its_step_in_the_strip(study,
     expected = finals(swept(measures, "noisy"), "diverged").query("value == 1")
     assert plotted["diverged"].sum() == len(expected) > 0
     crosses = [line for panel in figure.axes for line in panel.lines if line.get_marker() == "x"]
-    shapes = expected[["family", "depth", "step_fraction"]].drop_duplicates()
+    shapes = expected[["family", "depth", "setting"]].drop_duplicates()
     assert sum(len(line.get_xdata()) for line in crosses) == len(shapes)
 
 
@@ -89,13 +90,13 @@ def test_medians_of_few_survivors_or_away_from_minima_are_not_sound(study, drawn
     assert len(away) > 0
     _, plotted = drawn["sharpness"]
     linear = plotted[plotted["family"] == "linear"]
-    assert not linear.loc[linear["step_fraction"].isin(away["step_fraction"]), "sound"].any()
+    assert not linear.loc[linear["setting"].isin(away["setting"]), "sound"].any()
     few = plotted["survivors"] < plotted["replicas"] / 2
     assert few.any()
     assert not plotted.loc[few, "sound"].any()
     _, shown = drawn["overview"]
     steps = shown[(shown["panel"] == "steps") & (shown["family"] == "linear") & (shown["diverged"] == False)]  # noqa: E712
-    assert not steps["step_fraction"].isin(away["step_fraction"]).any()
+    assert not steps["setting"].isin(away["setting"]).any()
 
 
 def test_the_title_of_sharpness_follows_the_data(study, drawn):
@@ -105,7 +106,7 @@ def test_the_title_of_sharpness_follows_the_data(study, drawn):
     )
     ratio = measures["statistic"] == "sharpness_ratio"
     rising = measures.assign(value=measures["value"].mask(ratio, measures["value"].mask(ratio) ** 0 * 1.5))
-    rising.loc[ratio & measures["value"].notna(), "value"] = 1 + measures["step_fraction"]
+    rising.loc[ratio & measures["value"].notna(), "value"] = 1 + measures["setting"]
     page, _ = draw("sharpness", rising, shared)
     assert words(page) == (
         "Once the step is large, sharpness was not seen to fall as the step grows; "
@@ -128,16 +129,16 @@ def test_a_study_where_all_diverged_is_drawn():
 @pytest.mark.parametrize("task", ["noisy", "mild"])
 def test_sharpness_of_one_task(study, task):
     _, plotted = draw(f"sharpness-{task}", *study)
-    assert set(plotted["experiment"]) == set(swept(study[0], task)["experiment"])
+    assert set(plotted["case"]) == set(swept(study[0], task)["case"])
 
 
 def ends_of_seeds(measures: pd.DataFrame) -> pd.DataFrame:
     """Of each seed at depth 4 the flattest and the sharpest minimum, one seed after the other, by hand."""
-    ratios = finals(measures, "sharpness_ratio").query("depth == 4 and experiment in ['linear', 'linear_mild']")
-    away = finals(measures, "excess_loss").query("value > 0.02")["step_fraction"].unique()
-    ratios = ratios[~ratios["step_fraction"].isin(away)].dropna(subset=["value"])
+    ratios = finals(measures, "sharpness_ratio").query("depth == 4 and case in ['linear', 'linear_mild']")
+    away = finals(measures, "excess_loss").query("value > 0.02")["setting"].unique()
+    ratios = ratios[~ratios["setting"].isin(away)].dropna(subset=["value"])
     ends = []
-    for _, seed in ratios.groupby(["experiment", "seed"]):
+    for _, seed in ratios.groupby(["case", "seed"]):
         in_order = seed.sort_values("value")
         ends += [in_order.iloc[0], in_order.iloc[-1]]
     rows = pd.DataFrame(ends)
@@ -148,13 +149,13 @@ def test_overview_compares_the_flattest_and_the_sharpest_minimum_of_each_seed(st
     """Of the experiments with both kinds, the one whose minima differ most in sharpness."""
     measures, _ = study
     ends = ends_of_seeds(measures)
-    means = ends.groupby(["experiment", "flat"])["value"].mean().unstack()  # noqa: PD010
+    means = ends.groupby(["case", "flat"])["value"].mean().unstack()  # noqa: PD010
     chosen = (means[False] / means[True]).idxmax()
-    expected = ends[ends["experiment"] == chosen].set_index(["step_fraction", "seed"])
+    expected = ends[ends["case"] == chosen].set_index(["setting", "seed"])
     _, plotted = drawn["overview"]
     gains = plotted[plotted["panel"] == "gains"]
-    assert set(gains["experiment"]) == {chosen}
-    shown = gains.drop_duplicates(["step_fraction", "seed"]).set_index(["step_fraction", "seed"])
+    assert set(gains["case"]) == {chosen}
+    shown = gains.drop_duplicates(["setting", "seed"]).set_index(["setting", "seed"])
     assert set(shown.index) == set(expected.index)
     for index, row in shown.iterrows():
         assert (row["ratio"], row["flat"]) == (expected.loc[index, "value"], expected.loc[index, "flat"])
@@ -231,10 +232,10 @@ def test_overview_without_a_flat_minimum_or_its_table_says_so(study):
 def test_training_carries_the_last_network_of_a_finished_replica(study, drawn):
     measures, _ = study
     _, plotted = drawn["training"]
-    cosines = measures[measures["statistic"] == "path_cosine"].query("experiment == 'start_pytorch' and depth == 5")
+    cosines = measures[measures["statistic"] == "path_cosine"].query("case == 'start_pytorch' and depth == 5")
     worst = cosines.groupby(["seed", "step"])["value"].min()
     steps = worst.index.get_level_values("step").unique().sort_values()
-    curve = plotted.query("experiment == 'start_pytorch' and depth == 5 and statistic == 'path_cosine'")
+    curve = plotted.query("case == 'start_pytorch' and depth == 5 and statistic == 'path_cosine'")
     assert list(curve["step"]) == list(steps)
     for step, median in zip(curve["step"], curve["median"], strict=True):
         latest = [worst[seed][worst[seed].index <= step].iloc[-1] for seed in range(SEEDS)]
@@ -243,7 +244,7 @@ def test_training_carries_the_last_network_of_a_finished_replica(study, drawn):
 
 def test_training_shows_all_starts_and_no_sweep(drawn):
     _, plotted = drawn["training"]
-    assert set(plotted["experiment"]) == {f"start_{start}" for start in STARTS}
+    assert set(plotted["case"]) == {f"start_{start}" for start in STARTS}
 
 
 def test_path_cosine_shows_the_worst_interface_of_every_final_linear_network(study, drawn):
@@ -257,8 +258,8 @@ def test_path_cosine_shows_the_worst_interface_of_every_final_linear_network(stu
         assert len(both) == len(plotted) == len(worst)
         assert (both[statistic] == both["value"]).all()
     counted = plotted[plotted["kind"] == "at a minimum"]
-    assert set(counted["experiment"]) == {"linear", "linear_mild"}, "those that the claim names"
-    assert not counted["step_fraction"].isin([1.2]).any()
+    assert set(counted["case"]) == {"linear", "linear_mild"}, "those that the claim names"
+    assert not counted["setting"].isin([1.2]).any()
 
 
 def test_the_title_of_the_path_cosine_follows_the_data(study, drawn):
@@ -291,23 +292,23 @@ def test_figures_draw_what_there_is_without_relu(study, name):
 def test_sharpness_shows_convolutional_networks(study):
     """Made of the ReLU networks of the study."""
     measures, shared = study
-    names = {"family": {"relu": "convolutional"}, "experiment": {"relu": "filters"}}
+    names = {"family": {"relu": "convolutional"}, "case": {"relu": "filters"}}
     page, plotted = draw(
-        "sharpness", pd.concat([measures, measures[measures["experiment"] == "relu"].replace(names)]), shared
+        "sharpness", pd.concat([measures, measures[measures["case"] == "relu"].replace(names)]), shared
     )
     assert_legible(page)
-    relu, filters = (plotted[plotted["experiment"] == experiment] for experiment in ("relu", "filters"))
+    relu, filters = (plotted[plotted["case"] == experiment] for experiment in ("relu", "filters"))
     assert set(filters["family"]) == {"convolutional"}
-    columns = ["depth", "step_fraction", "seed", "sharpness_ratio"]
+    columns = ["depth", "setting", "seed", "sharpness_ratio"]
     np.testing.assert_array_equal(filters[columns], relu[columns])
 
 
 def lacking(measures: pd.DataFrame, name: str) -> pd.DataFrame:
     return {
-        "sharpness": measures[measures["experiment"] == "residual_flow"],
+        "sharpness": measures[measures["case"] == "residual_flow"],
         "training": measures[measures["final"]],
         "path-cosine": measures[measures["family"] == "relu"],
-        "overview": measures[measures["experiment"] == "residual_flow"],
+        "overview": measures[measures["case"] == "residual_flow"],
     }[name]
 
 

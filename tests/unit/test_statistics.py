@@ -5,10 +5,10 @@ import string
 from pathlib import Path
 
 import pytest
-import synthetic
-import synthetic_perceptron
-import synthetic_rescaling
-import synthetic_theory
+from synthetic import synthetic_study
+from synthetic_perceptron import synthetic_perceptron
+from synthetic_rescaling import synthetic_rescaling
+from synthetic_theory import synthetic_theory
 
 from flatminima.claims.deviations import DEVIATIONS
 from flatminima.record import FIRST_LAYER, QUANTILES
@@ -17,8 +17,15 @@ from flatminima.report.scoreboard import update_between
 from flatminima.statistics.catalogue import SECTIONS, STATISTICS, declared_name
 
 ROOT = Path(__file__).resolve().parents[2]
-SOURCES = [path for path in (ROOT / "src" / "flatminima").rglob("*.py") if path.parent.name != "statistics"]
-KINDS = ("training", "theory", "rescaling", "perceptron")
+SOURCE = ROOT / "src" / "flatminima"
+COMPUTED = [path for room in ("minima", "theory", "rescaling", "perceptron") for path in (SOURCE / room).rglob("*.py")]
+TABLES = {
+    "training": lambda: synthetic_study()[0],
+    "theory": synthetic_theory,
+    "rescaling": lambda: synthetic_rescaling()[0],
+    "perceptron": lambda: synthetic_perceptron()[0],
+}
+KINDS = list(TABLES)
 
 
 def anchors(page):
@@ -49,23 +56,14 @@ def test_a_declaration_says_what_and_of_which_studies(name):
 
 def test_none_is_declared_that_nothing_computes():
     """Names stand in quotes where values are computed; those of a worst layer must be of layers."""
-    text = "\n".join(path.read_text() for path in SOURCES)
+    text = "\n".join(path.read_text() for path in COMPUTED)
     assert [name for name in STATISTICS if f'"{name}"' not in text] == []
     assert all(STATISTICS[name].within == ("layer",) for name in DEVIATIONS)
 
 
-@pytest.mark.parametrize(
-    ("kind", "table"),
-    [
-        ("training", synthetic.study),
-        ("theory", synthetic_theory.study),
-        ("rescaling", synthetic_rescaling.study),
-        ("perceptron", synthetic_perceptron.study),
-    ],
-)
-def test_statistics_of_a_study_are_declared_for_its_kind(kind, table):
-    found = table()
-    measures = found[0] if isinstance(found, tuple) else found
+@pytest.mark.parametrize("kind", KINDS)
+def test_statistics_of_a_study_are_declared_for_its_kind(kind):
+    measures = TABLES[kind]()
     names = {declared_name(name) for name in measures["statistic"].unique()}
     assert names
     assert all(kind in STATISTICS[name].kinds for name in names)

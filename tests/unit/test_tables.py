@@ -15,7 +15,7 @@ from flatminima.figures.training import tables as training_tables
 from flatminima.figures.training.tables import crosscheck
 
 TABLES = [name for name in training_tables.TABLES if name != "crosscheck"]
-KEY = ["experiment", "depth", "step_fraction"]
+KEY = ["case", "control", "depth", "setting"]
 WORST = {
     "path_gain": lambda values: values[np.abs(np.log(values)).argmax()],
     "product_norm": lambda values: values[np.abs(np.log(values)).argmax()],
@@ -40,7 +40,9 @@ def folder(measures, tmp_path_factory) -> Path:
 
 
 def read_csv(folder: Path, name: str) -> pd.DataFrame:
-    return pd.read_csv(folder / f"{name}.csv")
+    """A table; what is empty in its column of controls is the case itself."""
+    table = pd.read_csv(folder / f"{name}.csv")
+    return table.fillna({"control": ""}) if "control" in table else table
 
 
 @pytest.mark.parametrize("name", [name for name in TABLES if name != "summary"])
@@ -57,7 +59,7 @@ def test_every_final_network_is_counted_once_diverged_or_not(measures, folder, n
 
 
 def test_gradient_flow_has_a_row_though_it_has_no_step_size(folder):
-    flow = read_csv(folder, "sharpness").query("experiment == 'residual_flow'")
+    flow = read_csv(folder, "sharpness").query("case == 'residual_flow'")
     assert len(flow) == 2
     assert flow["step_size"].isna().all()
     assert flow["sharpness_ratio_median"].notna().all()
@@ -66,7 +68,7 @@ def test_gradient_flow_has_a_row_though_it_has_no_step_size(folder):
 @pytest.mark.parametrize("statistic", ["sharpness", "sharpness_ratio", "loss"])
 def test_median_and_interval_of_whole_networks(measures, folder, statistic):
     table = read_csv(folder, "sharpness").set_index(KEY)
-    rows = measures[measures["final"] & (measures["statistic"] == statistic)].dropna(subset=["value", "step_fraction"])
+    rows = measures[measures["final"] & (measures["statistic"] == statistic)].dropna(subset=["value", "setting"])
     for key, values in rows.groupby(KEY)["value"]:
         shown = table.loc[key, [f"{statistic}_{part}" for part in ("median", "low", "high")]]
         assert list(shown) == pytest.approx(list(np.percentile(values, [50, 5, 95])))
@@ -84,25 +86,23 @@ def test_median_and_interval_of_whole_networks(measures, folder, statistic):
 )
 def test_layers_are_summarised_by_the_worst(measures, folder, name, statistic):
     table = read_csv(folder, name).set_index(KEY)[f"{statistic}_median"]
-    rows = measures[measures["final"] & (measures["statistic"] == statistic)].dropna(subset=["value", "step_fraction"])
+    rows = measures[measures["final"] & (measures["statistic"] == statistic)].dropna(subset=["value", "setting"])
     worst = rows.groupby([*KEY, "seed"])["value"].apply(lambda values: WORST[statistic](values.to_numpy()))
     for key, value in worst.groupby(KEY).median().items():
         assert table.loc[key] == pytest.approx(value)
 
 
 def test_summary_takes_all_step_sizes_of_trained_networks_together(measures, folder):
-    table = read_csv(folder, "summary").set_index(["experiment", "depth"])
-    assert not table.index.get_level_values(0).str.endswith("-unbalanced").any()
-    rows = measures[measures["final"] & (measures["layer"] == 0)]
+    table = read_csv(folder, "summary").set_index(["case", "depth"])
+    assert "control" not in table
+    rows = measures[measures["final"] & (measures["control"] == "") & (measures["layer"] == 0)]
     for statistic in ("sharpness_ratio", "gradient_norm"):
-        for shape, values in rows[rows["statistic"] == statistic].groupby(["experiment", "depth"])["value"]:
-            if shape in table.index:
-                shown = table.loc[shape, [f"{statistic}_{part}" for part in ("median", "low", "high")]]
-                assert list(shown) == pytest.approx(list(np.nanpercentile(values, [50, 5, 95])))
+        for shape, values in rows[rows["statistic"] == statistic].groupby(["case", "depth"])["value"]:
+            shown = table.loc[shape, [f"{statistic}_{part}" for part in ("median", "low", "high")]]
+            assert list(shown) == pytest.approx(list(np.nanpercentile(values, [50, 5, 95])))
     sound = rows[(rows["statistic"] == "diverged") & (rows["value"] == 0)]
-    for shape, steps in sound.groupby(["experiment", "depth"])["step"]:
-        if shape in table.index:
-            assert table.loc[shape, "step_median"] == steps.median()
+    for shape, steps in sound.groupby(["case", "depth"])["step"]:
+        assert table.loc[shape, "step_median"] == steps.median()
 
 
 def cells_of_html(path: Path) -> list[list[str]]:
@@ -165,8 +165,8 @@ def test_a_measured_study_is_required(folder, tmp_path, measures):
 
 def checked_networks():
     """Two networks, one with a step size and one of a gradient flow, and a third that was not checked."""
-    base = {"experiment": "linear", "task": "noisy", "depth": 2, "step_size": 0.1, "step_fraction": 0.5, "seed": 0}
-    flow = base | {"experiment": "flow", "step_size": np.nan, "step_fraction": np.nan}
+    base = {"case": "linear", "task": "noisy", "depth": 2, "step_size": 0.1, "setting": 0.5, "seed": 0}
+    flow = base | {"case": "flow", "step_size": np.nan, "setting": np.nan}
     values = [
         (base, "sharpness_checked", 4.0, 0.004),
         (base, "sharpness_curvlinops", 4.002, 1e-9),
@@ -181,7 +181,7 @@ def checked_networks():
 
 
 def test_crosscheck_puts_other_libraries_beside_ours():
-    table = crosscheck(checked_networks()).set_index("experiment")
+    table = crosscheck(checked_networks()).set_index("case")
     assert len(table) == 2
     linear, flow = table.loc["linear"], table.loc["flow"]
     assert (linear["sharpness"], linear["residual"], linear["sharpness_pyhessian"]) == (4.0, 0.001, 3.0)

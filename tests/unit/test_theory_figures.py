@@ -138,15 +138,15 @@ def test_first_interface_tells_the_first_from_later_ones(drawn):
 def test_attacks_count_violations_of_true_statements_apart_from_controls(drawn):
     figure, plotted = drawn["attacks"]
     attempts = len(CONDITIONS) * len(DEPTHS) * SEEDS
-    assert (plotted.groupby("experiment").size() == attempts).all()
-    assert set(plotted["experiment"]) == {*STATEMENTS, *(f"{name}-planted" for name in STATEMENTS)} - {
-        "attack_coloured-planted"
-    }
-    broken = plotted.groupby(["control", "experiment"])["broken"].sum()
+    sizes = plotted.groupby(["case", "control"]).size()
+    assert (sizes == attempts).all()
+    both = {(name, control) for name in STATEMENTS for control in ("", "planted")}
+    assert set(sizes.index) == both - {("attack_coloured", "planted")}
+    broken = plotted.groupby(["as_control", "case", "control"])["broken"].sum()
     assert (broken[False] == 0).all()
-    assert broken[True, "attack_coloured"] == attempts / 4
-    assert broken[True, "attack_bound-planted"] == attempts
-    closest = plotted.groupby("experiment")["approach"].min()
+    assert broken[True, "attack_coloured", ""] == attempts / 4
+    assert broken[True, "attack_bound", "planted"] == attempts
+    closest = plotted[plotted["control"] == ""].groupby("case")["approach"].min()
     assert closest["attack_coloured"] == pytest.approx(0.3)
     assert closest["attack_bound"] == pytest.approx(1 - 1e-14, rel=1e-15)
     assert f"0 of {attempts} broken" in written(figure)
@@ -154,9 +154,9 @@ def test_attacks_count_violations_of_true_statements_apart_from_controls(drawn):
 
 
 def test_attacks_leave_out_attempts_whose_product_has_moved(study):
-    moved = with_value(study, "product_defect", 1e-6, experiment="attack_path", task="wide")
+    moved = with_value(study, "product_defect", 1e-6, case="attack_path", condition="wide")
     _, plotted = draw("attacks", moved)
-    assert set(plotted.loc[plotted["experiment"] == "attack_path", "condition"]) == {"square"}
+    assert set(plotted.loc[plotted["case"] == "attack_path", "condition"]) == {"square"}
 
 
 def test_witnesses_take_the_worst_layer(drawn):
@@ -180,7 +180,7 @@ def test_step_size_shows_the_findings_of_its_claim(drawn):
     figure, plotted = drawn["step-size"]
     assert set(plotted["map"]) == {"turned"}
     assert set(plotted["inputs"]) == {"white"}
-    own, control = plotted[~plotted["control"]], plotted[plotted["control"]]
+    own, control = plotted[~plotted["as_control"]], plotted[plotted["as_control"]]
     steps = own[own["start"] == "residual"].set_index(["depth", "step"])
     assert steps.loc[(2, 0.5), "effect"] == pytest.approx(1.0025)
     assert (own.loc[own["start"] == "flow", "effect"] == 1).all()
@@ -191,7 +191,7 @@ def test_step_size_shows_the_findings_of_its_claim(drawn):
 
 
 def test_step_size_says_where_runs_did_not_arrive(study):
-    away = with_value(study, "excess_loss", 0.1, experiment="residual_turned_white", seed=1, step_fraction=0.5)
+    away = with_value(study, "excess_loss", 0.1, case="residual_turned_white", seed=1, setting=0.5)
     figure, plotted = draw("step-size", away)
     assert set(plotted.loc[(plotted["start"] == "residual") & (plotted["step"] == 0.5), "units"]) == {SEEDS - 1}
     assert f"zero residuals (n = {SEEDS - 1} to {SEEDS})" in written(figure)
@@ -199,7 +199,7 @@ def test_step_size_says_where_runs_did_not_arrive(study):
 
 def test_arrival_shows_the_share_of_every_kind_of_map(drawn):
     figure, plotted = drawn["arrival"]
-    shares = plotted[~plotted["control"]].groupby("map")["effect"].unique()
+    shares = plotted[~plotted["as_control"]].groupby("map")["effect"].unique()
     assert {name: list(values) for name, values in shares.items()} == {"turned": [1.0], "reflected": [0.0]}
     assert plotted["low"].max() == pytest.approx(0.025 ** (1 / SEEDS))
     assert f"symmetric maps with a negative eigenvalue (n = {SEEDS} each)" in written(figure)
@@ -207,11 +207,11 @@ def test_arrival_shows_the_share_of_every_kind_of_map(drawn):
 
 def test_predicted_price_sets_measured_against_predicted(drawn):
     figure, plotted = drawn["predicted-price"]
-    flow = plotted[~plotted["control"]]
+    flow = plotted[~plotted["as_control"]]
     assert (flow["sharpness_ratio"] == flow["balance_price"]).all()
     assert set(flow["balance_price"]) == set(PRICE.values())
-    assert set(flow["experiment"]) == {"flow_turned_white", "flow_turned_coloured"}
-    assert set(plotted.loc[plotted["control"], "sharpness_ratio"].round(9)) == {1.1, 1.2}
+    assert set(flow["case"]) == {"flow_turned_white", "flow_turned_coloured"}
+    assert set(plotted.loc[plotted["as_control"], "sharpness_ratio"].round(9)) == {1.1, 1.2}
     assert f"gradient flow (n = {2 * len(DEPTHS) * SEEDS})" in written(figure)
 
 
@@ -228,7 +228,7 @@ def test_balance_price_shows_the_dearest_of_all_searches(drawn):
 def test_catapult_shows_where_steps_started_and_settled(drawn):
     figure, plotted = drawn["catapult"]
     assert len(plotted) == 2 * SEEDS * 4
-    runs, starts = plotted[~plotted["control"]], plotted[plotted["control"]]
+    runs, starts = plotted[~plotted["as_control"]], plotted[plotted["as_control"]]
     settled = runs[runs["counted"]]
     assert set(settled["seed"]) == set(range(1, SEEDS))
     assert settled["sharpness_ratio"].to_numpy() == pytest.approx(0.9 / settled["step"].to_numpy())
@@ -288,25 +288,25 @@ def test_a_training_study_has_no_theory(name):
 @pytest.mark.parametrize("name", ["path-cosine", "sharpness"])
 def test_a_theory_study_has_no_training(study, name):
     with pytest.raises(UserError):
-        draw(name, study[study["experiment"].str.startswith("attack")])
+        draw(name, study[study["case"].str.startswith("attack")])
 
 
 @pytest.mark.parametrize(
     ("name", "lost"),
     [
-        ("theory-overview", {"initialisation": [*RATIOS, "flow", "default"]}),
-        ("least-sharpness", {"initialisation": RATIOS}),
-        ("random-minima", {"initialisation": ["random"]}),
-        ("any-inputs", {"task": ["coloured"], "experiment": ["attack_bound"]}),
-        ("first-interface", {"experiment": ["flattest_coloured", "random_coloured"]}),
-        ("attacks", {"initialisation": ["near", "far"]}),
-        ("witnesses", {"initialisation": ["prescribed"]}),
-        ("step-size", {"initialisation": ["residual", "flow", "default"]}),
-        ("arrival", {"initialisation": ["residual", "flow"]}),
-        ("predicted-price", {"initialisation": ["flow"]}),
-        ("catapult", {"initialisation": ["catapult"]}),
-        ("balance-price", {"experiment": ["price_search", "price_random"]}),
-        ("scaled-residual", {"experiment": ["scaled_residual"]}),
+        ("theory-overview", {"start": [*RATIOS, "flow", "default"]}),
+        ("least-sharpness", {"start": RATIOS}),
+        ("random-minima", {"start": ["random"]}),
+        ("any-inputs", {"inputs": ["coloured"], "case": ["attack_bound"]}),
+        ("first-interface", {"case": ["flattest_coloured", "random_coloured"]}),
+        ("attacks", {"start": ["near", "far"]}),
+        ("witnesses", {"start": ["prescribed"]}),
+        ("step-size", {"start": ["residual", "flow", "default"]}),
+        ("arrival", {"start": ["residual", "flow"]}),
+        ("predicted-price", {"start": ["flow"]}),
+        ("catapult", {"start": ["catapult"]}),
+        ("balance-price", {"case": ["price_search", "price_random"]}),
+        ("scaled-residual", {"case": ["scaled_residual"]}),
     ],
 )
 def test_a_figure_without_its_data_says_so(study, name, lost):
@@ -322,15 +322,6 @@ def test_runs_of_which_none_arrived_are_drawn(study):
     assert title(figure) == "Too few runs from zero residuals arrive to tell where they end"
     with pytest.raises(EmptyFigureError, match="figure catapult"):
         draw("catapult", away)
-
-
-@pytest.mark.parametrize(
-    ("name", "task"), [("least-sharpness", "white"), ("attacks", "wide"), ("step-size", "turned_white")]
-)
-def test_one_task_alone(study, name, task):
-    _, plotted = draw(f"{name}-{task}", study)
-    column = {"least-sharpness": "inputs", "attacks": "condition", "step-size": "map"}[name]
-    assert set(plotted[column]) == {task.removesuffix("_white")}
 
 
 def test_two_processes_write_the_same_bytes(study, tmp_path):

@@ -32,7 +32,12 @@ def test_falsification_has_a_row_per_statement_and_condition(study):
 
 
 def test_the_power_of_searches_is_the_share_that_comes_near_from_far(study):
-    far = study["experiment"].eq("attack_white") & study["task"].eq("wide") & study["statistic"].eq("inequality_ratio")
+    far = (
+        study["case"].eq("attack_white")
+        & study["control"].eq("")
+        & study["condition"].eq("wide")
+        & study["statistic"].eq("inequality_ratio")
+    )
     rows = study[far & study["seed"].lt(4) & study["depth"].eq(2)]
     reached = rows.assign(statistic="reached", value=[1.0] * (len(rows) - 1) + [0.0])
     table = TABLES["falsification"](pd.concat([study, reached])).set_index(["statement", "condition"])
@@ -42,7 +47,12 @@ def test_the_power_of_searches_is_the_share_that_comes_near_from_far(study):
 
 def test_a_violation_beyond_rounding_is_counted(study):
     for value, count in ((1 - 2e-9, 1), (1 - 0.5e-9, 0)):
-        chosen = study["experiment"].eq("attack_white") & study["task"].eq("wide") & study["seed"].eq(3)
+        chosen = (
+            study["case"].eq("attack_white")
+            & study["control"].eq("")
+            & study["condition"].eq("wide")
+            & study["seed"].eq(3)
+        )
         chosen &= study["statistic"].eq("inequality_ratio") & study["depth"].eq(2)
         table = TABLES["falsification"](study.assign(value=study["value"].mask(chosen, value)))
         assert table.set_index(["statement", "condition"]).loc[("attack_white", "wide"), "violations"] == count
@@ -52,18 +62,18 @@ def test_constructed_summarises_every_construction(study):
     table = TABLES["constructed"](study)
     assert table["minima"].sum() == 3 * 2 * len(DEPTHS) * SEEDS + 6
     assert table["certificate_gap"].to_numpy() == pytest.approx(GAP)
-    random = table.query("construction == 'random' and inputs == 'white' and depth == 2").iloc[0]
+    random = table.query("start == 'random' and inputs == 'white' and depth == 2").iloc[0]
     ratios = 3 + 0.1 * (np.arange(SEEDS) - (SEEDS - 1) / 2)
     columns = [f"sharpness_ratio_{part}" for part in ("median", "low", "high")]
     assert list(random[columns]) == pytest.approx(list(np.percentile(ratios, [50, 5, 95])))
     assert np.isnan(random["prescribed_excess"])
-    prescribed = table.query("construction == 'prescribed' and inputs == 'white'")
+    prescribed = table.query("start == 'prescribed' and inputs == 'white'")
     assert list(prescribed["prescribed_excess"]) == pytest.approx([1e-4, 1e-2, 1])
 
 
 def test_convergence_counts_diverged_and_reached_runs(study):
     table = TABLES["convergence"](study)
-    key = ["start", "map", "inputs", "depth", "step"]
+    key = ["start", "map", "inputs", "depth", "setting"]
     assert not table.duplicated(key).any()
     assert table["runs"].sum() == 2 * 2 * len(DEPTHS) * SEEDS * (2 * len(STEPS) + 1) + 4 * SEEDS
     counts = table.set_index(key)[["runs", "diverged", "reached"]]
@@ -71,7 +81,7 @@ def test_convergence_counts_diverged_and_reached_runs(study):
     assert list(counts.loc[("residual", "turned", "white", 3, 0.5)]) == [SEEDS, 0, SEEDS]
     assert list(counts.loc[("default", "turned", "coloured", 2, 1.5)]) == [SEEDS, SEEDS, 0]
     flow = table[table["start"] == "flow"].set_index(["map", "inputs", "depth"])
-    assert flow["step"].isna().all()
+    assert flow["setting"].isna().all()
     assert flow.loc[("turned", "white", 2), "reached"] == SEEDS
     assert flow.loc[("reflected", "white", 2), "reached"] == 0
     assert np.isnan(flow.loc[("reflected", "white", 2), "sharpness_ratio_median"])
@@ -89,7 +99,7 @@ def test_every_column_has_a_heading(study, name):
 
 
 def test_equal_numbers_are_shown_once(study):
-    shown = readable(TABLES["constructed"](study)).set_index(["Construction", "Inputs", "Depth"])
+    shown = readable(TABLES["constructed"](study)).set_index(["Start", "Inputs", "Depth"])
     assert shown.loc[("balanced", "coloured", "2"), "Relative to minimum"] == "1.25"
     assert shown.loc[("random", "white", "2"), "Relative to minimum"] == "3 [2.775, 3.225]"
 

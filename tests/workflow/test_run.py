@@ -13,6 +13,8 @@ from project import TINY, Project, different, temporaries
 
 from flatminima.claims.verdicts import Verdict
 from flatminima.config import Config, load
+from flatminima.record import COLUMNS, IDENTITY, WITHIN
+from flatminima.statistics.catalogue import STATISTICS, declared_name
 
 FIGURES = ["sharpness-noisy", "coupling-excess", "overview", "training", "path-cosine"]
 TABLES = ["summary", "sharpness", "balance", "coupling", "crosscheck"]
@@ -146,9 +148,23 @@ def test_the_measures_name_every_network(finished, study):
     for name, run in experiments.items():
         sweep = len(run["step_sizes"]["value"]) if "step_sizes" in run else 1
         networks = len(run["depths"]["value"]) * sweep * run["seeds"]["value"]
-        assert (final["experiment"] == name).sum() == networks
-        assert (final["experiment"] == f"{name}-unbalanced").sum() == (networks if "unbalance" in run else 0)
+        own = final[final["case"] == name]
+        assert (own["control"] == "").sum() == networks
+        assert (own["control"] == "unbalanced").sum() == (networks if "unbalance" in run else 0)
     assert set(measures["study"]) == {study}
+
+
+def test_every_table_of_measures_has_the_columns_of_all_and_declared_statistics(finished):
+    tables = {path: pd.read_parquet(path) for path in finished.folder.glob("results/*/measures.parquet")}
+    assert tables
+    for path, measures in tables.items():
+        assert tuple(measures.columns[: len(COLUMNS)]) == COLUMNS, path
+        kind = load(TINY).studies[path.parent.name].kind
+        names = {declared_name(name) for name in measures["statistic"].unique()}
+        assert [name for name in names if kind not in STATISTICS[name].kinds] == [], path
+        network = [name for name in ("case", "control", "depth", "size", *IDENTITY) if name in measures]
+        key = [*network, *(name for name in ("step", "final", "statistic", *WITHIN) if name in measures)]
+        assert not measures.duplicated(key).any(), path
 
 
 @pytest.mark.parametrize("study", STUDIES)

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from flatminima.claims.deviations import DEVIATIONS, Array
-from flatminima.errors import EmptyFigureError
+from flatminima.errors import EmptyFigureError, UserError
 from flatminima.record import final
 from flatminima.statistics.catalogue import STATISTICS
 
@@ -31,7 +31,7 @@ NETWORK = [
     "step",
     "final",
 ]
-SWEEP = ["case", "family", "task", "optimiser", "depth", "step_size", "setting"]
+SWEEP = ["case", "control", "family", "task", "optimiser", "depth", "step_size", "setting"]
 WHOLE = [name for name, one in STATISTICS.items() if "training" in one.kinds and not one.within]
 """Statistics of whole networks."""
 
@@ -50,7 +50,12 @@ def networks(measures: pd.DataFrame) -> pd.DataFrame:
         for all statistics of a diverged network. `diverged` is boolean, and so is `at_minimum`: not diverged, and
         within NEAR_MINIMUM. Neither bound is asked of networks that are not linear: their least loss is not known.
         Controls, whose rescaled layers have other gradients, need the loss alone.
+
+    Raises:
+        UserError: if the measures are not those of trained networks.
     """
+    if "family" not in measures:
+        raise UserError("the measures are not those of trained networks; run a study of kind training first")
     rows = pivot(without_nulls(measures[measures["layer"] == 0]), WHOLE, NETWORK)
     for statistic, deviation in DEVIATIONS.items():
         rows = rows.merge(_worst_layer(measures, statistic, deviation), on=NETWORK, how="left", validate="one_to_one")

@@ -8,6 +8,7 @@ import pandas as pd
 
 from flatminima.claims.findings import Case
 from flatminima.claims.ledger import Class
+from flatminima.errors import UserError
 from flatminima.figures import frames, style
 from flatminima.figures.claimed import Claimed
 
@@ -27,6 +28,7 @@ MAPS = {
 """The end-to-end maps that networks are trained on."""
 CONSTRUCTIONS = ("flattest", "balanced", "random", "prescribed")
 STARTS = ("residual", "default", "flow", "catapult")
+ATTACKS = ("near", "far")
 KICKED = "catapult_start"
 """Beginning of the names of cases that hold the minima from which a catapult starts."""
 FOUND = [
@@ -40,6 +42,17 @@ PROBLEM = ("start", "map", "inputs")
 present = partial(frames.present, cure="run a study of kind theory")
 
 
+def whole(measures: pd.DataFrame, starts: Sequence[str]) -> pd.DataFrame:
+    """Statistics of whole networks from some starts.
+
+    Raises:
+        UserError: if the measures are not those of a theory study.
+    """
+    if "start" not in measures:
+        raise UserError("the measures are not those of random problems; run a study of kind theory first")
+    return measures[(measures["layer"] == 0) & measures["start"].isin(starts)]
+
+
 def constructed(measures: pd.DataFrame) -> pd.DataFrame:
     """One row per constructed global minimum.
 
@@ -47,7 +60,7 @@ def constructed(measures: pd.DataFrame) -> pd.DataFrame:
         Columns start (how it was constructed), inputs, depth, setting (the prescribed ratio), seed, sharpness,
         minimal_sharpness, sharpness_ratio and certificate_gap, the last relative to the minimal sharpness.
     """
-    rows = measures[(measures["layer"] == 0) & measures["start"].isin(CONSTRUCTIONS)]
+    rows = whole(measures, CONSTRUCTIONS)
     key = ["start", "inputs", "depth", "setting", "seed"]
     minima = frames.pivot(rows, ["sharpness", "minimal_sharpness", "sharpness_ratio"], key)
     gaps = rows.loc[rows["statistic"] == "minimal_sharpness", [*key, "error_bound"]]
@@ -64,7 +77,7 @@ def runs(measures: pd.DataFrame) -> pd.DataFrame:
         flow), seed, diverged, reached (whether the run ended at a minimum, within REACHED) and sharpness_ratio, NaN
         unless reached.
     """
-    ends = frames.trained(measures[(measures["layer"] == 0) & measures["start"].isin(STARTS)])
+    ends = frames.trained(whole(measures, STARTS))
     ends = ends[~ends["case"].str.startswith(KICKED)]
     key = ["start", "map", "inputs", "depth", "setting", "seed"]
     table = frames.pivot(ends, ["diverged", "sharpness_ratio", *REACHED], key)
@@ -81,7 +94,8 @@ def attempts(measures: pd.DataFrame) -> pd.DataFrame:
         Columns case (the statement), control (`planted` for the false one near it), condition, start, depth, seed, and
         approach: left side / right side - 1 at its least.
     """
-    rows = measures[measures["statistic"] == "inequality_ratio"]
+    rows = whole(measures, ATTACKS)
+    rows = rows[rows["statistic"] == "inequality_ratio"]
     rows = rows.assign(approach=rows["value"] - 1)
     return rows[["case", "control", "condition", "start", "depth", "seed", "approach"]].reset_index(drop=True)
 
