@@ -13,7 +13,7 @@ from drawing import LEDGER, ROOT
 
 from flatminima.config import StudySettings
 from flatminima.errors import EmptyFigureError
-from flatminima.figures import frames, render
+from flatminima.figures import render
 from flatminima.figures.claimed import Claimed
 from flatminima.provenance.manifest import read_manifest
 from flatminima.settings.parsing import parse
@@ -82,7 +82,7 @@ def title_of(study: str, name: str) -> str | None:
     """The title of a figure; None where the record lacks what it shows."""
     measures, details, settings = record(study)
     without = settings.left_out(name) if isinstance(settings, TrainingStudy) else []
-    shown = measures[~frames.base(measures).isin(without)]
+    shown = measures[~measures["case"].isin(without)]
     try:
         page, _ = render.draw(name, shown, details, Claimed(LEDGER, measures))
     except EmptyFigureError:
