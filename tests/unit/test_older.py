@@ -32,7 +32,7 @@ from flatminima.audit.outcome import Level, Outcome
 from flatminima.audit.recomputation import check_recomputation
 from flatminima.audit.rejudging import rejudge
 from flatminima.claims.ledger import load_ledger
-from flatminima.claims.verdicts import judge
+from flatminima.claims.verdicts import results_of
 from flatminima.errors import UserError
 from flatminima.provenance.manifest import read_manifest
 
@@ -251,7 +251,7 @@ def test_verdicts_of_an_earlier_ledger_fail_until_they_are_taken_again(root, fol
     rejudge(folder, root)
     kept = json.loads((folder / "claims.json").read_text())
     ledger, measures = load_ledger(ROOT / LEDGER), pd.read_parquet(folder / "measures.parquet")
-    assert kept == {"study": "digits", "claims": json.loads(json.dumps(judge(ledger, measures)))}
+    assert kept == json.loads(results_of("digits", ledger, measures).to_json())
     assert len(kept["claims"]) > 0
     levels = audit_of(root, folder)
     assert levels == {"integrity": "PASSED", "derivation": "OLDER", "code": "OLDER", "recomputation": "OLDER"}

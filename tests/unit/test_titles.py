@@ -13,7 +13,7 @@ from drawing import LEDGER, ROOT
 
 from flatminima.config import StudySettings
 from flatminima.errors import EmptyFigureError
-from flatminima.figures import frames, render
+from flatminima.figures import render
 from flatminima.figures.claimed import Claimed
 from flatminima.provenance.manifest import read_manifest
 from flatminima.settings.parsing import parse
@@ -77,7 +77,7 @@ def title_of(study: str, name: str) -> str | None:
     measures, details, settings = record(study)
     kind = kind_of(settings)
     without = kind.left_out(settings, name)
-    shown = measures[~frames.base(measures).isin(without)]
+    shown = measures[~measures["case"].isin(without)]
     try:
         page, _ = render.draw(kind, name, shown, details, Claimed(LEDGER, measures))
     except EmptyFigureError:

@@ -26,7 +26,6 @@ LABELS = {
     "closest_approach": "Closest approach",
     "power": "From far to within 10 %",
     "planted_violations": "Violations of control",
-    "construction": "Construction",
     "inputs": "Inputs",
     "prescribed_excess": "Prescribed excess",
     "minima": "Minima",

@@ -82,7 +82,7 @@ def _draw(panel: Axes, rows: pd.DataFrame, edges: np.ndarray, top: float) -> Non
     panel.annotate(BELOW, (0.97, 0.02), xycoords="axes fraction", ha="right")
     texts = {}
     for construction, (label, look) in LOOKS.items():
-        shown = rows[rows["construction"] == construction]
+        shown = rows[rows["start"] == construction]
         panel.plot(shown["minimal_sharpness"], shown["sharpness"], ls="", **look)
         if len(shown):
             texts[f"{label} (n = {len(shown):,})"] = look["color"]
