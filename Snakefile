@@ -17,15 +17,17 @@ container: "docker://python:3.11-slim"
 
 include: "workflow/rules/common.smk"
 include: "workflow/rules/data.smk"
-include: "workflow/rules/training.smk"
 include: "workflow/rules/measures.smk"
-include: "workflow/rules/theory.smk"
-include: "workflow/rules/rescaling.smk"
-include: "workflow/rules/perceptron.smk"
 include: "workflow/rules/figures.smk"
 include: "workflow/rules/claims.smk"
 include: "workflow/rules/report.smk"
 include: "workflow/rules/audit.smk"
+
+
+# The rules of a kind of study are in the file of its name.
+for _kind in KINDS:
+
+    include: f"workflow/rules/{_kind}.smk"
 
 
 report: "workflow/report/workflow.rst"

@@ -50,7 +50,8 @@ def test_a_declaration_says_what_and_of_which_studies(name):
     one = STATISTICS[name]
     assert (one.heading and one.meaning[0].isupper()) or one.meaning[0] == "1"
     assert one.meaning.endswith(".")
-    assert one.kinds and set(one.kinds) <= set(KINDS)
+    assert set(one.kinds) <= set(KINDS)
+    assert (one.kinds == ()) == (name == "diverged")
     assert set(one.within) <= {"layer", "distance", "flips"}
 
 
@@ -66,7 +67,7 @@ def test_statistics_of_a_study_are_declared_for_its_kind(kind):
     measures = TABLES[kind]()
     names = {declared_name(name) for name in measures["statistic"].unique()}
     assert names
-    assert all(kind in STATISTICS[name].kinds for name in names)
+    assert all(STATISTICS[name].measured_in(kind) for name in names)
     for name, rows in measures[measures["layer"] > 0].groupby("statistic"):
         assert "layer" in STATISTICS[declared_name(name)].within
         assert rows["layer"].min() >= FIRST_LAYER.get(name, 1)

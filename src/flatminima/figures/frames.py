@@ -32,7 +32,7 @@ NETWORK = [
     "final",
 ]
 SWEEP = ["case", "control", "family", "task", "optimiser", "depth", "step_size", "setting"]
-WHOLE = [name for name, one in STATISTICS.items() if "training" in one.kinds and not one.within]
+WHOLE = [name for name, one in STATISTICS.items() if one.measured_in("training") and not one.within]
 """Statistics of whole networks."""
 
 

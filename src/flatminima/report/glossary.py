@@ -18,7 +18,8 @@ def glossary() -> str:
 
 def _row(name: str, one: Statistic) -> list[str]:
     formula = f"${one.symbol}$" if one.symbol else ""
-    return [f"[`{name}`]({one.place})", formula, one.meaning, one.unit, _within(name, one), ", ".join(one.kinds)]
+    kinds = ", ".join(one.kinds) or "all"
+    return [f"[`{name}`]({one.place})", formula, one.meaning, one.unit, _within(name, one), kinds]
 
 
 def _within(name: str, one: Statistic) -> str:

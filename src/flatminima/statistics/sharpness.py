@@ -5,7 +5,7 @@ from flatminima.statistics.statistic import Statistic
 CURVATURE = "loss per squared weight"
 TRAINED = ("training",)
 LINEAR = ("training", "theory")
-EVERY = ("training", "theory", "rescaling", "perceptron")
+EVERY = ()
 SETTING = "theory.md#setting-mulayoff--michaeli-2020"
 IDENTITIES = "theory.md#identities-derived"
 

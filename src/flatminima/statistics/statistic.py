@@ -16,7 +16,7 @@ class Statistic:
         symbol: its formula in LaTeX, symbols as in `place`; empty where words say it better.
         meaning: one sentence.
         place: page and anchor in docs/ where its formula is explained.
-        kinds: of studies that measure it.
+        kinds: of studies that measure it; empty for all kinds.
         unit: empty for pure numbers.
         within: columns that tell its values of one network apart; none for a statistic of the whole network.
         worst: which end of its values deviates most from a flattest minimum, None where neither does.
@@ -33,3 +33,7 @@ class Statistic:
     within: tuple[str, ...] = ()
     worst: Worst | None = None
     quantiles: bool = False
+
+    def measured_in(self, kind: str) -> bool:
+        """Whether studies of a kind measure it."""
+        return not self.kinds or kind in self.kinds
