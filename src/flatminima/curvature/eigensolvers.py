@@ -107,7 +107,7 @@ def stacked_eigenpairs(
     near: Tensor | None = None,
     seed: int = 0,
 ) -> Eigenpairs:
-    """Find the largest or smallest eigenvalues of every operator of a stack; all go on until the last one has converged.
+    """Find the largest or smallest eigenvalues of every operator of a stack; all go on until the last converges.
 
     Args:
         operator: the stack.

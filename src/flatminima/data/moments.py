@@ -64,7 +64,7 @@ def second_moments(samples: Samples) -> Moments:
 
 
 def equivalent_samples(moments: Moments) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Samples whose second moments are Sx and Syx, as many as there are inputs: (d_x, d_x) inputs and (d_x, d_y) targets.
+    """Samples whose second moments are Sx and Syx, as many as inputs: (d_x, d_x) inputs and (d_x, d_y) targets.
 
     Gradients and Hessians of linear networks are the same on them as on the data.
     """
