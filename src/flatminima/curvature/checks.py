@@ -1,4 +1,4 @@
-"""What must be true of a model and its loss for curvature to be defined and found: looked at, not assumed."""
+"""Checks that a model and its loss have the properties that curvature and its search rest on."""
 
 import math
 from collections.abc import Callable

@@ -23,7 +23,7 @@ DENSE = (nn.Linear, nn.ReLU, nn.LeakyReLU, nn.Tanh, nn.Identity)
 def gauss_newton_diagonal(model: Module, loss: MeanLoss, inputs: Tensor, targets: Tensor) -> Tensor:
     """Diagonal of the generalised Gauss-Newton matrix, mean over samples of J' H J, from every sample's Jacobian J.
 
-    For the squared error of rectified networks it is the Hessian's as well: in each weight alone, such a network is
+    For the squared error of rectified networks it is also the Hessian's: in each weight alone, such a network is
     linear almost everywhere.
 
     Args:
@@ -69,9 +69,10 @@ def _by_jacobians(network: Network, loss: MeanLoss, inputs: Tensor, targets: Ten
 
 
 def _by_layers(model: Module, loss: MeanLoss, inputs: Tensor, targets: Tensor) -> Tensor:
-    """The same for fully connected layers: the outputs' derivatives by a weight are b_i a_j for inputs a of its layer.
+    """Gauss-Newton diagonal of a stack of fully connected layers, by products of two matrices for each layer.
 
-    With b, the derivatives by the layer's outputs, the sums of squares are products of two matrices.
+    The outputs' derivatives by a weight are b_i a_j, for inputs a of its layer and derivatives b by the layer's
+    outputs; so sums of squares over samples are products of the squares.
     """
     values, dense = inputs, []
     for layer in model.children():

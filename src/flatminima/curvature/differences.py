@@ -17,12 +17,13 @@ from flatminima.curvature.samples import Batch
 from flatminima.errors import UserError
 
 MOVED = 1e-2
-"""How far parameters are moved, relative to their root mean square, lest they lie where slopes change."""
+"""Distance by which parameters are moved, relative to their root mean square, lest they lie where slopes change."""
 STEP = 1e-8
-"""Of differences in float64, relative to the same: so small that it rarely crosses a corner of a rectifier."""
+"""Step of differences in float64, relative to the parameters' root mean square: small, so as to cross few corners of
+rectifiers."""
 AGREES = 1e-4
 NOISE = 1e3
-"""Differences are uncertain by so many units in the last place of what they are differences of."""
+"""Uncertainty of a difference, in units in the last place of the two values that it is taken between."""
 
 
 def refuse_asymmetric(matrix: Tensor, rounding: float) -> None:
@@ -91,7 +92,7 @@ def _difference(
     *,
     second: bool,
 ) -> str:
-    """What is wrong with the derivatives of a loss along a direction; nothing if they agree with differences."""
+    """Say what is wrong with the derivatives of a loss along a direction; None if they agree with differences."""
 
     def gradient(shift: float) -> tuple[Tensor, Parameters, Parameters]:
         point = tuple((p.detach() + shift * d).requires_grad_() for p, d in zip(parameters, direction, strict=True))

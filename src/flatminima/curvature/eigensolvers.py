@@ -19,14 +19,14 @@ from flatminima.curvature.subspace import Blocks, Correction, Eigenpairs, Ends, 
 from flatminima.errors import UserError
 
 BLOCK = 2
-"""Columns of a random start: two eigenvalues that are nearly the same then do not hide each other."""
+"""Columns of a random start: with two, nearly equal eigenvalues do not hide each other."""
 ROUGH = 1e-2
 SMALL = 64
 """Operators no larger are diagonalised in the whole space."""
 ROUNDING = 1e3
-"""Residuals of so many units in the last place of the largest Ritz value cannot be improved by the search's vectors."""
+"""Smallest residual that a search reaches, in units in the last place of the largest Ritz value."""
 PRODUCTS_ROUNDING = 2
-"""The same, by products that are less exact than these."""
+"""Factor of ROUNDING for products that are less exact than the search."""
 
 
 class Stacked(Protocol):
@@ -38,7 +38,7 @@ class Stacked(Protocol):
 
     @property
     def device(self) -> torch.device:
-        """Where products are computed."""
+        """Device on which products are computed."""
 
     def matvec(self, vector: Tensor) -> Tensor:
         """Products, shape (replicas, size)."""
@@ -79,7 +79,7 @@ def eigenpairs(
         k: eigenvalues at each end.
         ends: which.
         tolerance: residual to reach, relative to each value.
-        max_products: after so many products the pairs are returned as they are, with their residuals; fewer than k if
+        max_products: most products; then pairs are returned as they are, with their residuals; fewer than k if
             there are fewer products. Operators of size 64 or less take as many as their size.
         rough: a cheap approximation of the operator, such as `hessian.thinned()`, whose eigenvectors are the start.
         seed: of the random start.
@@ -107,18 +107,18 @@ def stacked_eigenpairs(
     near: Tensor | None = None,
     seed: int = 0,
 ) -> Eigenpairs:
-    """The same for all replicas of a stack at once; they go on together until the last one has converged.
+    """Find the largest or smallest eigenvalues of every operator of a stack; all go on until the last converges.
 
     Args:
         operator: the stack.
-        k: this and the other arguments as for `eigenpairs`.
-        ends: see there.
-        tolerance: see there.
-        max_products: see there.
-        rough: see there.
-        precise: the same operators in higher precision, from which values and residuals are computed at the end.
+        k: eigenvalues at each end.
+        ends: which ends.
+        tolerance: residual to reach, relative to each value.
+        max_products: most products of each operator; then pairs are returned as they are, with their residuals.
+        rough: a cheap approximation of the stack, whose eigenvectors are the start.
+        precise: these operators in higher precision, from which values and residuals are computed at the end.
         near: vectors near the wanted ones to start from, shape (replicas, columns, size); a random one is added.
-        seed: see there.
+        seed: of the random start.
     """
     goal = Goal(k, ends, tolerance, max_products)
     pairs = _solve(_Many(operator), None if rough is None else _Many(rough), goal, seed, near)

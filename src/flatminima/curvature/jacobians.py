@@ -169,7 +169,7 @@ def layer_maps(model: Module, inputs: Tensor, layers: Sequence[str]) -> LayerMap
 
 @dataclass(frozen=True)
 class Path:
-    """How the direction of the largest end-to-end gain goes through a module, for each sample.
+    """Gains and cosines along the direction of the largest end-to-end gain, for each sample.
 
     All are NaN for a sample whose Jacobian is zero: it has no path.
 

@@ -24,7 +24,7 @@ class Mean(Protocol):
         """Sum of the weights of samples."""
 
     def total(self, outputs: Nest, targets: Nest) -> Tensor:
-        """What samples add, a number."""
+        """Sum of the losses of samples, a number."""
 
 
 class OfSamples:
@@ -81,7 +81,7 @@ class OfTargets:
 
 
 def mean_of(loss: MeanLoss, like: Tensor) -> Mean:
-    """What is known of a loss; constants inside torch's own losses follow the device and dtype of a parameter.
+    """Choose the class of a loss; constants inside torch's own losses follow the device and dtype of a parameter.
 
     Raises:
         UserError: if the loss is a class.

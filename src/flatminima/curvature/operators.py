@@ -55,7 +55,7 @@ class Operator(ABC):
         return self.matmat(vector.unsqueeze(1)).squeeze(1)
 
     def scipy(self) -> LinearOperator:
-        """The same matrix for scipy.sparse.linalg."""
+        """Wrap the matrix for scipy.sparse.linalg."""
 
         def product(array: NDArray[np.floating]) -> NDArray[np.floating]:
             block = torch.as_tensor(array).to(self.device).reshape(self.shape[0], -1)

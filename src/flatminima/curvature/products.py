@@ -15,9 +15,9 @@ from flatminima.errors import UserError
 Chunk = TypeVar("Chunk")
 
 LEAST = 2
-"""Samples in a graph."""
+"""Least number of samples in a graph."""
 CHUNK_BYTES = 16 * 2**20
-"""Of the graph of one chunk: larger ones are no faster, because their tensors leave the processor's cache."""
+"""Bytes of the graph of one chunk: larger ones are no faster, because their tensors leave the processor's cache."""
 WORKING_GRAPHS = 6
 """A chunk's own graph, and up to five more while the product of a convolutional network is computed."""
 
@@ -32,7 +32,7 @@ class Retained(Generic[Chunk]):
     def products(
         self, build: Callable[[Chunk], Product], chunks: Iterable[Chunk], directions: Sequence[Parameters]
     ) -> list[list[Tensor]]:
-        """Products with each direction, summed over the chunks, which must come in the same order every time."""
+        """Products with each direction, summed over the chunks, which must always come in one order."""
         totals = [
             [torch.zeros_like(part, dtype=torch.promote_types(part.dtype, torch.float32)) for part in direction]
             for direction in directions

@@ -10,12 +10,12 @@ from torch import Tensor
 from flatminima.networks.stack import Stack
 
 CHUNK_BYTES = 16 * 2**20
-"""Of one sweep's tensors over a chunk of samples: larger ones leave the processor's cache."""
+"""Bytes of one sweep's tensors over a chunk of samples: larger ones leave the processor's cache."""
 
 
 @dataclass(frozen=True)
 class _State:
-    """What the products need of some samples.
+    """Tensors of some samples that every product reads.
 
     Attributes:
         before: inputs of each layer, m tensors of shape (replicas or 1, samples, d_{k-1}).
@@ -60,7 +60,7 @@ class SampleHessian:
 
     @property
     def device(self) -> torch.device:
-        """Where products are computed."""
+        """Device on which products are computed."""
         return self._stack.weights[0].device
 
     def loss(self) -> Tensor:

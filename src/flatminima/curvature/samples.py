@@ -15,9 +15,9 @@ Batch = tuple[Nest, Nest]
 Data = Batch | Iterable[Batch]
 
 SPREAD = 16
-"""Samples from all over the data are at most so many, and more than half as many if there are."""
+"""Largest number of samples drawn from all over the data; at least half of it where there are enough."""
 FEW = 4
-"""They are at least so many."""
+"""Least number of samples drawn from all over the data."""
 
 
 class Samples:
@@ -202,7 +202,7 @@ def _regrouped(batches: Iterable[Batch], size: int) -> Iterator[Batch]:
 
 
 def _versions(batches: Iterable[Batch]) -> list[int]:
-    """How often each tensor was changed in place."""
+    """Counts of in-place changes of each tensor."""
     return [leaf._version for batch in batches for leaf in leaves(batch)]
 
 

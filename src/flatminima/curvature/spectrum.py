@@ -139,7 +139,7 @@ def lanczos_quadrature(operator: Operator, start: Tensor, steps: Count) -> tuple
     Args:
         operator: any symmetric operator.
         start: shape (size,), float64.
-        steps: at most so many nodes; fewer if the Krylov space is smaller.
+        steps: most nodes; fewer if the Krylov space is smaller.
 
     Raises:
         UserError: if the start has no direction, or an argument is not as expected.

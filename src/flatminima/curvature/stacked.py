@@ -16,7 +16,7 @@ class StackedHessian:
     """Hessians of the losses of many replicas, as one operator on (replicas, size).
 
     Replicas do not interact, so the gradient of the summed losses holds each replica's own gradient. The graph of a
-    chunk that is alone is kept between products; of several, each is built anew, in bounded memory.
+    chunk that is alone is kept between products; of several, each is built again for every product, in bounded memory.
     """
 
     def __init__(self, chunks: Sequence[Loss], parameters: Sequence[Tensor]) -> None:

@@ -16,9 +16,9 @@ BASIS = 32
 NEAREST = 0.05
 """Smallest gap to a rough eigenvalue that a correction trusts, relative to the largest of them."""
 VANISHED = 1e3
-"""What is left of a vector of length one after so many units in the last place is rounding."""
+"""Length, in units in the last place, below which the remainder of a unit vector is rounding."""
 KEPT = 0.5
-"""Of a vector that keeps so much of its length, once is enough to remove the basis."""
+"""Share of its length above which a vector needs the basis removed only once."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class Blocks(Protocol):
 
 @dataclass(frozen=True)
 class Goal:
-    """Which pairs are wanted, and how well."""
+    """Number, ends and tolerance of the wanted pairs."""
 
     k: int
     ends: Ends
@@ -130,7 +130,7 @@ class Subspace:
 
     @property
     def room(self) -> int:
-        """How many more vectors fit before a restart."""
+        """Number of vectors that still fit before a restart."""
         return self._basis.shape[1] - self.dimension
 
     def expand(self, block: Tensor) -> None:

@@ -32,7 +32,7 @@ class Moments:
 
     @property
     def loss_scale(self) -> float:
-        """What the summed loss is multiplied by: 1 for sum, 1 / d_y for mean."""
+        """Factor of the summed loss: 1 for sum, 1 / d_y for mean."""
         return 1.0 if self.loss == "sum" else 1.0 / len(self.cross_moment)
 
     def end_to_end_map(self) -> NDArray[np.float64]:
@@ -64,7 +64,7 @@ def second_moments(samples: Samples) -> Moments:
 
 
 def equivalent_samples(moments: Moments) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Samples with the same second moments Sx and Syx, as many as inputs: (d_x, d_x) inputs and (d_x, d_y) targets.
+    """Samples whose second moments are Sx and Syx, as many as inputs: (d_x, d_x) inputs and (d_x, d_y) targets.
 
     Gradients and Hessians of linear networks are the same on them as on the data.
     """

@@ -25,7 +25,7 @@ MOMENT_AXES = {"input_moment": 2, "cross_moment": 2, "target_energy": 0}
 
 
 def save_arrays(path: Path, arrays: Arrays, metadata: Mapping[str, str]) -> None:
-    """Write arrays and text to a safetensors file, with the same bytes each time.
+    """Write arrays and text to a safetensors file, with equal bytes each time.
 
     The library writes metadata in an order that changes from run to run; here they are sorted.
 

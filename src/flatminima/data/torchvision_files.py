@@ -44,11 +44,11 @@ class Layout(NamedTuple):
 
 
 def complete(name: str, data_root: Path) -> dict[Path, Path] | None:
-    """Where every file that torchvision reads lies, or None if one is not there; says nothing of what is in them.
+    """Find the places of all files that torchvision reads; None if one is missing. Their content is not read.
 
     Args:
         name: mnist, fashion_mnist or cifar10.
-        data_root: the folder of data, in which files may have other usual names; see `usual_names`.
+        data_root: the folder of data, in which files may have the other names that `usual_names` lists.
 
     Raises:
         UserError: if a folder cannot be read.

@@ -53,7 +53,7 @@ def candidates(name: str, data_root: Path) -> list[Candidate]:
 
 
 def match(wanted: Mapping[Path, str | None], near: Sequence[Candidate], data_root: Path) -> dict[Path, Path]:
-    """Where files lie: under their own name, or under one of the same letters.
+    """Find the places of files: under their own name, or under one with equal letters.
 
     MNIST and Fashion-MNIST name their files alike. So a file outside a folder that is named after the data set counts
     only where its MD5 is the published one.
