@@ -81,7 +81,7 @@ def read_table(path: Path) -> pd.DataFrame:
 
 
 def join_tables(parts: Sequence[Path], output: Path) -> None:
-    """Write the rows of all parts, in their order, to one Parquet file: the same bytes however the rows are divided.
+    """Write the rows of all parts, in order, to one Parquet file, whose bytes do not depend on how rows are divided.
 
     Columns are matched by name, in the order of the first part; one that a part lacks, or that has no type there
     because the part is empty, is null. Memory is bounded by ROWS, whatever the number and the size of the parts.

@@ -1,4 +1,4 @@
-"""Seeds that depend on names alone, the same in every process and on every machine."""
+"""Seeds that depend on names alone, equal in every process and on every machine."""
 
 from numpy.random import SeedSequence
 

@@ -96,7 +96,7 @@ def for_people(result: Audit) -> str:
 
 
 def tally(results: Sequence[Audit]) -> str:
-    """How many levels of all audits came to what: `in all: 20 PASSED, 3 OLDER`."""
+    """Count the outcomes of all levels of all audits: `in all: 20 PASSED, 3 OLDER`."""
     counts = Counter(level.outcome for result in results for level in result.levels)
     return f"in all: {', '.join(f'{counts[outcome]} {outcome}' for outcome in Outcome if counts[outcome])}"
 

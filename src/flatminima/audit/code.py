@@ -98,7 +98,7 @@ def _other(group: Sequence[Output]) -> _Other | None:
 
 
 def _differences(manifest: Manifest, others: Sequence[_Other], settings: Sequence[str]) -> Iterator[str]:
-    """What is wrong where all must be of this checkout."""
+    """Describe what differs where all code and settings must be of this checkout."""
     yield from (f"{other.files}: {other.reason}" for other in others)
     if settings:
         yield (
@@ -111,7 +111,7 @@ def _differences(manifest: Manifest, others: Sequence[_Other], settings: Sequenc
 
 
 def _unlike_commit(others: Sequence[_Other], commit: str, tree: Path | None, root: Path) -> Iterator[str]:
-    """What is wrong where a commit is said to have made what this checkout did not."""
+    """Describe what is wrong with outputs that another commit is said to have made."""
     if tree is None and is_complete(root):
         yield f"commit {short(commit)}, which the manifest names, is not in this repository"
     for other in others:

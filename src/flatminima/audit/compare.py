@@ -23,12 +23,12 @@ COUNTS = ["equal", "within", "different", "missing"]
 
 @dataclass(frozen=True)
 class Comparison:
-    """How two sets of results differ.
+    """Differences between two sets of results.
 
     Attributes:
         quantities: for every case, control and statistic, the numbers of rows that are equal, within the tolerance,
             different, and missing on one side; and the largest relative difference.
-        flips: verdicts of claims that are not the same, as (claim, first, second); a dash where there is none.
+        flips: verdicts that differ, as (claim, first, second); a dash where there is none.
     """
 
     quantities: pd.DataFrame
@@ -36,7 +36,7 @@ class Comparison:
 
     @property
     def agree(self) -> bool:
-        """Whether all numbers are equal or within the tolerance, and all verdicts are the same."""
+        """Whether all numbers are equal or within the tolerance, and all verdicts are equal."""
         return not self.flips and not self.quantities[["different", "missing"]].to_numpy().any()
 
 
@@ -58,7 +58,7 @@ def compare(first: Path, second: Path, tolerance: float = TOLERANCE) -> Comparis
 
 
 def comparison_table(comparison: Comparison) -> str:
-    """A comparison as text: quantities that differ, the sum over all, and the verdicts that are not the same."""
+    """Write a comparison as text: quantities that differ, the sum over all, and the verdicts that differ."""
     quantities = comparison.quantities
     differing = quantities[quantities["different"] + quantities["missing"] > 0]
     lines = [differing.to_string(index=False, float_format="{:.2g}".format)] if len(differing) else []

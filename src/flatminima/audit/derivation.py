@@ -41,7 +41,7 @@ ROUNDED = "other hardware or software than the manifest's: rounding is allowed, 
 
 
 def check_derivation(folder: Path, manifest: Manifest, root: Path) -> Level:
-    """Make claims, tables, figures, collected tables and the report anew in a scratch folder, and compare.
+    """Make claims, tables, figures, collected tables and the report again in a scratch folder, and compare.
 
     On the machine of the manifest all bytes must be equal. Elsewhere numbers may differ by rounding, and pictures and
     pages, which depend on the fonts and libraries that made them, are not compared.
@@ -93,7 +93,7 @@ def check_derivation(folder: Path, manifest: Manifest, root: Path) -> Level:
 
 
 def _differences(anew: "_Anew", names: Sequence[PurePosixPath], make: Callable[[], None], exact: bool) -> Iterator[str]:
-    """How files that are made together differ when they are made anew."""
+    """Differences of files that one job makes together, when they are made again."""
     try:
         make()
     except (UserError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
@@ -107,7 +107,7 @@ def _differences(anew: "_Anew", names: Sequence[PurePosixPath], make: Callable[[
 
 @dataclass(frozen=True)
 class _Anew:
-    """Makes the files of a study anew, from its measures alone."""
+    """Makes the files of a study again, from its measures alone."""
 
     folder: Path
     scratch: Path
@@ -185,7 +185,7 @@ class _Anew:
         join_tables([self.folder / part for part in parts], self.scratch / f"{name}.parquet")
 
     def page(self, command: Sequence[str]) -> None:
-        """The report, from claims, figures and tables that were made anew before, in the order of its command."""
+        """The report, from claims, figures and tables that were made again before it, in the order of its command."""
 
         def shown(option: str) -> list[Path]:
             words = _values(command, option)
@@ -197,7 +197,7 @@ class _Anew:
 
 
 def _values(command: Sequence[str], option: str) -> list[str]:
-    """What a command gives for an option that it may repeat, `--option=` included in its name."""
+    """Values of an option that a command may repeat; the option's name includes `--option=`."""
     return [word.removeprefix(option) for word in command if word.startswith(option)]
 
 

@@ -11,15 +11,15 @@ import pandas as pd
 
 OTHER_BYTES = "other bytes than those made anew"
 ROUNDING = 1e-9
-"""Largest relative difference between numbers that were computed from the same measures on different machines."""
+"""Largest relative difference between numbers that two machines compute from equal measures."""
 
 
 def difference(kept: Path, made: Path, exact: bool) -> str | None:
-    """How a file differs from the same file made anew; None if it does not.
+    """Describe how a file differs from its copy that was made again; None if it does not.
 
     Args:
         kept: the file that is audited.
-        made: the same file, made anew.
+        made: its copy, made again.
         exact: whether bytes must be equal; else numbers in csv and json files may differ by rounding, and parquet
             files, which name the library that wrote them, need to hold the same tables.
     """

@@ -13,7 +13,7 @@ def study_of(path: str) -> str:
 
 
 def place_of(folder: Path) -> Path:
-    """Where a folder lies, by the name that it was given: a link to another disk lies where the link does."""
+    """Absolute path of a folder, by the name that it was given: links are not followed."""
     return Path(os.path.abspath(folder))  # noqa: PTH100 (which pathlib has not: it keeps `..`)
 
 

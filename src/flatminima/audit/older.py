@@ -11,7 +11,7 @@ from flatminima.provenance.job_records import SHIPPED
 from flatminima.provenance.manifest import Code, Manifest, Output, inside, read_manifest
 from flatminima.settings.base import unlabelled
 
-"""Where files of the checkout lie that jobs read, relative to the repository's root."""
+"""Folder of the checkout whose files jobs read, relative to the repository's root."""
 CLAIMS = "claims.json"
 SHOWN = 3
 """Names in a list that is cut short."""

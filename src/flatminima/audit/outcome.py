@@ -5,7 +5,7 @@ from enum import StrEnum
 
 
 class Outcome(StrEnum):
-    """What a level comes to; OLDER is no failure."""
+    """Outcome of a level; OLDER is no failure."""
 
     PASSED = "PASSED"
     FAILED = "FAILED"

@@ -1,4 +1,4 @@
-"""Fourth level: jobs drawn at random are run again, and make the same files."""
+"""Fourth level: jobs drawn at random are run again and must make equal files."""
 
 import os
 import shutil
@@ -156,7 +156,7 @@ class _Workshop:
         return [*job.command[1:-1], str(folder.resolve())]
 
     def _kept(self, path: str) -> Path | None:
-        """Where an input lies: in this study, in one beside it, or in the repository."""
+        """Find an input: in this study, in one beside it, or in the repository."""
         parts = PurePosixPath(path).parts
         if inside(path, self.manifest.prefix):
             source = self.folder / path.removeprefix(self.manifest.prefix)

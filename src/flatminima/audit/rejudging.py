@@ -1,4 +1,4 @@
-"""Verdicts taken from measures: of a study that is audited, and anew for results of record under a later ledger."""
+"""Verdicts taken from measures: of a study that is audited, and again for results of record under a later ledger."""
 
 import time
 from pathlib import Path

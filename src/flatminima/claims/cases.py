@@ -101,7 +101,7 @@ def _mean(criterion: Criterion, values: Array) -> _Decided:
 
 
 def _outside(criterion: Criterion, values: Array) -> Array:
-    """How far each value is outside the range of a criterion; below zero inside."""
+    """Distance of each value from the range of a criterion; below zero inside."""
     outside: Array = np.maximum(criterion.low - values, values - criterion.high)
     return outside
 

@@ -1,7 +1,7 @@
-"""How often a predicate is wrong: its size and power, on populations planted with and without the property.
+"""Size and power of a predicate: how often it is wrong on populations planted with and without the property.
 
 A population has the cases, seeds and spread of the run. Its units are residuals of the run's own units from their
-means, drawn anew from all cases of a criterion together, around a planted effect: the bound of the criterion, where
+means, drawn again from all cases of a criterion together, around a planted effect: the bound of the criterion, where
 the property is just absent, or the smallest effect worth naming beyond it.
 """
 
@@ -20,7 +20,7 @@ from flatminima.claims.results import Characteristics
 POPULATIONS = 1000
 LARGEST_SIZE, LEAST_POWER = 0.05, 0.80
 CASE_SIZE = 0.05
-"""How often a case without the property may hold: one end of an interval of 95 % is passed in one of forty where units
+"""Rate at which a case without the property may hold: one end of a 95 % interval is passed in one of forty where units
 are normal, and more often where five units are skew."""
 ROUNDING = 1e-9
 """Least spread of planted units, relative to what they are put to: units that are all equal cannot sit on a bound."""
@@ -30,7 +30,7 @@ Holds = npt.NDArray[np.bool_]
 
 
 def beyond_chance(holding: int | npt.NDArray[np.int_], cases: int) -> npt.NDArray[np.bool_]:
-    """Whether so many cases hold together less often than once in twenty where none has the property."""
+    """Whether `holding` cases hold together less often than once in twenty where none has the property."""
     result: npt.NDArray[np.bool_] = np.asarray(binom.sf(np.asarray(holding) - 1, cases, CASE_SIZE) < LARGEST_SIZE)
     return result
 
@@ -81,7 +81,7 @@ def _pool(findings: Sequence[Finding]) -> Array:
 
 
 def _accepted(holds: Sequence[Holds]) -> Holds:
-    """Which populations come out REPRODUCED or PARTIAL."""
+    """Mask of the populations that come out REPRODUCED or PARTIAL."""
     holding = np.sum(holds, axis=0)
     result: Holds = (holding == len(holds)) | beyond_chance(holding, len(holds))
     return result

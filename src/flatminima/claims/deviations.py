@@ -1,4 +1,4 @@
-"""How far a layer's value is from what the first paper says of flattest minima; the worst layer counts."""
+"""Deviation of a layer's value from the first paper's properties of flattest minima; the worst layer counts."""
 
 from collections.abc import Callable, Mapping
 

@@ -1,4 +1,4 @@
-"""What a criterion measures: a number for every unit, seed or instance, of a case of one shape under one condition."""
+"""Values that a criterion measures: one for each unit, seed or instance, of a case of one shape and condition."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

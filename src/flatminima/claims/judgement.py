@@ -28,7 +28,7 @@ def decisive_finding(claim: Claim, cases: Sequence[Case]) -> Decisive | None:
 
 
 def _to_spare(criterion: Criterion, finding: Finding) -> float:
-    """How far the interval is inside the range, in units of the smallest effect worth naming."""
+    """Distance of the interval from the range's ends, in units of the smallest effect worth naming."""
     low, high = (finding.effect if end is None else end for end in (finding.low, finding.high))
     if criterion.share is not None or criterion.smallest is None or low is None or high is None:
         return finding.effect or 0.0
@@ -36,7 +36,7 @@ def _to_spare(criterion: Criterion, finding: Finding) -> float:
 
 
 def outcome(criterion: Criterion, controls: list[Case], broken: str | None) -> Outcome | None:
-    """How the control of a criterion came out, and why it proves nothing where it does not fail as it must."""
+    """Outcome of a criterion's control, and why it proves nothing where it does not fail as it must."""
     control = criterion.control
     if control is None:
         return None

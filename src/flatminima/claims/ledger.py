@@ -17,7 +17,7 @@ from flatminima.settings.yaml_files import read_mapping
 
 
 class Class(StrEnum):
-    """What kind of statement a claim, or one of its criteria, is."""
+    """Kind of statement that a claim, or one of its criteria, is."""
 
     THEOREM = "theorem"
     SYMMETRY = "by symmetry"
@@ -33,7 +33,7 @@ COUNTED = (Class.MEASURED, Class.PREDICTION)
 
 
 class Criterion(Range):
-    """What is asked of the networks of one case, shape and condition.
+    """Question to the networks of one case, shape and condition.
 
     Every network has a value: the statistic in its worst layer, as it stands or as a deviation from what the claim
     says, alone or against nulls made from the same network. A theorem asks that all values lie in a range, a share that

@@ -10,7 +10,7 @@ from flatminima.record import IDENTITY, WITHIN, final
 
 
 class Place(NamedTuple):
-    """Where networks stand: their case and control, and their number of layers, or of weights of a perceptron."""
+    """Place of networks: their case and control, and their number of layers, or of weights of a perceptron."""
 
     case: str
     control: str
@@ -18,7 +18,7 @@ class Place(NamedTuple):
 
 
 Networks = Mapping[Place, pd.DataFrame]
-"""By place: one row per network, indexed by those of IDENTITY that the table has; columns (statistic, *WITHIN)."""
+"""Networks by place: one row each, indexed by those of IDENTITY that the table has; columns (statistic, *WITHIN)."""
 
 
 def shape_column(measures: pd.DataFrame) -> str:
@@ -53,7 +53,7 @@ def whole(networks: pd.DataFrame, statistic: str | None) -> pd.Series:
 
 
 def diverged(networks: pd.DataFrame) -> pd.Series:
-    """Which networks diverged, or learned nothing."""
+    """Mask of networks that diverged, or learned nothing."""
     return whole(networks, "diverged") > 0
 
 

@@ -38,7 +38,7 @@ class Range(Strict):
 
 
 class Condition(Range):
-    """Which networks a criterion speaks of: those whose whole-network statistic lies in a range."""
+    """Networks that a criterion speaks of: those whose whole-network statistic lies in a range."""
 
     statistic: Name
 
@@ -50,6 +50,6 @@ class Condition(Range):
 
 
 class Settings(Range):
-    """Which settings of a case a criterion speaks of."""
+    """Mask of the settings of a case that a criterion speaks of."""
 
     ends: bool = Field(default=False, description="The smallest and the largest that were run, and none between.")

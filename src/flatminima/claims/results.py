@@ -14,7 +14,7 @@ from flatminima.settings.parsing import parse
 
 
 class Verdict(StrEnum):
-    """What the measures say of a claim, in the words of its class."""
+    """Verdict on a claim, in the words of its class."""
 
     REPRODUCED = "REPRODUCED"
     PARTIAL = "PARTIAL"

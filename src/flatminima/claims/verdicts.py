@@ -17,7 +17,7 @@ from flatminima.claims.results import Characteristics, Judgement, Results, Verdi
 from flatminima.claims.words import WORDS, Words
 
 REFUTATIONS = {None: Verdict.REFUTED, "false": Verdict.REFUTED_AS_PREDICTED, "true": Verdict.NOT_CONFIRMED}
-"""What a counterexample makes of a claim, by what was predicted of it."""
+"""Verdict of a claim with a counterexample, by what was predicted of it."""
 
 
 def results_of(study: str, ledger: Ledger, measures: pd.DataFrame) -> Results:

@@ -30,7 +30,7 @@ def readme(
         typer.Option(help="Write nothing; fail if README.md, docs/results.md or docs/measures.md is not up to date."),
     ] = False,
 ) -> None:
-    """Record the evidence of studies that ran in results/reference, and write the tables of README.md and docs anew.
+    """Record the evidence of studies that ran in results/reference, and write the tables of README.md and docs again.
 
     Verdicts of record that an earlier ledger or code took are taken again, from the measures of record.
     """

@@ -1,4 +1,4 @@
-"""What the ledger selects in a study: the networks and cases of a claim, by the code that takes its verdict."""
+"""Networks and cases that a claim selects in a study, by the code that takes its verdict."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -18,7 +18,7 @@ FORMATS: dict[str, dict[str, Any]] = {
 
 @style.styled
 def save(figure: Figure, plotted: pd.DataFrame, output: Path) -> None:
-    """Write a figure as SVG, PDF and PNG, and what it shows as CSV, the same bytes each time.
+    """Write a figure as SVG, PDF and PNG, and what it shows as CSV, with equal bytes each time.
 
     Args:
         figure: the figure.
@@ -36,7 +36,7 @@ def save(figure: Figure, plotted: pd.DataFrame, output: Path) -> None:
 
 
 def save_data(plotted: pd.DataFrame, output: Path) -> None:
-    """Write what a figure shows as CSV, the same bytes each time.
+    """Write what a figure shows as CSV, with equal bytes each time.
 
     Args:
         plotted: what it shows.

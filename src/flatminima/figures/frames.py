@@ -96,7 +96,7 @@ def without_nulls(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def spread(values: pd.Series, count: int) -> list[int]:
-    """At most `count` of the distinct values, evenly spread from the smallest to the largest."""
+    """Choose at most `count` of the distinct values, evenly spread from the smallest to the largest."""
     distinct = np.sort(values.unique())
     places = np.linspace(0, len(distinct) - 1, min(count, len(distinct))).round().astype(int)
     return [int(value) for value in distinct[places]]

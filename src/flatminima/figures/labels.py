@@ -1,4 +1,4 @@
-"""What stands beside data: how many networks there are and how many diverged, titles and keys of panels."""
+"""Texts beside data: numbers of networks and of diverged ones, titles and keys of panels."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -18,7 +18,7 @@ GLYPHS = dict(zip("os^vDP", "●■▲▼◆✚", strict=True))
 LINE = 12
 """Height of a line of text above a panel, in points."""
 SPACING = 12.5
-"""From one line of text inside a panel to the next, in points."""
+"""Distance between lines of text inside a panel, in points."""
 NEAR = 0.17
 """Crosses nearer than this share of the panel's width have one count."""
 

@@ -1,4 +1,4 @@
-"""From the measures of a study to the files of a figure."""
+"""Draw the figures of a study from its measures."""
 
 import sys
 from collections.abc import Callable, Sequence
@@ -20,7 +20,7 @@ from flatminima.settings.parsing import nearest
 from flatminima.studies.kind import Kind
 
 Drawing = Callable[[pd.DataFrame, pd.DataFrame, Claimed], tuple[Figure, pd.DataFrame]]
-"""From measures, the study's other table, which may be empty, and what claims select, to a figure and what it shows."""
+"""Function from measures, details (may be empty) and what claims select to a figure and what it shows."""
 
 NO_DETAILS = pd.DataFrame(columns=["study", "case", "depth", "setting", "seed"])
 """Stands for the other table of a study that has none."""
@@ -63,7 +63,7 @@ def drawn(
     ledger: Ledger,
     without: Sequence[str] = (),
 ) -> tuple[Figure, pd.DataFrame]:
-    """What `render` writes: a figure and the table of what it shows, or a note of what is absent.
+    """Draw what `render` writes: a figure and the table of what it shows, or a note of what is absent.
 
     Raises:
         UserError: as `render`.

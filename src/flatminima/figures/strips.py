@@ -14,7 +14,7 @@ HEIGHT = 0.34
 MOST = 300
 """Points drawn of a row: of more, as many evenly by rank, the smallest and the largest among them."""
 DROP = 0.14
-"""How far below the middle of its row the band lies: the name stands above it."""
+"""Distance of the band below the middle of its row: the name stands above it."""
 
 
 class Strip(NamedTuple):

@@ -1,4 +1,4 @@
-"""How every figure looks: sizes for a 180 mm page, colours that survive colour blindness and grey print, labels."""
+"""Style of all figures: sizes for a 180 mm page, colours that survive colour blindness and grey print, labels."""
 
 import textwrap
 from collections.abc import Callable, Iterable, Mapping, Sequence

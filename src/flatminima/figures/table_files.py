@@ -74,7 +74,7 @@ LABELS = {
 """Headings of columns that are no statistics, and of counts that have the name of one."""
 HEADINGS = {name: one.heading for name, one in STATISTICS.items()} | LABELS
 VERDICT = "verdict_"
-"""Before the name of a claim, in columns with its verdict."""
+"""Prefix of a claim's name, in columns with its verdict."""
 
 
 def save(name: str, table: pd.DataFrame, output: Path) -> None:

@@ -1,4 +1,4 @@
-"""From the measures of a study to the files of a table."""
+"""Make the tables of a study from its measures."""
 
 from collections.abc import Callable
 from importlib import import_module
@@ -13,7 +13,7 @@ from flatminima.record import read_table
 from flatminima.studies.kind import Kind
 
 Tabulation = Callable[..., pd.DataFrame]
-"""From measures, and details where the kind's tables are made of both, to a table."""
+"""Function from measures, and details where the kind's tables are made of both, to a table."""
 
 
 def render_table(

@@ -1,4 +1,4 @@
-"""How evenly the layers of a stack share the work: norms of partial products, their band, and the balance defect."""
+"""Balance of the layers of a stack: norms of partial products, their band, and the balance defect."""
 
 from collections.abc import Sequence
 from itertools import pairwise

@@ -125,7 +125,7 @@ def _top_eigenpair(matrix: Array) -> tuple[Array, float]:
 
 
 def _combine(first: Array, second: Array, mismatch: Callable[[Array], float]) -> Array:
-    """Where the top eigenvalue is double, the unit vector of its eigenspace on which the mismatch vanishes."""
+    """Find the unit vector on which the mismatch vanishes, in the eigenspace of a double top eigenvalue."""
 
     def mix(angle: float) -> Array:
         vector: Array = np.cos(angle) * first + np.sin(angle) * second

@@ -93,7 +93,7 @@ def follow_maps(layers: Sequence[LinearMaps], direction: Tensor, image: Tensor, 
 
 
 def coupling_residuals(matrices: Sequence[Tensor], direction: Tensor, gain: Tensor) -> tuple[Tensor, Tensor]:
-    """How far the signal between two layers is from a singular vector of both (claim M3, as its paper states it).
+    """Residuals of the signal between two layers as a singular vector of both (claim M3, as its paper states it).
 
     With p_k the unit vector along W_k...W_1 q and r = s^{2/m}, these are ||W_k W_k' p_k - r p_k|| / r and
     ||W_{k+1}' W_{k+1} p_k - r p_k|| / r. At a flattest minimum all vanish but the first of the left ones, which
@@ -117,12 +117,12 @@ def coupling_residuals(matrices: Sequence[Tensor], direction: Tensor, gain: Tens
 
 
 def shared_vector(matrices: Sequence[Tensor], direction: Tensor) -> Tensor:
-    """How much of the signal between two layers each of their singular vectors has (claim M3).
+    """Shares of the signal between two layers that each of their singular vectors has (claim M3).
 
     With p_k the unit vector along W_k...W_1 q, these are the squares of its components along the left singular vectors
     of W_k and along the right ones of W_{k+1}, from the largest singular value to the smallest. At a flattest minimum
     p_k is a singular vector on both sides, not necessarily the first (docs/theory.md I4): one component is 1 on the
-    right, and on the left as well, but for k = 1 only if q is a right singular vector of T. They add up to one where
+    right, and also on the left, but for k = 1 only if q is a right singular vector of T. They add up to one where
     singular vectors span the space, to less where a layer has fewer of them.
 
     Args:

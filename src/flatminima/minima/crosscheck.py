@@ -26,7 +26,7 @@ from flatminima.networks.storage import Networks
 
 BATCH = 2500
 SAMPLES = 2000
-"""On so many samples at most, the first ones: other libraries are slow."""
+"""Largest number of samples that other libraries, which are slow, are given: the first ones."""
 TOLERANCE, PRODUCTS, MEMORY = 1e-6, 1000, 2**30
 EIGSH_TOLERANCE = 1e-8
 POWER_TOLERANCE, POWER_STEPS = 1e-7, 1000
@@ -103,7 +103,7 @@ def _curvlinops(model: nn.Module, data: Batch) -> tuple[float, float]:
 
 
 def _pyhessian(model: nn.Module, data: Batch) -> float:
-    """The same by power iteration in float32, which is all that PyHessian does."""
+    """Sharpness by PyHessian: power iteration in float32."""
     torch.manual_seed(0)
     batches = _batches((data[0].float(), data[1].float()))
     hessian = _imported("pyhessian").hessian(model.float(), nn.MSELoss(), dataloader=batches, cuda=False)

@@ -1,4 +1,4 @@
-"""What networks of one depth are measured against: their samples, and the linear problem of the same moments."""
+"""Problem that networks of one depth are measured on: samples, and the linear problem of their moments."""
 
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -27,7 +27,7 @@ StackHessian = SampleHessian | StackedHessian | MomentHessian
 
 @dataclass(frozen=True)
 class Problem:
-    """What networks of one depth are measured against, on one device."""
+    """Problem that networks of one depth are measured on, on one device."""
 
     samples: Samples
     moments: Moments
@@ -56,7 +56,7 @@ class Problem:
         return torch.from_numpy(self.samples.inputs[: settings.jacobian_samples]).to(self.device)
 
     def hessian(self, stack: Stack, every: int = 1, memory: int = 0) -> StackHessian:
-        """From second moments where they are enough, else from every so many of the samples."""
+        """Hessian from second moments for linear networks, else from every `every`-th sample."""
         if not on_samples(stack):
             return MomentHessian(stack.weights, *self.scaled_moments)
         arrays = self.samples.inputs[::every], self.samples.targets[::every]
@@ -66,7 +66,7 @@ class Problem:
         return SampleHessian(stack, x, y, self.scale, memory)
 
     def redrawn(self, *names: str) -> "Problem":
-        """The same with another draw of fresh noise, fixed by names."""
+        """Copy of the problem with another draw of fresh noise, fixed by names."""
         clean = torch.from_numpy(self.samples.targets)
         noise = torch.randn(clean.shape, generator=named_generator(*names, "noise"), dtype=clean.dtype)
         return replace(self, samples=replace(self.samples, inputs=(clean + self.samples.noise * noise).numpy()))
@@ -79,7 +79,7 @@ class Problem:
         return losses([moment_loss(stack, *self.scaled_moments, energy)], stack)
 
     def zero_loss(self, stack: Stack) -> float:
-        """Loss of predicting zero over the same."""
+        """Loss of predicting zero on these samples."""
         if not on_samples(stack):
             return self.scale * self.moments.target_energy
         targets = self.samples.targets
@@ -93,7 +93,7 @@ class Problem:
 
 @lru_cache(maxsize=1)
 def _linear_problem(moments: Moments, depth: int) -> LinearProblems:
-    """The same for networks and their control, since it takes minutes where inputs are large."""
+    """Linear problem of the moments; cached, because networks and their control share it and it can take minutes."""
     moment = moments.loss_scale * moments.input_moment
     return LinearProblems.of(moments.end_to_end_map()[None], moment[None], depth)
 

@@ -150,7 +150,7 @@ class MomentHessian:
 
 
 class _ThroughHidden:
-    """E_k = B_k' R by E_{k-1} = W_k' E_k, and the derivatives of E_k and A_k by the same recursions."""
+    """Recursion E_{k-1} = W_k' E_k for E_k = B_k' R, and its derivatives with those of A_k."""
 
     def __init__(self, weights: Sequence[Tensor], before: Sequence[Tensor], slope: Tensor, moment: Tensor) -> None:
         self._weights, self._before, self._moment = weights, before, moment

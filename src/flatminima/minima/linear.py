@@ -75,7 +75,7 @@ class LinearProblems:
         )
 
     def to(self, device: torch.device) -> "LinearProblems":
-        """The same problems on a device."""
+        """Copy of the problems on a device."""
         return self._map(lambda value: value.to(device))
 
     def select(self, index: Tensor) -> "LinearProblems":

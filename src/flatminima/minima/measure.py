@@ -82,12 +82,12 @@ def measure(
 
 
 def replica_labels(networks: Networks) -> pd.DataFrame:
-    """What the tidy table says of every replica, whatever the statistic."""
+    """Labels of every replica in the table of record."""
     return networks.replicas[["setting", "seed", "step_size", "step", "final"]].assign(**networks.labels)
 
 
 def _bytes(stack: Stack, samples: int) -> int:
-    """For one replica: two float64 numbers per sample and unit, where samples matter, and the eigensolver's space."""
+    """Bytes of one replica: two float64 numbers per sample and unit, if samples matter, and the eigensolver's space."""
     swept = 16 * stack.units * samples if on_samples(stack) else 0
     return swept + 16 * BASIS * sum(parameter[0].numel() for parameter in stack.parameters)
 

@@ -69,7 +69,7 @@ def measure_nulls(
 
 
 def spectra(networks: Networks, numbers: Sequence[int], draw: str = "") -> Stack:
-    """Every layer keeps its singular values; its singular vectors are drawn anew, uniformly.
+    """Keep every layer's singular values, and draw its singular vectors uniformly.
 
     A filter's are those of its matrix of shape (channels after, channels before * 9).
     """

@@ -90,7 +90,7 @@ class _SamplePaths:
         return cls(hidden, top.singular_values, follow_maps(layers, top.right, top.left, top.singular_values))
 
     def shaped(self, statistics: dict[str, Tensor]) -> dict[str, Tensor]:
-        """With the dimensions of replicas and samples apart, shape (replicas, samples, ...)."""
+        """Reshape statistics to (replicas, samples, ...)."""
         first = self.hidden[0].shape[:2]
         own = {"path_cosine": self.path.cosine, "path_gain": self.path.gain, "end_to_end_gain": self.gain}
         return {name: values.reshape(*first, *values.shape[1:]) for name, values in (own | statistics).items()}

@@ -37,7 +37,7 @@ def join(groups: Sequence[Statistics]) -> Statistics:
 
 
 def scatter(statistic: Statistic, alive: Tensor, replicas: int) -> Statistic:
-    """The same for all replicas: NaN for those whose indices are not in `alive`."""
+    """Spread a statistic over all replicas: NaN for those whose indices are not in `alive`."""
 
     def spread(values: Tensor) -> Tensor:
         result = values.new_full((replicas, *values.shape[1:]), torch.nan)
@@ -48,7 +48,7 @@ def scatter(statistic: Statistic, alive: Tensor, replicas: int) -> Statistic:
 
 
 def cpu(statistics: Statistics) -> Statistics:
-    """The same statistics in the processor's memory."""
+    """Copy of the statistics in the processor's memory."""
     return {
         name: Statistic(s.value.cpu(), None if s.error_bound is None else s.error_bound.cpu())
         for name, s in statistics.items()

@@ -5,14 +5,14 @@ from math import isqrt
 from flatminima.errors import UserError
 
 CHANNELS = (1, 3)
-"""Of grey and of colour images: no number of pixels is both a square and three times one."""
+"""Channels of grey and of colour images: no number of pixels is both a square and three times one."""
 
 
 def square(pixels: int, layers: int, what: str) -> int:
     """Side of a square image that can be halved as often as there are layers.
 
     Raises:
-        UserError: if the images are not square, or too small or odd for so many layers.
+        UserError: if the images are not square, or cannot be halved by every layer.
     """
     side = _side(pixels)
     if side is None or side % 2**layers:

@@ -7,7 +7,7 @@ from flatminima.networks.stack import Stack
 
 
 def as_module(stack: Stack, replica: int) -> nn.Sequential:
-    """One replica as a PyTorch network that computes the same function."""
+    """Convert one replica to a PyTorch network that computes its function."""
     network = nn.Sequential()
     for k, weight in enumerate(stack.weights):
         if stack.rectified and k:

@@ -45,7 +45,7 @@ class Stack:
         return sum(weight.shape[1] for weight in self.weights)
 
     def with_parameters(self, parameters: Sequence[Tensor]) -> Self:
-        """The same architecture with other parameters, in the order of `parameters`."""
+        """Copy of the stack with other parameters, in the order of `parameters`."""
         return replace(self, weights=tuple(parameters[: self.depth]), biases=tuple(parameters[self.depth :]))
 
     def select(self, index: Tensor) -> Self:
@@ -53,11 +53,11 @@ class Stack:
         return self.with_parameters([parameter[index] for parameter in self.parameters])
 
     def to(self, device: torch.device) -> Self:
-        """The same networks on a device."""
+        """Copy of the networks on a device."""
         return self.with_parameters([parameter.to(device) for parameter in self.parameters])
 
     def double(self) -> Self:
-        """The same networks in float64."""
+        """Copy of the networks in float64."""
         return self.with_parameters([parameter.double() for parameter in self.parameters])
 
     def layers(self, inputs: Tensor) -> Iterator[Tensor]:

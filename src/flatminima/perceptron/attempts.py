@@ -41,7 +41,7 @@ def attempt_instances(study: str, name: SolverName, size: int, settings: Attempt
 
 
 def instances(study: str, size: int, load: float, count: int) -> Signs:
-    """The instances of a study at a size and load, drawn from their names: all solvers see the same.
+    """Draw a study's instances of a size and load from their names, so that all solvers see one set.
 
     Returns:
         Patterns, labels absorbed, shape (instances, P, N).
@@ -50,7 +50,7 @@ def instances(study: str, size: int, load: float, count: int) -> Signs:
 
 
 def attempted(study: str, size: int, arrays: Arrays) -> Iterator[tuple[float, Signs, Solutions]]:
-    """What `attempt_instances` stored: loads in ascending order, with their patterns and what was found."""
+    """Read what `attempt_instances` stored: loads in ascending order, with their patterns and solutions."""
     for load in sorted(float(name.removeprefix("solved_")) for name in arrays if name.startswith("solved_")):
         yield load, instances(study, size, load, len(arrays[f"solved_{load}"])), _stored(arrays, size, load)
 

@@ -69,7 +69,7 @@ def decode(codes: Codes, size: int) -> Signs:
 
 
 def distance_counts(references: Codes, others: Codes, size: int) -> NDArray[np.int64]:
-    """How many of `others` lie at each Hamming distance 0, ..., N from each reference, shape (references, N + 1)."""
+    """Numbers of `others` at each Hamming distance 0, ..., N from each reference, shape (references, N + 1)."""
     counts = np.zeros((len(references), size + 1), np.int64)
     rows = max(1, PAIRS // max(1, len(others)))
     for start in range(0, len(references), rows):
@@ -118,7 +118,7 @@ def _mean(values: Array) -> Array:
 
 
 def _standard_error(values: Array) -> Array:
-    """Of the mean of the numbers in each column; NaN where there are fewer than two."""
+    """Standard error of the mean of each column; NaN where there are fewer than two numbers."""
     present = ~np.isnan(values)
     count = present.sum(0)
     squares = np.where(present, (values - _mean(values)) ** 2, 0).sum(0)

@@ -1,4 +1,4 @@
-"""What all solvers share: steps on a batch of instances until each is solved, or a cap is reached."""
+"""Search loop of all solvers: steps on a batch of instances until each is solved, or a cap is reached."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ Step = Callable[[Array, int, State], tuple[Array, State]]
 
 @dataclass(frozen=True)
 class Solutions:
-    """What a solver found.
+    """Outcome of a solver.
 
     Attributes:
         weights: in {-1, +1}, shape (instances, N); the last ones tried where an instance was not solved.

@@ -33,7 +33,7 @@ from flatminima.perceptron.replica import saddle_point
 
 ITERATIONS = 6
 ORDER, SPACING, KNOTS, DEGREE = 8, 0.45, 256, 5
-"""Of the coarsest rules: points on each panel, distance of those across D', knots and degree of splines."""
+"""Coarsest rules: points on each panel, distance of those across D', knots and degree of splines."""
 NEGLIGIBLE = 1e-14
 """Weights of single points that are left out."""
 TINY = 1e-12
@@ -169,7 +169,7 @@ class Saddle:
         return fields
 
     def violation(self, fields: Array) -> Array:
-        """What is left of the saddle-point equations, shape (3,)."""
+        """Residuals of the saddle-point equations, shape (3,)."""
         reached, lengths = self.lengths(fields)
         slope, variance = self.conjugates(lengths)
         return np.array([slope - fields[0], variance - fields[1], np.log(max(reached, TINY) / self.distance)])

@@ -73,7 +73,7 @@ def cavity_fields(patterns: Array, means: Array, correction: Array, kappa: float
 
 
 def standardise(patterns: Array, means: Array, correction: Array, kappa: float) -> tuple[Array, Array]:
-    """What a pattern sees of the others: Gaussian stabilities of variance V = 1 - m.m / N.
+    """Standardise the stabilities of patterns, Gaussian with variance V = 1 - m.m / N.
 
     Returns:
         sqrt(V), shape (instances, 1), and x = (kappa - sigma.m / sqrt(N) + correction) / sqrt(V), shape (instances, P).

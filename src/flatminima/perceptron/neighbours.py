@@ -1,4 +1,4 @@
-"""How many solutions lie one, two and three flips from a solution: exact counts, and what theory expects."""
+"""Solutions at one, two and three flips from a solution: exact counts, and theory's expectation."""
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray

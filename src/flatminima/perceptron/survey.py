@@ -1,4 +1,4 @@
-"""What surrounds the solutions that solvers find, and solutions that were planted (theory.md 3.4)."""
+"""Surroundings of solutions that solvers find, and of planted ones (theory.md 3.4)."""
 
 import numpy as np
 import pandas as pd

@@ -1,4 +1,4 @@
-"""Where the local entropy of a binary perceptron changes its shape (theory.md 3.3): gaps, kinks and crossings.
+"""Loads at which the local entropy of a binary perceptron changes its shape (theory.md 3.3).
 
 All follow from the replica-symmetric curves of `franz_parisi`. Two conditions make a tangency of the curve at some
 distance, with a parameter (the reference's margin, or alpha at the maximal margin) as the second unknown:
@@ -30,7 +30,7 @@ STEP = 0.05
 FARTHEST, SMALLEST, NEAREST = 0.45, 1e-5, 0.05
 """Distances at which the search for a reversal of order starts, and at which those for a gap and for it end."""
 SPREAD = 5e-4
-"""Of the two points whose difference is a second derivative, in ln d."""
+"""Spread, in ln d, of the two points whose difference is a second derivative."""
 Condition = Callable[[Curve, float, Array], Array]
 
 

@@ -1,4 +1,4 @@
-"""What a piece of the package computes, as one number: the digest of a module and of everything it imports.
+"""Digest of a module and of all that it imports: it changes exactly when what they compute may change.
 
 And the digest of a file of the user's own images.
 """
@@ -26,7 +26,7 @@ class Imported(NamedTuple):
 
 
 class Source(NamedTuple):
-    """What the digest keeps of one module."""
+    """Digest and imports of one module."""
 
     sha256: str
     imports: tuple[Imported, ...]

@@ -1,4 +1,4 @@
-"""The software and hardware that a page was made with: what stays the same from run to run, and nothing else."""
+"""Software and hardware that results were made with, as far as they do not change from run to run."""
 
 import os
 import platform

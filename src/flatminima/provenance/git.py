@@ -1,4 +1,4 @@
-"""What git knows of a checkout: its commit, whether it has all of the history, and the files of earlier commits."""
+"""Facts that git has of a checkout: its commit, whether its history is whole, and files of earlier commits."""
 
 import io
 import os

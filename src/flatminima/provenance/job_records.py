@@ -1,4 +1,4 @@
-"""What the workflow remembers of its jobs: Snakemake's records of outputs, and the benchmark files of the rules."""
+"""Records of the workflow's jobs: Snakemake's records of outputs, and the benchmark files of the rules."""
 
 import ast
 import csv
@@ -85,7 +85,7 @@ def read_jobs(root: Path, prefix: str, repository: Path) -> dict[str, Job]:
 
 
 def read_cost(root: Path, job: Job) -> Cost:
-    """What a job took, by its benchmark file, and the device that its log names; nothing where there is none."""
+    """Read a job's cost from its benchmark file, and its device from its log; None where there is no file."""
     path = root / Path(job.log or "").with_suffix(".tsv") if job.log else None
     if path is None or not path.is_file():
         return Cost()
@@ -125,7 +125,7 @@ def _job(path: Path, root: Path, repository: Path) -> Job | None:
 
 
 def _portable(name: str, root: Path, repository: Path) -> str:
-    """The path of an input; of a file that the workflow brings, the same wherever the workflow ran."""
+    """Path of an input; of a file of the workflow, relative to the repository, wherever the workflow ran."""
     path, folder = (place.absolute() for place in (root / name, repository / SHIPPED))
     return f"{SHIPPED}{path.relative_to(folder).as_posix()}" if path.is_relative_to(folder) else name
 

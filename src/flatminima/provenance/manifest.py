@@ -27,7 +27,7 @@ OF_RECORD = (
     "figures/*.csv",
     "figures/*overview.png",
 )
-"""What results/reference keeps of a study, relative to its folder: all that verdicts, tables and figures rest on."""
+"""Files of a study that results/reference keeps, relative to its folder: all that verdicts and figures rest on."""
 
 Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 
@@ -69,7 +69,7 @@ class Expense(_Record):
 
 
 class Circumstances(_Record):
-    """What two runs of the same code on the same machine need not share."""
+    """Facts of a run in which two runs of one code on one machine may differ."""
 
     commit: Annotated[str, Field(pattern="^[0-9a-f]{40,64}$")] | None = Field(
         description="Git commit of the repository that was checked out when the manifest was written."
@@ -79,7 +79,7 @@ class Circumstances(_Record):
 
 
 class Rejudged(_Record):
-    """Verdicts of record that were taken again from the same measures, by a later ledger or later code.
+    """Verdicts of record that were taken again from their measures, by a later ledger or later code.
 
     The entry of claims.json then names that ledger and that code; what the run itself made had another SHA-256.
     """
@@ -90,7 +90,7 @@ class Rejudged(_Record):
 
 
 class Manifest(_Record):
-    """Every file of a study. All but `circumstances` is the same for the same run on the same machine."""
+    """Every file of a study. Two runs of one code on one machine differ in `circumstances` alone."""
 
     version: Literal[1] = 1
     study: str = Field(pattern=r"^[a-z][a-z0-9_]*$")

@@ -1,4 +1,4 @@
-"""What a page shows as evidence: cases that count alike, and how many networks there are."""
+"""Evidence on a page: cases that count alike, and numbers of networks."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -29,7 +29,7 @@ class Group:
 
     @property
     def tally(self) -> str:
-        """How many hold, fail and could not be tested."""
+        """Numbers of cases that hold, fail and could not be tested."""
         held, failed = (sum(case.holds is answer for case in self.cases) for answer in (True, False))
         untested = len(self.cases) - held - failed
         text = f"{held} of {plural(len(self.cases), 'case')} hold{'s' * (len(self.cases) == 1)}"

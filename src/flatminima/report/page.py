@@ -178,7 +178,7 @@ def _table(kind: Kind[Any], path: Path, folder: Path) -> Table:
 
 
 def _links(path: Path, folder: Path) -> tuple[Link, ...]:
-    """The files of the same name in other formats that exist, relative to the page's folder."""
+    """Links to the files of this name in other formats that exist, relative to the page's folder."""
     files = (path.with_suffix(suffix) for suffix in DOWNLOADS)
     return tuple(
         Link(file.suffix[1:].upper(), Path(os.path.relpath(file, folder)).as_posix()) for file in files if file.exists()

@@ -89,7 +89,7 @@ def _leaves(value: object, name: str, meaning: str, source: str) -> Iterator[_Le
 
 
 def _source(section: BaseModel, name: str) -> str:
-    """Where a value comes from; empty for what is no hyperparameter."""
+    """Origin of a value; empty for what is no hyperparameter."""
     return section.origin(name) if isinstance(section, Hyperparameters) and name in section.hyperparameters() else ""
 
 

@@ -12,7 +12,7 @@ from flatminima.report.vocabulary import CLASSES, SYMBOLS
 
 ABSENT = "–"
 WIDTH, ID_WIDTH, TITLE_WIDTH, GAP = 100, 5, 36, 2
-"""Of the terminal's table in characters: all of it, ids, what titles need at least, and the space between columns."""
+"""Widths of the terminal's table in characters: all of it, ids, the least for titles, and the gap between columns."""
 GROUNDS = ["claim", "study", "class", "verdict", "cases", "units", "the case with least to spare", "its effect"]
 
 
@@ -66,7 +66,7 @@ def _escape(cell: str) -> str:
 
 
 def _by_class(studies: Sequence[Results]) -> Iterator[tuple[Class, list[list[Results]]]]:
-    """For each class the studies with its claims alone; those that share a claim, or that others link, together."""
+    """Split studies by class of claim; those that share a claim, or that others link, stay together."""
     for class_ in CLASSES:
         own = [study.of_class(class_) for study in studies]
         if groups := _related([study for study in own if study.claims]):

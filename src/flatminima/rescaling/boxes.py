@@ -1,4 +1,4 @@
-"""Flatness as volume: disjoint boxes of the same losses around rescaled networks (Dinh et al. 2017, theory.md D2)."""
+"""Flatness as volume: disjoint boxes of equal losses around rescaled networks (Dinh et al. 2017, theory.md D2)."""
 
 import math
 from dataclasses import dataclass

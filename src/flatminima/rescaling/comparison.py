@@ -1,4 +1,4 @@
-"""What a network loses or keeps when it is changed."""
+"""Changes of a network's outputs, loss and test error from one set of parameters to another."""
 
 from torch import Tensor
 

@@ -17,7 +17,7 @@ CONSERVED = 1e-12
 
 @dataclass(frozen=True)
 class Edges:
-    """Which log-scales each term's exponent is a difference of: term q is an edge from a node to a node.
+    """Edges of the graph of log-scales: the exponent of term q is the difference of two nodes.
 
     Attributes:
         source: shape (terms,); a term's exponent is h[target] - h[source], with h = 0 at the fixed node n.

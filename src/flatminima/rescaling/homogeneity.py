@@ -159,7 +159,7 @@ def _ascent(study: str, subject: Subject, radius: float, settings: Demonstration
 
 
 def _rise(subject: Subject, loss: float) -> float:
-    """How far a loss is above the network's, over one plus the network's."""
+    """Rise of a loss above the network's, over one plus the network's."""
     return (loss - subject.loss) / (1 + subject.loss)
 
 

@@ -14,7 +14,7 @@ from flatminima.rescaling.tracing import INPUT, Kind, Trace
 
 ROUNDING = 1e-9
 """Relative error of factors that rounding may make."""
-"""Of log-multipliers that are meant to be the same."""
+"""Largest difference between log-multipliers that should be equal."""
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,7 @@ class Rescaling:
         return total.index_add(-1, target, values).index_add(-1, source, values, alpha=-1)[..., : self.size]
 
     def apply(self, model: nn.Module, scales: Tensor) -> nn.Module:
-        """A rescaled copy of a network of the same architecture.
+        """Rescale a copy of a network of this architecture.
 
         Args:
             model: the network, left as it is.

@@ -23,7 +23,7 @@ from flatminima.rescaling.scaled_sums import LeastSum, ScaledSum, least_sum
 KRYLOV = 4
 """Products at the start, before the first minimisation."""
 ACTIVE = 0.02
-"""Eigenvectors this near to the top one, relative to it, are refined as well ..."""
+"""Eigenvectors this near to the top one, relative to it, are refined too ..."""
 BLOCK = 3
 """... but no more of them than this at a time."""
 INNER = 0.1
@@ -53,7 +53,7 @@ class OrbitMinimum:
 
     @property
     def gap(self) -> float:
-        """How much higher than the lower bound the value is, relative to it."""
+        """Excess of the value over the lower bound, relative to the bound."""
         return self.value / self.lower_bound - 1
 
 
@@ -92,7 +92,7 @@ def flattest(
         tolerance: relative gap between value and lower bound.
         start: log-scales to start from, shape (n,); those of the network as it is where absent.
         rough: a cheap approximation of the curvature, on which the search for the eigenpair at the minimiser begins.
-        max_products: after so many products the search fails; those with a rough one are not counted.
+        max_products: number of products after which the search fails; those with a rough one are not counted.
         seed: of the random starts.
 
     Raises:

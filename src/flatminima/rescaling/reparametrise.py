@@ -1,4 +1,4 @@
-"""Networks in other coordinates: the same functions with curvature at will (Dinh et al. 2017, theory.md D7)."""
+"""Networks in coordinates that change their curvature and not their function (Dinh et al. 2017, theory.md D7)."""
 
 import math
 from collections.abc import Callable

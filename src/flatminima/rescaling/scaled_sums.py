@@ -14,7 +14,7 @@ from flatminima.errors import UserError
 from flatminima.rescaling.flows import Array, Edges, flow_bound
 
 GROWTH = 20.0
-"""Of the barrier's weight from one centre to the next."""
+"""Growth of the barrier's weight from one centre to the next."""
 CENTRED = 0.3
 """Squared Newton decrement at which a centre is near enough for the next."""
 ARMIJO, SHRINK = 0.1, 0.5
@@ -48,7 +48,7 @@ class ScaledSum:
         return scaled
 
     def compressed(self) -> Self:
-        """The same function of h with fewer terms.
+        """Equal function of h with fewer terms.
 
         Where more terms than dimensions have one exponent, a square root of their sum takes their place.
         """
@@ -179,7 +179,7 @@ def _top(matrix: Array) -> float:
 
 
 def _root(columns: Array) -> Array:
-    """A square matrix with the same R R'."""
+    """Square matrix R whose R R' is that of the columns."""
     values, vectors = np.linalg.eigh(columns @ columns.T)
     root: Array = vectors * np.sqrt(values.clip(min=0))
     return root

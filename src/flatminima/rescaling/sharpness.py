@@ -18,12 +18,12 @@ from flatminima.errors import UserError
 from flatminima.rescaling.objective import Objective
 
 OPTIONS = {"ftol": 1e-14, "gtol": 1e-12, "maxcor": 20}
-"""Of L-BFGS-B: it goes on for as long as it rises."""
+"""Options of L-BFGS-B: it goes on for as long as the loss rises."""
 
 
 @dataclass(frozen=True)
 class Sharpness:
-    """What a search found of the largest relative increase (L(theta') - L(theta)) / (1 + L(theta)) of the loss.
+    """Outcome of a search for the largest relative increase (L(theta') - L(theta)) / (1 + L(theta)) of the loss.
 
     Attributes:
         lower_bound: the largest increase that was found; the true maximum may be larger. As a fraction.

@@ -1,4 +1,4 @@
-"""Other networks with the same function, which no rescaling leads to: units written as two, and layers mixed."""
+"""Networks of equal function that no rescaling leads to: units written as two, and layers mixed."""
 
 from copy import deepcopy
 from itertools import pairwise
@@ -13,7 +13,7 @@ MIXED = 0.5
 
 
 def split_unit(model: nn.Module, shares: tuple[float, float]) -> nn.Module:
-    """A network of the same function that has a unit of the first hidden layer twice: the layer is one wider.
+    """Write a unit of the first hidden layer as two, without changing the function: the layer gets one wider.
 
     It is the unit, or channel, of largest outgoing weights. Both copies have its incoming weights and its bias, and its
     outgoing weights times their shares.
@@ -44,7 +44,7 @@ def split_unit(model: nn.Module, shares: tuple[float, float]) -> nn.Module:
 
 
 def mixed_layers(model: nn.Module, generator: Generator) -> nn.Module:
-    """A linear network of the same function, with every hidden layer in other coordinates: h -> exp(A) h.
+    """Mix every hidden layer of a linear network, h -> exp(A) h, without changing the function.
 
     A is a random matrix of spectral norm about MIXED, which is not diagonal: no rescaling undoes it.
 

@@ -22,7 +22,7 @@ INPUT = 0
 
 
 class Trace:
-    """The scales of units, followed through a network; those that must be the same are joined in the end.
+    """Scales of units, followed through a network; those that must be equal are joined in the end.
 
     Scales have numbers, of which `INPUT` is that of the inputs; unlike `scales()`, they are not joined yet.
 
@@ -71,7 +71,7 @@ class Trace:
         raise _refusal(name, module)
 
     def join(self, first: Tensor, second: Tensor) -> Tensor:
-        """Units that get the same scales, because their values are added or compared."""
+        """Join units that must have equal scales, because their values are added or compared."""
         count = max(len(first), len(second))
         first, second = (units.repeat_interleave(count // len(units)) for units in (first, second))
         self._joined.append((first, second))

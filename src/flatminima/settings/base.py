@@ -1,4 +1,4 @@
-"""What all sections of config.yaml share: strictness, and where each hyperparameter comes from."""
+"""Base of all sections of config.yaml: strict models, and the origin of each hyperparameter."""
 
 from itertools import pairwise
 from typing import Annotated, Any, ClassVar, Literal, Self, TypeVar
@@ -52,9 +52,9 @@ Count = Annotated[int, Field(ge=1, le=10**9)]
 Fraction = Annotated[float, Field(gt=0, lt=1)]
 Ratio = Annotated[float, Field(ge=1, allow_inf_nan=False)]
 EACH_ONCE, ASCENDING = AfterValidator(_each_once), AfterValidator(_ascending)
-"""What a list is put to: that no value stands in it twice, or that each is larger than the one before it."""
+"""Validators of a list: no value stands in it twice, or each is larger than the one before it."""
 Distinct = Annotated[list[T], Field(json_schema_extra={"uniqueItems": True}), EACH_ONCE]
-"""Any number of values, none of them twice: 2 and 2.0 are the same, and so are numbers alike in six digits."""
+"""Any number of values, none of them twice: 2 and 2.0 are equal, and so are numbers alike in six digits."""
 Grid = Annotated[list[T], Field(min_length=1, json_schema_extra={"uniqueItems": True}), EACH_ONCE]
 """One value at least, none twice: networks, problems or instances are made for each of them."""
 Depths = Grid[Annotated[int, Field(ge=1, le=64)]]
@@ -104,7 +104,7 @@ class Hyperparameters(Strict):
         return [name for name in cls.model_fields if name not in {*LABELS, *cls.PARTS}]
 
     def origin(self, name: str) -> Origin:
-        """Where the value of a hyperparameter comes from."""
+        """Origin of a hyperparameter's value."""
         return next((key for key in LABELS if name in getattr(self, key)), "chosen")
 
 

@@ -22,7 +22,7 @@ class Published(NamedTuple):
 
 @dataclass(frozen=True)
 class Entry:
-    """What is known of a data set before its images are read.
+    """Facts of a data set that are known before its images are read.
 
     Attributes:
         classes: number of classes; 0 without labels, or where its section says it.
@@ -60,7 +60,7 @@ DatasetName = Annotated[str, Field(json_schema_extra={"enum": list(DATASETS)}), 
 
 
 class Patches(Hyperparameters):
-    """How patches are cut from scikit-learn's two bundled photographs."""
+    """Patches of scikit-learn's two bundled photographs."""
 
     size: Annotated[int, Field(ge=2, le=64)]
     colour: bool
@@ -68,7 +68,7 @@ class Patches(Hyperparameters):
 
 
 class Dataset(Hyperparameters):
-    """Where the images come from, and how many are kept apart for testing."""
+    """Source of the images, and the share kept apart for testing."""
 
     PARTS = frozenset({"name", "patches", "path", "shape", "classes"})
 

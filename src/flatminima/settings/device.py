@@ -1,4 +1,4 @@
-"""Where numbers are computed."""
+"""Device on which numbers are computed."""
 
 from typing import Literal
 

@@ -67,7 +67,7 @@ def _explain(model: type[BaseModel], error: ErrorDetails) -> str:
 
 
 def _cure(kind: str, value: Any) -> str:
-    """How a value is written that YAML took for one of another type; empty where it did not."""
+    """Say how to write a value that YAML took for one of another type; empty where it did not."""
     if kind in ("float_type", "int_type") and isinstance(value, str) and (number := _as_number(value, kind)):
         return f"; YAML reads it as text: write {number}"
     if kind == "int_type" and isinstance(value, float) and value.is_integer():

@@ -81,7 +81,7 @@ class Searches(Attempts):
 
 
 class Survey(Hyperparameters):
-    """What is measured around the solutions found."""
+    """Measurements around the solutions found."""
 
     distances: Grid[Annotated[float, Field(gt=0, lt=0.5)]] = Field(description="Normalised Hamming distances.")
     surveyed: Count = Field(description="Solutions of every load whose local entropy is computed.")
@@ -119,7 +119,7 @@ class PerceptronStudy(Strict):
         return [pair for group in self.searches for pair in product(group.solvers, group.sizes)]
 
     def planted(self, size: int) -> Attempts:
-        """Planted instances of a size: as many, and at the same loads, as any solver attempts."""
+        """Planted instances of a size: the largest number, and all loads, that any solver attempts."""
         groups = [group for group in self.searches if size in group.sizes]
         loads = sorted({load for group in groups for load in group.loads})
         most = max(groups, key=lambda group: group.instances)

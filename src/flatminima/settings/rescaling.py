@@ -28,7 +28,7 @@ class Source(Strict):
 
 
 class Convolutional(Hyperparameters):
-    """A small convolutional network for the same task: layers of 3x3 filters, each pooled, and a linear layer."""
+    """A small convolutional network: layers of 3x3 filters, each pooled, and a linear layer."""
 
     channels: Annotated[list[Count], Field(min_length=1)]
     step_size: PositiveFloat
@@ -38,7 +38,7 @@ class Convolutional(Hyperparameters):
 
 
 class Demonstrations(Hyperparameters):
-    """How each theorem of Dinh et al. 2017 is shown (theory.md D1-D7).
+    """Settings of the theorems of Dinh et al. 2017 (theory.md D1-D7).
 
     Random rescalings (D1) always are. The others: infinite `volume` (D2), `two_layers` rescaled (D3, D4), sharpness in
     `many_directions` (D5) and in `balls` (D6), other `coordinates` (D7), and a `landscape` over all rescalings (B1).
@@ -67,7 +67,7 @@ class Demonstrations(Hyperparameters):
 
 
 class Orbits(Hyperparameters):
-    """How the flattest network of an orbit is found (theory.md B1)."""
+    """Settings of the search for the flattest network of an orbit (theory.md B1)."""
 
     kinds: Grid[Literal["layers", "units"]] = Field(
         description="One scale for each layer, or for each unit or channel."

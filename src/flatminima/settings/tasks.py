@@ -1,4 +1,4 @@
-"""What networks are trained to do with images: what goes in, what comes out, and how the loss is scaled."""
+"""Tasks on images: what goes in, what comes out, and how the loss is scaled."""
 
 from typing import Literal, Self
 
@@ -37,7 +37,7 @@ class Task(Hyperparameters):
 
 
 class DataSettings(Strict):
-    """What samples are made from: the images, and the task set on them."""
+    """Ingredients of samples: the images, and the task set on them."""
 
     dataset: Dataset
     task: Task

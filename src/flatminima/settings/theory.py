@@ -60,7 +60,7 @@ class Minima(Hyperparameters):
 
 
 class Convergence(Hyperparameters):
-    """Where gradient descent and gradient flow end on random problems."""
+    """Runs of gradient descent and gradient flow on random problems."""
 
     size: Count = Field(description="Width of all layers for random maps; label tasks have nine units.")
     spread: Ratio = Field(description="Largest over smallest singular value of T.")
@@ -81,7 +81,7 @@ class Convergence(Hyperparameters):
 
 
 class Price(Hyperparameters):
-    """How much sharper than necessary the balanced minimum of a problem is, against the condition of its inputs."""
+    """Price of balance: sharpness of the balanced minimum over the least, against the condition of the inputs."""
 
     ill: Grid[Annotated[float, Field(gt=1, allow_inf_nan=False)]] = Field(
         description="Largest over smallest eigenvalue of Sx."

@@ -129,7 +129,7 @@ class Experiment(Hyperparameters):
 
 
 class Measure(Hyperparameters):
-    """How the trained networks are measured."""
+    """Settings of the measurement of trained networks."""
 
     tolerance: PositiveFloat = Field(description="Relative residual of the top Hessian eigenvalue.")
     products: Count = Field(description="Largest number of Hessian-vector products spent on it.")
@@ -149,7 +149,7 @@ class Measure(Hyperparameters):
     )
 
     def of_controls(self) -> "Measure":
-        """How controls are measured."""
+        """Settings of the measurement of controls."""
         return self.model_copy(update={"samples": self.control_samples or self.samples})
 
 

@@ -9,7 +9,7 @@ import yaml
 from flatminima.errors import UserError
 
 UTF_16 = (b"\xff\xfe", b"\xfe\xff")
-"""How a file in UTF-16 begins."""
+"""First bytes of a file in UTF-16."""
 INTEGER, FLOAT = "tag:yaml.org,2002:int", "tag:yaml.org,2002:float"
 OCTAL = re.compile(r"[-+]?0[0-7_]+")
 """Integers that YAML 1.1 reads to the base eight: 010 is 8."""
@@ -18,7 +18,7 @@ SEXAGESIMAL = re.compile(r"[-+]?[0-9][0-9_]*(:[0-5]?[0-9])+(\.[0-9_]*)?")
 
 
 class _RefusedError(yaml.MarkedYAMLError):
-    """What YAML allows, and no file of ours may hold."""
+    """Refusal of what YAML allows and no file of ours may hold."""
 
 
 class _Loader(yaml.SafeLoader):

@@ -1,4 +1,4 @@
-"""What surrounds planted solutions, which no solver found."""
+"""Surroundings of planted solutions, which no solver found."""
 
 from pathlib import Path
 

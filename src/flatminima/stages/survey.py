@@ -1,4 +1,4 @@
-"""What surrounds the solutions that one solver found."""
+"""Surroundings of the solutions that one solver found."""
 
 from pathlib import Path
 

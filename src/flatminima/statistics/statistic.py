@@ -1,10 +1,10 @@
-"""What a declaration of a statistic says."""
+"""Declaration of a statistic."""
 
 from dataclasses import dataclass
 from typing import Literal
 
 Worst = Literal["far from one", "small", "large"]
-"""Which end of a statistic's values is the bad one: gains far from one, small cosines, large residuals."""
+"""Bad end of a statistic's values: gains far from one, small cosines, large residuals."""
 
 
 @dataclass(frozen=True)

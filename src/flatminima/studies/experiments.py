@@ -24,12 +24,12 @@ def depths(study: TrainingStudy, task: str) -> list[int]:
 
 
 def file_name(name: str, experiment: Experiment, depth: int) -> str:
-    """What an experiment makes at one depth; `{0..n}` covers its parts, where its seeds are divided among jobs."""
+    """File stem of one experiment and depth; `{0..n}` covers its parts, where its seeds are divided among jobs."""
     return f"{name}-depth{depth}" + (f"-part{{0..{len(experiment.parts()) - 1}}}" if experiment.seeds_per_job else "")
 
 
 def file_names(study: TrainingStudy) -> list[str]:
-    """What all experiments of a study make, at all their depths."""
+    """File stems of all experiments of a study, at all their depths."""
     runs = study.experiments.items()
     return [file_name(name, run, depth) for name, run in runs for depth in run.depths]
 
@@ -40,7 +40,7 @@ def networks(study: TrainingStudy) -> list[str]:
 
 
 def checked_networks(study: TrainingStudy, task: str) -> list[str]:
-    """For each experiment on a task that other libraries check, the file of its least depth and first seeds.
+    """Files that other libraries check: of each experiment on a task, that of its least depth and first seeds.
 
     These are the main experiments but convolutional ones, which take other libraries too long; files are relative to
     the study's folder of results.

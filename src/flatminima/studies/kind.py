@@ -26,7 +26,7 @@ def nothing(*_: object) -> list[str]:
 
 @dataclass(frozen=True)
 class Exhibit:
-    """What a reader is told about one figure or table.
+    """Title, caption and alternative text of one figure or table.
 
     Attributes:
         title: a few words.
@@ -93,7 +93,7 @@ class Kind(Generic[Study]):
         raise UserError(f"figure {name!r} is not known: {nearest(name, self.figures)}")
 
     def figure(self, name: str) -> Exhibit:
-        """What is said about a figure, by the name of its files; its task, if any, stands in the title.
+        """Title, text and alternative of a figure, by the name of its files; its task, if any, stands in the title.
 
         Raises:
             UserError: if there is no figure of this name.
@@ -103,7 +103,7 @@ class Kind(Generic[Study]):
         return replace(exhibit, title=f"{exhibit.title}: {task}") if task else exhibit
 
     def table(self, name: str) -> Exhibit:
-        """What is said about a table of results.
+        """Title and text of a table of results.
 
         Raises:
             UserError: if there is no table of this name.

@@ -1,4 +1,4 @@
-"""Where gradient descent and gradient flow end on random linear problems."""
+"""Ends of gradient descent and gradient flow on random linear problems."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -157,7 +157,7 @@ def _arrived(statistics: Statistics) -> Tensor:
 
 
 def _price(problems: LinearProblems, arrived: Tensor, ratio: Tensor) -> Statistics:
-    """What balance costs (theory.md I6), and how far runs that arrived are from that sharpness."""
+    """Price of balance (theory.md I6), and the distance from it of runs that arrived."""
     price = balance_price(problems)
     values = {"balance_price": price, "price_error": (ratio / price - 1).abs()}
     return {name: Statistic(torch.where(arrived == 1, value, torch.nan)) for name, value in values.items()}

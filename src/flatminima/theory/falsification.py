@@ -28,7 +28,7 @@ MOMENTUM, SOFTNESS = 0.5, 0.05
 NEAR, FAR = 1e-3, 0.7
 """Standard deviations of an attack's first coordinates: about a flattest minimum, and far from it."""
 RESTARTS = 4
-"""Attempts on the same problem."""
+"""Number of attempts on each problem."""
 CLOSE = 1.1
 """Left side / right side at which a search from far has come to what it attacks."""
 PLANTED = "planted"

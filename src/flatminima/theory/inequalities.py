@@ -1,4 +1,4 @@
-"""What theory says of all global minima of deep linear networks, and false statements near it, as inequalities."""
+"""Inequalities that hold for all global minima of deep linear networks, and false ones near them."""
 
 from collections.abc import Callable, Sequence
 
@@ -10,7 +10,7 @@ from flatminima.minima.coupling import follow
 from flatminima.minima.linear import LinearProblems
 
 Inequality = Callable[[Sequence[Tensor], LinearProblems, Tensor], Tensor]
-"""From weights, problems and sharpness / minimal sharpness to left / right side, which is stated to be 1 or more."""
+"""Function of weights, problems and sharpness / minimal sharpness: left / right side, stated to be 1 or more."""
 
 
 def white_inequality(_: Sequence[Tensor], problems: LinearProblems, ratio: Tensor) -> Tensor:
@@ -98,7 +98,7 @@ STATEMENTS: dict[str, Inequality] = {
     "attack_path": path_inequality,
     "attack_band": band_inequality,
 }
-"""What is attacked. `attack_white` takes white inputs alone; `attack_coloured` takes others, and must succeed."""
+"""Statements that are attacked. `attack_white` takes white inputs; `attack_coloured` takes others, and must succeed."""
 FALSE: dict[str, Inequality] = {
     "attack_white": frobenius_inequality,
     "attack_coloured": frobenius_inequality,
@@ -106,4 +106,4 @@ FALSE: dict[str, Inequality] = {
     "attack_path": largest_term_inequality,
     "attack_band": white_band_inequality,
 }
-"""A false statement near each of them, which the same search must break."""
+"""A false statement near each of them, which its search must break."""

@@ -84,7 +84,7 @@ def _label_task(images: Array, targets: Array) -> tuple[Array, Array]:
 
 
 def evenly(maps: Array) -> Array:
-    """The same maps, shape (count, d_y, d_x), scaled so that largest and smallest gain have a geometric mean of one."""
+    """Scale maps, shape (count, d_y, d_x), so that largest and smallest gain have a geometric mean of one."""
     values = np.linalg.svd(maps, compute_uv=False)
     scaled: Array = maps / np.sqrt(values[:, :1] * values[:, -1:])[:, :, None]
     return scaled

@@ -21,7 +21,7 @@ INPUTS = ("white", "coloured")
 
 
 class Kind(NamedTuple):
-    """What a problem is drawn from: its map, a name of MAPS or LABELS, and its inputs, a name of INPUTS."""
+    """Ingredients of a problem: its map, a name of MAPS or LABELS, and its inputs, a name of INPUTS."""
 
     map: str
     inputs: str
@@ -93,7 +93,7 @@ class Runs:
 
 
 def stacks(study: str, start: str, settings: Convergence) -> Iterator[Tasks]:
-    """At every depth the random maps, which have one size, and the label tasks, which have another.
+    """Stacks of runs at every depth: random maps, which have one size, and label tasks, which have another.
 
     They are the same for all starts; a catapult, which starts at minima of any map, gets the random ones alone.
     """

@@ -53,7 +53,7 @@ def balanced(problems: LinearProblems, rank: int) -> list[Tensor]:
 
 @dataclass(frozen=True)
 class Chart:
-    """Coordinates on the global minima of stacked problems: every point is a minimum with the same product T.
+    """Coordinates on the global minima of stacked problems: every point is a minimum with product T.
 
     W_k = G_k (W_k^0 + X_k) G_{k-1}^{-1} with G_k = exp(Z_k), Z_k symmetric, around minima W^0 whose hidden layers are
     as wide as T's rank. Wider layers get further units, half of them excited but never read by a later layer, half of
@@ -125,7 +125,7 @@ class Chart:
 
 
 def _mask(rows: int, columns: int, rank: int, unread: int, *, first: bool, last: bool) -> Tensor:
-    """Which weights of a padded layer are free: units below `rank` carry the signal, those up to `unread` are not read.
+    """Mask of the free weights of a padded layer: units below `rank` carry the signal, up to `unread` are not read.
 
     Unread units take input from all; units past `unread`, which nothing excites, feed all.
     """

@@ -1,4 +1,4 @@
-"""What the parts of a theory study share: random streams, labels of the tidy table, and statistics at minima."""
+"""Common ground of a theory study's parts: random streams, labels of the tidy table, and statistics at minima."""
 
 from collections.abc import Sequence
 from typing import Any

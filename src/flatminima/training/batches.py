@@ -15,7 +15,7 @@ class SampleProblem:
         inputs: shape (samples, d_x); clean images where `fresh_noise` is given.
         targets: shape (samples, d_y).
         scale: 1 for errors summed over outputs, 1/d_y for their mean.
-        fresh_noise: standard deviation of the noise added anew to each batch, or None.
+        fresh_noise: standard deviation of the noise drawn for each batch, or None.
     """
 
     inputs: Tensor

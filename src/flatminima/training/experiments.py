@@ -27,7 +27,7 @@ from flatminima.training.stochastic import stochastic_descent
 
 @dataclass(frozen=True)
 class Task:
-    """What networks are trained on.
+    """Data that networks are trained on.
 
     Attributes:
         samples: training samples.

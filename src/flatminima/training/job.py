@@ -13,7 +13,7 @@ from flatminima.settings.training import Experiment
 
 @dataclass(frozen=True)
 class Job:
-    """Replicas that are trained together; what a seed draws is the same however an experiment is divided into jobs.
+    """Replicas that are trained together; what a seed draws does not depend on the division into jobs.
 
     Attributes:
         study: the study's name, part of every seed.

@@ -18,7 +18,7 @@ class _Problem:
     target_energy: Tensor
 
     def select(self, index: Tensor) -> Self:
-        """The problems of some replicas; the same problem where all share it."""
+        """Problems of some replicas; this one where all replicas share it."""
         if self.target_energy.dim() == 0:
             return self
         return type(self)(*(value[index] for value in vars(self).values()))
@@ -57,7 +57,7 @@ class DiagonalProblem(_Problem):
 
     @classmethod
     def of(cls, problem: MomentProblem) -> "DiagonalProblem":
-        """The same problem in these coordinates."""
+        """Transform a problem to these coordinates."""
         spectrum, basis = torch.linalg.eigh(problem.input_moment)
         return cls(basis, spectrum.unsqueeze(-2), problem.cross_moment @ basis, problem.target_energy)
 

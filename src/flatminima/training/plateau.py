@@ -10,9 +10,9 @@ from flatminima.training.run import Stages
 
 @dataclass(frozen=True)
 class Plateau:
-    """When training counts as converged: its loss is low, and has come to fall slowly for the time that it took.
+    """Criterion of convergence: the loss is low, and falls slowly for the time that training took.
 
-    Saddles, where deep networks stay for long, are plateaus as well: hence the ceiling.
+    Saddles, where deep networks stay for long, are plateaus too: hence the ceiling.
 
     Attributes:
         fraction: the mean batch loss of the last quarter of training must be less than this below that of the quarter

@@ -1,4 +1,4 @@
-"""What every training loop shares: its result, its snapshots, and what counts as diverged."""
+"""Bookkeeping of all training loops: results, snapshots, and the criterion of divergence."""
 
 from dataclasses import dataclass, field
 
@@ -12,7 +12,7 @@ CHECK_EVERY = 20
 
 @dataclass(frozen=True)
 class Stages:
-    """How many steps a run spends on coming up to its step size, and on coming to rest.
+    """Numbers of steps that a run spends on warm-up and on coming to rest.
 
     Attributes:
         warmup: first steps, over which the step size rises linearly from zero.

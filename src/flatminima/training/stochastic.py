@@ -15,7 +15,7 @@ NO_STAGES = Stages()
 
 
 class _Descent:
-    """Networks on their way down; those of one seed see the same batches."""
+    """Networks on their way down; those of one seed see equal batches."""
 
     def __init__(
         self, stack: Stack, batches: Batches, optimiser: str, step_sizes: Tensor, gradient: LossAndGradient
@@ -54,7 +54,7 @@ def stochastic_descent(
     gradient: LossAndGradient = loss_and_gradient,
     stages: Stages = NO_STAGES,
 ) -> Trained:
-    """Minibatch training of all replicas together; replicas of one seed see the same batches.
+    """Train all replicas together by minibatches; replicas of one seed see equal batches.
 
     A replica stops when it has diverged, or when its finishing steps are over, in which its step size falls linearly to
     zero: these begin when it has converged, or so that they end with the last step. The others go on.

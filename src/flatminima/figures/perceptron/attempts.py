@@ -50,7 +50,7 @@ def attempts(measures: pd.DataFrame) -> pd.DataFrame:
 
 
 def surroundings(measures: pd.DataFrame) -> pd.DataFrame:
-    """What surrounds the solutions found: one row per solver, instance and distance.
+    """Surroundings of the solutions found: one row per solver, instance and distance.
 
     Returns:
         Columns INSTANCE, distance, flip_error_ratio and local_entropy_excess, NaN where not measured.
@@ -94,7 +94,7 @@ def common_size(rows: pd.DataFrame) -> int:
 
 
 class Tally(NamedTuple):
-    """In how many of the cases that were decided a criterion holds."""
+    """Number of decided cases in which a criterion holds."""
 
     held: int
     decided: int
@@ -110,7 +110,7 @@ class Tally(NamedTuple):
 
 
 def tally(claimed: Claimed, claim: str, criterion: int) -> Tally:
-    """In how many of its cases a criterion, by its number in a claim, holds by its own finding."""
+    """Count the cases in which a criterion, by its number in a claim, holds by its own finding."""
     findings = [finding for case in claimed.cases(claim) for finding in case.findings]
     held = [f.holds for f in findings if f.criterion == criterion and f.holds is not None]
     return Tally(sum(held), len(held))

@@ -1,4 +1,4 @@
-"""How rare solutions of a margin are, and how many patterns they can store (theory.md 3.2)."""
+"""Rarity of solutions of a margin, and the number of patterns that they can store (theory.md 3.2)."""
 
 import pandas as pd
 from matplotlib.axes import Axes

@@ -1,4 +1,4 @@
-"""How solutions found by solvers bear random flips of their weights, and what surrounds them (P6; theory.md 3.4)."""
+"""Errors of solvers' solutions after random flips of weights, and their surroundings (P6; theory.md 3.4)."""
 
 from typing import Any
 

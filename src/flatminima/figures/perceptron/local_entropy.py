@@ -1,4 +1,4 @@
-"""How many solutions surround a typical one of each margin, at each distance (theory.md 3.3)."""
+"""Number of solutions around a typical one of each margin, at each distance (theory.md 3.3)."""
 
 import numpy as np
 import pandas as pd

@@ -1,4 +1,4 @@
-"""How many solutions lie a few flips from those that solvers find, counted, against typical and planted ones (P6)."""
+"""Counts of solutions a few flips from those that solvers find, against typical and planted ones (P6)."""
 
 from typing import Any
 

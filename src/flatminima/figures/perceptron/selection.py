@@ -84,7 +84,7 @@ def middle(values: pd.Series) -> float:
 
 
 def some(values: pd.Series, count: int) -> list[float]:
-    """At most `count` of the distinct values, evenly spread from the smallest to the largest."""
+    """Choose at most `count` of the distinct values, evenly spread from the smallest to the largest."""
     distinct = np.sort(values.unique())
     return [float(distinct[place]) for place in frames.spread(pd.Series(range(len(distinct))), count)]
 

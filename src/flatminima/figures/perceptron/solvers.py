@@ -1,4 +1,4 @@
-"""How far solvers get on random instances, by size, beside published estimates of where they must fail (P7)."""
+"""Success of solvers on random instances, by size, beside published estimates of where they must fail (P7)."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -112,7 +112,7 @@ def mark(panel: Axes, known: Sequence[success.Estimate]) -> None:
 
 
 def _explain(panel: Axes, known: Sequence[success.Estimate], plotted: pd.DataFrame) -> None:
-    """How many instances there are of each load, and what the lines are, from left to right, in a cell of its own."""
+    """Write the number of instances of each load, and the lines' names from left to right, in a cell of its own."""
     words = [n_of(plotted["instances"], "instance"), "lines, from the left:"]
     words += [f"{estimate.text} {estimate.name}" for estimate in known]
     panel.text(0, 0.5, "\n".join(words), transform=panel.transAxes, va="center", size=8).set_in_layout(False)

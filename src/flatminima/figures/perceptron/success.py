@@ -11,9 +11,9 @@ from flatminima.figures.perceptron import attempts, selection
 from flatminima.figures.perceptron.half_load import extrapolate, half_load
 
 POWERS = {"1/√N": 0.5, "1/N": 1.0}
-"""How loads may change with N: which of them, if either, is not known."""
+"""Powers of 1/N by which loads may change with N; which of them holds, if either, is not known."""
 EVENTS = {"half_solved": "solved", "half_near": "near"}
-"""What happens at a load, and the counts (column `instances` or `found` beside them) that fall through one half."""
+"""Events at a load, and the counts (column `instances` or `found` beside them) that fall through one half."""
 ENDS = ("median", "low", "high")
 """Endings of the columns of a value and its interval, as tables have them."""
 ANSWERS = ["excluded", "open"]

@@ -1,4 +1,4 @@
-"""How far apart typical solutions of a margin are: the rarer, the closer together (theory.md 3.3)."""
+"""Distance between typical solutions of a margin: the rarer, the closer together (theory.md 3.3)."""
 
 import numpy as np
 import pandas as pd

@@ -1,4 +1,4 @@
-"""The same function in other coordinates is as sharp or as flat as one likes (theory D7)."""
+"""A function in other coordinates is as sharp or as flat as one likes (theory D7)."""
 
 import numpy as np
 import pandas as pd

@@ -13,7 +13,7 @@ from flatminima.figures.rescaling.rank_correlation import Correlation, rank_corr
 
 KINDS = {("orbit_layers", ""): "layers", ("orbit_units", ""): "units"}
 ALIKE = ["family", "depth", "step_size"]
-"""What networks have in common that differ in their seeds alone."""
+"""Columns in which networks agree that differ in their seeds alone."""
 STATISTICS = ["orbit_minimum", "gauss_newton_sharpness", "least_trace", "orbit_ratio", "test_error"]
 MEASURES = {
     "gauss_newton_sharpness": "sharpness as trained",

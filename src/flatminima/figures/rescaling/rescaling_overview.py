@@ -1,4 +1,4 @@
-"""What rescaling does to sharpness, in one picture: no limit above, a floor below (theory D1, D4, B1, I3)."""
+"""Sharpness under rescaling in one picture: no limit above, a floor below (theory D1, D4, B1, I3)."""
 
 import pandas as pd
 from matplotlib.axes import Axes
@@ -18,9 +18,9 @@ FACTOR = r"$\alpha$ (layer 1 times $\alpha$, layer 2 over $\alpha$)"
 FLOOR = "flattest rescaling"
 THEORY = "no minimum is this flat"
 ROUNDING = 1e-6
-"""How far below its floor sharpness may be found: floors are certified to that."""
+"""Relative depth below its floor at which sharpness may be found: the precision of floors."""
 BELOW, CLEARANCE = 0.7, 2.0
-"""Where the axis of linear networks begins, and its margin beyond the sharpest."""
+"""Lower end of the axis of linear networks, and its margin beyond the sharpest."""
 
 
 @style.styled

@@ -13,7 +13,7 @@ KEY = ["family", "depth", "seed"]
 CURVE = ["curve", "control", "depth", "seed", "x", "y", "value", "error_bound"]
 """Columns of the table of curves without the study."""
 Kinds = Mapping[tuple[str, str], str]
-"""What the networks of a case and control are called in a figure."""
+"""Names of networks in a figure, by case and control."""
 present = partial(frames.present, cure="run a study of kind rescaling")
 
 

@@ -47,7 +47,7 @@ def spectrum(measures: pd.DataFrame, curves: pd.DataFrame, claimed: Claimed) -> 
 
 
 def eigenvalues(curves: pd.DataFrame) -> pd.DataFrame:
-    """Both spectra of each depth.
+    """Spectra of each depth, before and after rescaling.
 
     Raises:
         EmptyFigureError: if there is none.
@@ -60,7 +60,7 @@ def eigenvalues(curves: pd.DataFrame) -> pd.DataFrame:
 
 
 def with_curvature(eigenvalues: pd.DataFrame) -> pd.DataFrame:
-    """How many eigenvalues of each trained network are not zero, in column `nonzero`, by depth and seed."""
+    """Count the eigenvalues of each trained network that are not zero, in column `nonzero`, by depth and seed."""
     trained = eigenvalues[eigenvalues["spectrum"] == "spectrum_trained"]
     counts = trained.groupby(["depth", "seed"])["ratio"].agg(lambda ratios: _nonzero(ratios).sum())
     return counts.rename("nonzero").reset_index()
@@ -78,7 +78,7 @@ def message(counts: pd.DataFrame, claimed: Claimed) -> str:
 
 
 def _nonzero(values: pd.Series) -> pd.Series:
-    """Which eigenvalues of a spectrum can be told from zero in double precision, as matrix_rank has it."""
+    """Mask of eigenvalues that can be told from zero in double precision, by numpy's criterion of rank."""
     return values.abs().gt(len(values) * np.finfo(float).eps * values.abs().max())
 
 

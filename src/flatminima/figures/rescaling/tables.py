@@ -18,15 +18,15 @@ WORDS = ["theorem", "measured", "expected"]
 
 Rule = tuple[str, str]
 ANY: Rule = ("max", "max")
-"""What should vanish: the largest value over settings stands for a network, the largest is worst."""
+"""Rule for what should vanish: the largest value over settings stands for a network, the largest is worst."""
 ALL: Rule = ("min", "min")
-"""What should be large at every setting: the smallest over settings, the smallest is worst."""
+"""Rule for what should be large at every setting: the smallest over settings, the smallest is worst."""
 LAST: Rule = ("last", "min")
-"""What should be large at the largest setting: its value there, the smallest is worst."""
+"""Rule for what should be large at the largest setting: its value there, the smallest is worst."""
 
 
 class Statement(NamedTuple):
-    """What a theorem says about a statistic of trained networks.
+    """Statement of a theorem about a statistic of trained networks.
 
     Attributes:
         theorem: its name in theory.

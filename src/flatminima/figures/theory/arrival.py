@@ -1,4 +1,4 @@
-"""How many runs from zero residuals arrive at a minimum, by the map that they are to learn (M1b)."""
+"""Share of runs from zero residuals that arrive at a minimum, by the map that they are to learn (M1b)."""
 
 import numpy as np
 import pandas as pd

@@ -1,4 +1,4 @@
-"""How close searches come to minima that break what theory says of all of them (theory I2 to I5)."""
+"""Closest approach of searches to minima that would break theory's statements (theory I2 to I5)."""
 
 from typing import NamedTuple
 
@@ -32,7 +32,7 @@ SEARCHES = (
     Search("I5", False, "attack_band", "", "I5: band ≥ largest gain"),
     Search("I5", True, "attack_band", "planted", "false: I5 with the band of white inputs"),
 )
-"""What each search attacks, in the order of the figure."""
+"""Statements that searches attack, in the order of the figure."""
 
 
 @style.styled

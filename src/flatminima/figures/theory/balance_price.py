@@ -1,4 +1,4 @@
-"""How much sharper than necessary balanced minima are, against the condition of the inputs (theory I3, I6)."""
+"""Sharpness of balanced minima over the least, against the condition of the inputs (theory I3, I6)."""
 
 import numpy as np
 import pandas as pd

@@ -18,7 +18,7 @@ LOOKS: dict[bool, dict[str, Any]] = {
     True: {"color": style.CONTROL, "marker": "^", "mfc": "white"},
     False: {"color": style.BLUE, "marker": "o"},
 }
-"""How minima look, those of the control first."""
+"""Markers of minima, those of the control first."""
 
 
 @style.styled

@@ -1,4 +1,4 @@
-"""Where layers of a flattest minimum are coupled, and where they are not: at the first interface (M3b, theory I4)."""
+"""Coupling of the layers of a flattest minimum at each interface: not at the first one (M3b, theory I4)."""
 
 import numpy as np
 import pandas as pd

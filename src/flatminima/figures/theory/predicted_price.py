@@ -1,4 +1,4 @@
-"""Where gradient flow from zero residuals ends, against where the price of balance predicts it (I6, M1c)."""
+"""Sharpness where gradient flow from zero residuals ends, against the predicted price of balance (I6, M1c)."""
 
 import pandas as pd
 from matplotlib.axes import Axes

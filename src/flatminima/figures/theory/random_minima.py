@@ -1,4 +1,4 @@
-"""How sharp random global minima are relative to the least sharpness, at each depth (theory I2, I3)."""
+"""Sharpness of random global minima relative to the least, at each depth (theory I2, I3)."""
 
 import numpy as np
 import pandas as pd

@@ -1,4 +1,4 @@
-"""Where linear residual networks with a fixed last projection end: the sweep of Marion & Chizat 2024 (I9)."""
+"""Ends of linear residual networks with a fixed last projection: the sweep of Marion & Chizat 2024 (I9)."""
 
 from typing import Any
 

@@ -13,7 +13,7 @@ from flatminima.figures import frames, style
 from flatminima.figures.claimed import Claimed
 
 ROUNDING = 1e-9
-"""How far left side / right side of a true inequality may fall below one before it counts as a violation."""
+"""Distance below one at which left side / right side of an inequality counts as a violation."""
 REACHED = {"excess_loss": 0.02, "gradient_norm": 1e-4}
 """Largest excess loss and gradient (relative to its start) at which a run counts as at a minimum."""
 ZERO_RESIDUALS = style.FAMILY_COLOUR["residual_linear"]
@@ -136,12 +136,12 @@ def selected(claimed: Claimed, measures: pd.DataFrame, claim: str, statistic: st
 
 
 def problems(measures: pd.DataFrame) -> pd.DataFrame:
-    """What each case is about: columns case, start, map and inputs; the start of one network where it has several."""
+    """Labels of each case: columns case, start, map and inputs; the start of one network where it has several."""
     return of_theory(measures)[["case", "start", "map", "inputs"]].drop_duplicates("case")
 
 
 def findings(claimed: Claimed, measures: pd.DataFrame, claim: str) -> pd.DataFrame:
-    """What the first criterion of a claim on training runs found, and what it found on its control.
+    """Findings of the first criterion of a claim on training runs, and on its control.
 
     Returns:
         A row for each case of the measures that decides the verdict, or that is a control: columns as_control, start,

@@ -1,4 +1,4 @@
-"""How far from the least sharpness zero residuals end, against step size, for white inputs (M1)."""
+"""Sharpness where zero residuals end, over the least, against step size, for white inputs (M1)."""
 
 from typing import Any
 
@@ -28,9 +28,9 @@ LABELS = {
     "residual": ((0.5, 0.35), "zero residuals"),
     "default": ((0.02, 0.9), "random start as PyTorch's"),
 }
-"""Where the lines are named, in parts of the panel."""
+"""Places of the lines' names, in parts of the panel."""
 FLOW_STEP, DODGE = 0.5, 1.03
-"""Where gradient flow is drawn, relative to the smallest step; and depths, relative to the one before."""
+"""Place of gradient flow, relative to the smallest step; and of each depth, relative to the one before."""
 
 
 @style.styled

@@ -23,10 +23,10 @@ ENDS: dict[tuple[bool | None, bool | None], str] = {
     (False, True): "zero residuals end there unless inputs are white",
     (False, False): "zero residuals need not end there",
 }
-"""What the title says of training: by whether gradient flow reaches the least for white inputs, and for others."""
+"""Title's words on training, by whether gradient flow reaches the least for white inputs, and for others."""
 UNDECIDED = "no minimum was found to be flatter"
 LEFT = 0.75
-"""Where the axis begins: smaller values are drawn there."""
+"""Lower end of the axis: smaller values are drawn there."""
 
 
 @style.styled

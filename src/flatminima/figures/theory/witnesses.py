@@ -1,4 +1,4 @@
-"""What statistics of coupling and balance see as a minimum gets flatter (theory I4, I8)."""
+"""Statistics of coupling and balance as a minimum gets flatter (theory I4, I8)."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -19,7 +19,7 @@ FALLS = 0.5
 """Power of sharpness ratio - 1 from which on a statistic falls with it."""
 KEY = ["inputs", "depth", "setting", "seed"]
 ROOM = 5e3
-"""How far the axis goes below the flattest minima, for the names of lines."""
+"""Room of the axis below the flattest minima, for the names of lines."""
 
 
 class Witness(NamedTuple):

@@ -1,4 +1,4 @@
-"""Flat minima and sharp ones of the same seeds, as the claims on balance and coupling compare them (M2, M3, M4)."""
+"""Flat and sharp minima of each seed, as the claims on balance and coupling compare them (M2, M3, M4)."""
 
 import numpy as np
 import pandas as pd
@@ -46,7 +46,7 @@ def not_flat_from(claimed: Claimed) -> float:
 
 
 def findings(claimed: Claimed, claim: str, networks: pd.DataFrame) -> list[Finding]:
-    """What a claim that can fail finds in the experiment and depth of these networks, one for each criterion."""
+    """Findings of a claim that can fail in the experiment and depth of these networks, one for each criterion."""
     shape = networks["case"].iloc[0], networks["depth"].iloc[0]
     cases = [case for case in claimed.cases(claim) if case.counted]
     return [f for case in cases if (case.case, case.shape) == shape for f in case.findings]

@@ -1,4 +1,4 @@
-"""How far networks stray from a flattest minimum in their worst layer, as the claims measure it."""
+"""Deviations of networks from a flattest minimum in their worst layer, as the claims measure them."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""How far linear networks stray from what the paper says of flattest minima, against their sharpness (M2, M3, M4)."""
+"""Deviations of linear networks from the paper's properties of flattest minima, against sharpness (M2, M3, M4)."""
 
 import numpy as np
 import pandas as pd
@@ -107,7 +107,7 @@ def changes(claimed: Claimed, statistic: str) -> list[tuple[float, float]]:
 
 
 def _outcome(plotted: pd.DataFrame, claimed: Claimed, statistic: str) -> str:
-    """In how many cases a deviation falls, and how many networks are beyond theory's limit."""
+    """Count the cases in which a deviation falls, and the networks beyond theory's limit."""
     found = changes(claimed, statistic) if statistic in CLAIMS else []
     words = [f"falls in {sum(low > 0 for low, _ in found)}/{len(found)} cases"] if found else []
     if statistic in ENVELOPES:

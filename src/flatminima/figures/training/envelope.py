@@ -1,4 +1,4 @@
-"""How far gains and cosines of a global minimum may stray, given its sharpness (docs/theory.md, I4 off equality)."""
+"""Bounds on gains and cosines of a global minimum of given sharpness (docs/theory.md, I4 off equality)."""
 
 import numpy as np
 import numpy.typing as npt

@@ -136,7 +136,7 @@ def message(claimed: Claimed, pair: pd.DataFrame) -> str:
 
 
 def flatter(swept: pd.DataFrame) -> str:
-    """What a large step does to linear networks: the change of each seed from its smallest step to its largest."""
+    """Describe the change of linear networks from the smallest step of each seed to its largest."""
     rows = swept[(swept["family"] == "linear") & ~swept["diverged"]].sort_values("x")
     seeds = rows.groupby(["case", "depth", "seed"])["sharpness_ratio"].agg(["first", "last", "size"])
     changes = (seeds["last"] - seeds["first"])[seeds["size"] > 1].groupby(["case", "depth"])

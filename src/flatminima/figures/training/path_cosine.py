@@ -1,4 +1,4 @@
-"""Which statistic sees the coupling of layers: path cosine and singular overlap against sharpness (theory I8)."""
+"""Path cosine and singular overlap against sharpness: which of them sees the coupling of layers (theory I8)."""
 
 import pandas as pd
 from matplotlib.axes import Axes

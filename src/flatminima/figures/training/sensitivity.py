@@ -1,4 +1,4 @@
-"""How verdicts depend on choices of protocol: a table of experiments that change one choice each."""
+"""Sensitivity of verdicts to choices of protocol: a table of experiments that change one choice each."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -35,7 +35,7 @@ def render_sensitivity(measures: Path, ledger: Ledger, variations: Sequence[Vari
 
 
 def sensitivity(measures: pd.DataFrame, ledger: Ledger, variations: Sequence[Variation]) -> pd.DataFrame:
-    """One row for each variation, after one for its baseline on the same depths and step sizes.
+    """One row for each variation, after one for its baseline on its depths and step sizes.
 
     Args:
         measures: the long table measures.parquet.

@@ -74,7 +74,7 @@ def message(plotted: pd.DataFrame) -> str:
 
 
 def slopes(rows: pd.DataFrame) -> list[list[float]]:
-    """By experiment and depth, of every seed the power of the step with which sharpness goes where the step is large.
+    """Exponents of sharpness in the step where it is large: by experiment and depth, one for each seed.
 
     That is in the upper half of the range of steps that networks survived, on a logarithmic scale. A slope of log
     sharpness on log step for each seed that has two such steps.

@@ -67,7 +67,7 @@ def points(measures: pd.DataFrame) -> pd.DataFrame:
 
 
 def slopes(plotted: pd.DataFrame) -> dict[str, Interval]:
-    """By how much the excess changes when sharpness, or the scale of the start, doubles and the other stays.
+    """Change of the excess when sharpness, or the scale of the start, doubles and the other stays.
 
     For each seed the slope on log sharpness is that among networks of one scale, all scales together, whatever form the
     scale's own effect has; the slope on log scale is that of what is left. Means over seeds, Student's intervals.

@@ -49,7 +49,7 @@ def crosscheck(measures: pd.DataFrame) -> pd.DataFrame:
     """Sharpness of some networks by our engine and by other libraries.
 
     Returns:
-        Columns case, task, depth, step_size, setting, seed, sharpness (on the samples that the others had as well),
+        Columns case, task, depth, step_size, setting, seed, sharpness (on the samples that the others were given),
         residual (relative), and for each of PEERS the value and its difference from ours, relative.
 
     Raises:
