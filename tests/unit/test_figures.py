@@ -252,9 +252,10 @@ def test_path_cosine_shows_the_worst_interface_of_every_final_linear_network(stu
     _, plotted = drawn["path-cosine"]
     linear = measures[measures["family"] == "linear"]
     for statistic in ("path_cosine", "singular_overlap"):
-        rows = finals(linear, statistic).dropna(subset=["value"])
-        worst = rows.groupby(NETWORK, dropna=False)["value"].min().reset_index()
-        both = plotted.merge(worst, on=NETWORK, validate="one_to_one")
+        rows = linear[linear["final"] & (linear["statistic"] == statistic)].dropna(subset=["value"])
+        key = [*NETWORK, "control"]
+        worst = rows.groupby(key, dropna=False)["value"].min().reset_index()
+        both = plotted.merge(worst, on=key, validate="one_to_one")
         assert len(both) == len(plotted) == len(worst)
         assert (both[statistic] == both["value"]).all()
     counted = plotted[plotted["kind"] == "at a minimum"]

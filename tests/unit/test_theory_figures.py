@@ -97,11 +97,11 @@ def test_every_title_is_planted_the_other_way_round():
 def test_least_sharpness_shows_the_minima_of_its_claims(drawn):
     figure, plotted = drawn["least-sharpness"]
     assert len(plotted) == (2 + 3) * len(DEPTHS) * SEEDS
-    assert set(plotted.loc[plotted["inputs"] == "coloured", "construction"]) == {"flattest", "random"}
-    medians = plotted.groupby(["construction", "inputs"])["sharpness"].median()
+    assert set(plotted.loc[plotted["inputs"] == "coloured", "start"]) == {"flattest", "random"}
+    medians = plotted.groupby(["start", "inputs"])["sharpness"].median()
     for construction, (white, _) in RATIOS.items():
         assert medians[construction, "white"] == pytest.approx(white * MINIMUM)
-    assert (plotted["control"] == (plotted["construction"] == "random")).all()
+    assert (plotted["as_control"] == (plotted["start"] == "random")).all()
     assert f"random minima (n = {len(DEPTHS) * SEEDS})" in written(figure)
 
 
@@ -259,7 +259,7 @@ def test_overview_shows_what_claims_count(drawn):
 
 
 def test_overview_leaves_out_rows_without_data(study):
-    figure, plotted = draw("theory-overview", study[study["initialisation"].isin(RATIOS)])
+    figure, plotted = draw("theory-overview", study[study["start"].isin(RATIOS)])
     assert set(plotted["group"]) == {"random", "closed"}
     assert "trained from" not in written(figure)
 

@@ -38,7 +38,8 @@ def prices(measures: pd.DataFrame) -> pd.DataFrame:
     Raises:
         EmptyFigureError: if there is none.
     """
-    rows = measures[measures["case"].isin(["price_random", "price_search"])]
+    rows = selection.of_theory(measures)
+    rows = rows[rows["case"].isin(["price_random", "price_search"])]
     key = ["case", "start", "depth", "setting", "seed"]
     table = frames.pivot(rows, ["balance_price", "price_ceiling"], key)
     table = table.rename(columns={"start": "size", "setting": "condition"})

@@ -53,10 +53,11 @@ def ends(measures: pd.DataFrame, claimed: Claimed) -> pd.DataFrame:
     Raises:
         EmptyFigureError: if there is none.
     """
+    known = selection.of_theory(measures)
     asked = claimed.networks(CLAIM, "sharpness_ratio")
     asked = asked[~asked["as_control"]].rename(columns={"counted": "reached"})
     key = ["seed", "start", "setting"]
-    rows = measures[measures["case"] == "scaled_residual"]
+    rows = known[known["case"] == "scaled_residual"]
     table = frames.pivot(rows, STATISTICS, [*key, "step_size"])
     selection.present(table, "scaled-residual", "run of the residual sweep")
     table = table.merge(asked[[*key, "reached", "diverged"]], on=key, validate="one_to_one")

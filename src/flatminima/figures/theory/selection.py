@@ -8,7 +8,7 @@ import pandas as pd
 
 from flatminima.claims.findings import Case
 from flatminima.claims.ledger import Class
-from flatminima.errors import UserError
+from flatminima.errors import EmptyFigureError
 from flatminima.figures import frames, style
 from flatminima.figures.claimed import Claimed
 
@@ -42,15 +42,21 @@ PROBLEM = ("start", "map", "inputs")
 present = partial(frames.present, cure="run a study of kind theory")
 
 
-def whole(measures: pd.DataFrame, starts: Sequence[str]) -> pd.DataFrame:
-    """Statistics of whole networks from some starts.
+def of_theory(measures: pd.DataFrame) -> pd.DataFrame:
+    """The measures, if they are those of a theory study.
 
     Raises:
-        UserError: if the measures are not those of a theory study.
+        EmptyFigureError: if they are not.
     """
     if "start" not in measures:
-        raise UserError("the measures are not those of random problems; run a study of kind theory first")
-    return measures[(measures["layer"] == 0) & measures["start"].isin(starts)]
+        raise EmptyFigureError("the measures hold no random problems; run a study of kind theory")
+    return measures
+
+
+def whole(measures: pd.DataFrame, starts: Sequence[str]) -> pd.DataFrame:
+    """Statistics of whole networks from some starts."""
+    rows = of_theory(measures)
+    return rows[(rows["layer"] == 0) & rows["start"].isin(starts)]
 
 
 def constructed(measures: pd.DataFrame) -> pd.DataFrame:
@@ -121,16 +127,17 @@ def selected(claimed: Claimed, measures: pd.DataFrame, claim: str, statistic: st
         Rows of `Claimed.networks` with the map and inputs of their case, a network once as case and once as control at
         most; none of criteria by symmetry.
     """
+    cases = problems(measures)[["case", "map", "inputs"]]
     rows, known = claimed.networks(claim, statistic), claimed.claim(claim)
     asked = [k for k, criterion in enumerate(known.criteria) if known.class_of(criterion) is not Class.SYMMETRY]
     rows = rows[rows["counted"] & rows["criterion"].isin(asked)]
     rows = rows.drop_duplicates(["as_control", "case", "control", "depth", "setting", "seed", "start", "condition"])
-    return rows.merge(problems(measures)[["case", "map", "inputs"]], on="case")
+    return rows.merge(cases, on="case")
 
 
 def problems(measures: pd.DataFrame) -> pd.DataFrame:
     """What each case is about: columns case, start, map and inputs; the start of one network where it has several."""
-    return measures[["case", "start", "map", "inputs"]].drop_duplicates("case")
+    return of_theory(measures)[["case", "start", "map", "inputs"]].drop_duplicates("case")
 
 
 def findings(claimed: Claimed, measures: pd.DataFrame, claim: str) -> pd.DataFrame:

@@ -65,7 +65,8 @@ def distances(measures: pd.DataFrame) -> pd.DataFrame:
     Raises:
         EmptyFigureError: if there is none.
     """
-    rows = measures[measures["start"].eq("prescribed") & measures["statistic"].isin(WITNESSES)]
+    rows = selection.of_theory(measures)
+    rows = rows[rows["start"].eq("prescribed") & rows["statistic"].isin(WITNESSES)]
     rows = selection.present(rows, "witnesses", "minimum of prescribed sharpness")
     parts = [
         part.assign(distance=WITNESSES[str(name)].distance(part["value"])) for name, part in rows.groupby("statistic")
