@@ -15,7 +15,7 @@ def _finite(value: float | None) -> float | None:
 
 Number = Annotated[float | None, PlainSerializer(_finite)]
 """A number, or None; JSON cannot hold infinities and has null in their place."""
-Kind = Annotated[Class, Field(validation_alias=AliasChoices("class", "class_"), serialization_alias="class")]
+ClassKey = Annotated[Class, Field(validation_alias=AliasChoices("class", "class_"), serialization_alias="class")]
 """A class, under the key `class`, which Python keeps for itself."""
 
 
@@ -66,7 +66,7 @@ class Case(Record):
     control: str
     shape: int
     setting: float | None
-    class_: Kind
+    class_: ClassKey
     counted: bool
     findings: list[Finding]
 

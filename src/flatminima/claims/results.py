@@ -5,7 +5,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Self
 
-from flatminima.claims.findings import Case, Finding, Kind, Record
+from flatminima.claims.findings import Case, ClassKey, Finding, Record
 from flatminima.claims.intervals import Interval
 from flatminima.claims.ledger import Class
 from flatminima.claims.words import Words
@@ -49,7 +49,7 @@ class Question(Record):
     """
 
     name: str
-    class_: Kind
+    class_: ClassKey
     statistic: str
     predicate: str
     share: bool
@@ -101,7 +101,7 @@ class Judgement(Record):
     statement: str
     scope: str
     caveat: str | None
-    class_: Kind
+    class_: ClassKey
     figures: list[str]
     verdict: Verdict
     reason: str
