@@ -92,7 +92,7 @@ MARKERS = {"linear": "osh", "residual_linear": "DdP", "relu": "^v*", "fully_conv
 
 
 class Series(NamedTuple):
-    """Name and look of one experiment in a figure."""
+    """Name and look of one case in a figure."""
 
     label: str
     colour: tuple[float, float, float]
@@ -100,15 +100,15 @@ class Series(NamedTuple):
 
 
 def series(rows: pd.DataFrame) -> dict[str, Series]:
-    """Name and look of each experiment: colour by family, line and marker by its place within the family."""
-    experiments = rows[["family", "experiment", "optimiser"]].drop_duplicates().sort_values(["family", "experiment"])
-    text = experiments["family"].map(FAMILY_LABEL) + ", " + experiments["optimiser"].map(OPTIMISER_LABEL)
-    text = text.where(~text.duplicated(keep=False), text + " (" + experiments["experiment"] + ")")
-    place = experiments.groupby("family").cumcount() % len(LINES)
+    """Name and look of each case: colour by family, line and marker by its place within the family."""
+    cases = rows[["family", "case", "optimiser"]].drop_duplicates().sort_values(["family", "case"])
+    text = cases["family"].map(FAMILY_LABEL) + ", " + cases["optimiser"].map(OPTIMISER_LABEL)
+    text = text.where(~text.duplicated(keep=False), text + " (" + cases["case"] + ")")
+    place = cases.groupby("family").cumcount() % len(LINES)
     known: dict[str, Series] = {}
-    for experiment, family, label, k in zip(experiments["experiment"], experiments["family"], text, place, strict=True):
+    for case, family, label, k in zip(cases["case"], cases["family"], text, place, strict=True):
         colour = FAMILY_COLOUR[family]
-        known[experiment] = Series(label, colour, {"color": colour, "ls": LINES[k], "marker": MARKERS[family][k]})
+        known[case] = Series(label, colour, {"color": colour, "ls": LINES[k], "marker": MARKERS[family][k]})
     return known
 
 
