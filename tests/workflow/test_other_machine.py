@@ -71,7 +71,8 @@ def test_measures_that_no_run_of_this_code_made_are_found(study):
 
 def test_half_of_the_values_trained_on_samples_may_end_elsewhere(study):
     measures = pd.read_parquet(study / "measures.parquet")
-    of_part = measures["experiment"].eq("relu") & measures["depth"].eq(2) & measures["final"]
+    of_part = measures["case"].eq("relu") & measures["depth"].eq(2) & measures["final"]
+    of_part &= measures["control"].eq("")
     values = measures.index[of_part & measures["statistic"].eq("path_gain")]
     assert len(values) >= 2
 

@@ -69,9 +69,9 @@ def test_the_study_of_mnist_runs_on_the_real_files(project):
     folder = project.folder / "results" / "mnist"
     measures = pd.read_parquet(folder / "measures.parquet")
     final = measures[measures["final"] & (measures["statistic"] == "sharpness")]
-    assert final.groupby("experiment")["value"].count().to_dict() == {
-        "linear": 2, "linear-unbalanced": 2, "relu": 2, "relu-unbalanced": 2
-    }  # fmt: skip
+    assert final.groupby(["case", "control"])["value"].count().to_dict() == {
+        (case, control): 2 for case in ("linear", "relu") for control in ("", "unbalanced")
+    }
     claims = json.loads((folder / "claims.json").read_text())["claims"]
     assert [claim["id"] for claim in claims] == ["M2", "M3", "M4", "M5"]
     names = "sharpness-noisy", "dose-response", "coupling-excess", "path-cosine"

@@ -2,7 +2,7 @@
 
 import textwrap
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -64,12 +64,6 @@ FAMILY_LABEL = {
     "relu": "ReLU",
     "fully_convolutional": "convolutional",
 }
-OPTIMISER_LABEL = {
-    "gradient_descent": "gradient descent",
-    "gradient_flow": "gradient flow",
-    "sgd": "SGD",
-    "adam": "Adam",
-}
 SHARPNESS = r"$\lambda_{\max}$ (largest Hessian eigenvalue)"
 RATIO = r"$\lambda_{\max}$ / theoretical minimum"
 OVER_LEAST = "sharpness / least sharpness"
@@ -88,28 +82,6 @@ DOTTED: Dash = (0, (1, 1.2))
 DASHDOT: Dash = (0, (8, 2, 1, 2))
 LINES: list[str | Dash] = ["-", DASHED, DOTTED]
 COLOURS = (BLUE, ORANGE, GREEN, VERMILION, PINK, BROWN)
-MARKERS = {"linear": "osh", "residual_linear": "DdP", "relu": "^v*", "fully_convolutional": "<>8"}
-
-
-class Series(NamedTuple):
-    """Name and look of one case in a figure."""
-
-    label: str
-    colour: tuple[float, float, float]
-    line: dict[str, Any]
-
-
-def series(rows: pd.DataFrame) -> dict[str, Series]:
-    """Name and look of each case: colour by family, line and marker by its place within the family."""
-    cases = rows[["family", "case", "optimiser"]].drop_duplicates().sort_values(["family", "case"])
-    text = cases["family"].map(FAMILY_LABEL) + ", " + cases["optimiser"].map(OPTIMISER_LABEL)
-    text = text.where(~text.duplicated(keep=False), text + " (" + cases["case"] + ")")
-    place = cases.groupby("family").cumcount() % len(LINES)
-    known: dict[str, Series] = {}
-    for case, family, label, k in zip(cases["case"], cases["family"], text, place, strict=True):
-        colour = FAMILY_COLOUR[family]
-        known[case] = Series(label, colour, {"color": colour, "ls": LINES[k], "marker": MARKERS[family][k]})
-    return known
 
 
 def figure(height: float, title: str, width: float = WIDTH) -> Figure:
