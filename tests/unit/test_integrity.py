@@ -217,3 +217,26 @@ def test_a_manifest_entry_that_was_forged_does_not_match_its_file(folder):
     edited(folder, lambda values: entry(values, "claims.json").update(sha256=digest(b"forged")))
     assert findings(folder) == (f"{PREFIX}claims.json: changed: its SHA-256 is not the one in the manifest",)
     assert json.loads((folder / "claims.json").read_text()) == {"study": "toy"}
+
+
+@pytest.mark.parametrize("marked", [True, False])
+def test_a_table_whose_columns_were_renamed_is_the_one_that_verdicts_were_taken_from(folder, marked):
+    """The manifest says what the run had made of it; without that, its readers read another file."""
+    renamed = b"all numbers under other names"
+    (folder / "measures.parquet").write_bytes(renamed)
+    for source in (
+        "networks/linear-depth2.safetensors",
+        "networks/linear-depth3.safetensors",
+        "measures/linear.parquet",
+    ):
+        (folder / source).unlink()
+
+    def of_record(values):
+        values["kept"] = "of record"
+        entry(values, "measures.parquet").update(sha256=digest(renamed), size=len(renamed))
+        if marked:
+            values["migrated"] = {f"{PREFIX}measures.parquet": digest(CONTENTS["measures.parquet"])}
+
+    edited(folder, of_record)
+    found = [finding for finding in findings(folder) if "measures.parquet: was read" in finding]
+    assert len(found) == (0 if marked else 1)

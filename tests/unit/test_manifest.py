@@ -260,6 +260,13 @@ def test_only_verdicts_of_record_are_taken_again():
         manifest(rejudged=again)
 
 
+def test_only_tables_of_record_have_other_names_of_columns():
+    renamed = {"results/toy/measures.parquet": "0" * 64}
+    assert manifest(kept="of record", migrated=renamed).migrated == renamed
+    with pytest.raises(ValueError, match="only tables of record have other names"):
+        manifest(migrated=renamed)
+
+
 def test_a_missing_manifest_names_the_cure(tmp_path):
     with pytest.raises(UserError, match=r"manifest\.json: no such file; run `make reproduce`"):
         read_manifest(tmp_path)

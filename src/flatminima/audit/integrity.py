@@ -75,6 +75,8 @@ def _broken_links(folder: Path, manifest: Manifest) -> Iterator[str]:
     known |= {output.path: {output.sha256} for other in neighbours(folder, manifest) for output in other.outputs}
     if manifest.rejudged:
         known.setdefault(manifest.prefix + CLAIMS, set()).add(manifest.rejudged.original)
+    for path, original in manifest.migrated.items():
+        known.setdefault(path, set()).add(original)
     for name, recorded in sorted({item for output in manifest.outputs for item in output.inputs.items()}):
         if inside(name, SHIPPED):
             continue

@@ -108,6 +108,10 @@ class Manifest(_Record):
         default=None, description="Null where verdicts are those that the run itself made."
     )
 
+    migrated: dict[str, Sha256] = Field(
+        default={}, description="SHA-256 that the run made of tables of record whose columns have other names since."
+    )
+
     @model_validator(mode="after")
     def _paths_are_inside(self) -> Self:
         paths = [output.path for output in self.outputs]
@@ -122,6 +126,8 @@ class Manifest(_Record):
     def _verdicts_of_a_run_are_its_own(self) -> Self:
         if self.rejudged and self.kept == "all":
             raise ValueError("rejudged: only verdicts of record are taken again")
+        if self.migrated and self.kept == "all":
+            raise ValueError("migrated: only tables of record have other names of columns since")
         return self
 
     @property
