@@ -16,9 +16,9 @@ HEADINGS = {
     "paper": "A paper",
 }
 LAST = "Before you commit"
-FILE = re.compile(
-    r"^(?:New file `([^`\n]+)`|`tests/recipes/\w+/([^`\n]+)`|Changes):\n\n```\w+\n(.*?)^```$", re.M | re.S
-)
+NAME = r"(?:New file `([^`\n]+)`|`tests/recipes/\w+/([^`\n]+)`|Changes):"
+FILE = re.compile(rf"^{NAME}\n\n```\w+\n(.*?)^```$", re.M | re.S)
+BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.M | re.S)
 
 
 def section(recipe: str) -> str:
