@@ -4,3 +4,6 @@ from hypothesis import settings
 
 settings.register_profile("repeatable", derandomize=True, deadline=None)
 settings.load_profile("repeatable")
+
+collect_ignore = ["recipes"]
+"""Files of the recipes of docs/extend.md, which the project does not have: tests/workflow/test_extend.py adds them."""
