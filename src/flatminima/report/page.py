@@ -131,6 +131,7 @@ def _templates() -> Environment:
     templates.globals.update(symbols=SYMBOLS, meanings=MEANINGS, headings=CLASSES, sources=SOURCES, longest=LONGEST)
     templates.globals.update(largest_size=LARGEST_SIZE, least_power=LEAST_POWER, interval=interval, groups=groups)
     templates.filters.update(number=number, percent=percent, plural=plural)
+    templates.tests["starting"] = str.startswith
     return templates
 
 
