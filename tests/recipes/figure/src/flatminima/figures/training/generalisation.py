@@ -25,7 +25,7 @@ def generalisation(measures: pd.DataFrame, _details: pd.DataFrame, _claimed: Cla
         look = {"color": style.FAMILY_COLOUR[family], "label": style.FAMILY_LABEL[family], "alpha": 0.6}
         panel.plot(group["sharpness"], group["test_loss"], "o", **look)
     panel.annotate(f"n = {len(plotted)}", (0.02, 0.95), xycoords="axes fraction")
-    panel.set(xscale="log", yscale="log", xlabel=style.SHARPNESS, ylabel="loss on held-out samples")
+    panel.set(xlabel=style.SHARPNESS, ylabel="loss on held-out samples")
     style.legend_below(page, [panel], columns=4)
     return page, plotted
 
