@@ -1,5 +1,7 @@
 """Gradient descent beside the minimum of random quadratic losses w'Hw / 2 (Wu, Ma & E 2018; docs/stability.md)."""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
@@ -8,7 +10,7 @@ from flatminima.record import long_table
 from flatminima.seeding import sequence
 from flatminima.settings.stability import Descent
 
-Array = NDArray[np.float64]
+Array = NDArray[np.floating[Any]]
 
 
 def runs(study: str, settings: Descent) -> pd.DataFrame:

@@ -21,11 +21,12 @@ def generalisation(measures: pd.DataFrame, _details: pd.DataFrame, _claimed: Cla
     plotted = frames.main_task(frames.present(rows, "network with a test loss", "add an experiment"))
     page = style.figure(3.4, message(plotted), style.NARROW)
     panel = page.subplots()
-    for family, group in plotted.groupby("family"):
+    for family in plotted["family"].unique():
+        group = plotted[plotted["family"] == family]
         look = {"color": style.FAMILY_COLOUR[family], "label": style.FAMILY_LABEL[family], "alpha": 0.6}
         panel.plot(group["sharpness"], group["test_loss"], "o", **look)
     panel.annotate(f"n = {len(plotted)}", (0.02, 0.95), xycoords="axes fraction")
-    panel.set(xscale="log", yscale="log", xlabel=style.SHARPNESS, ylabel="loss on held-out samples")
+    panel.set(xlabel=style.SHARPNESS, ylabel="loss on held-out samples")
     style.legend_below(page, [panel], columns=4)
     return page, plotted
 
