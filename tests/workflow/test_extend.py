@@ -111,6 +111,8 @@ def test_a_paper(copy):
         "workflow/claims.yaml",
     ]
     assert places.lines <= 60
+    row = f"a file for each thing it adds | {len(places.modified)}, with {places.lines} lines |"
+    assert row in (copy.folder / "docs/extend.md").read_text()
     in_good_style(copy)
     copy.type("snakefmt", "--check", "workflow/rules/stability.smk")
     copy.type("lint-imports")
