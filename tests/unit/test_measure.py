@@ -261,7 +261,7 @@ def test_many_samples_are_first_thinned(monkeypatch):
     samples = samples_of()
     networks = networks_of(fitted(samples, [4, 8, 7, 3], rectified=True))
     plain, _ = run(networks, samples)
-    monkeypatch.setattr(module, "THINNED", 10)
+    monkeypatch.setattr(module, "MANY", 10)
     thinned, _ = run(networks, samples)
     for index in range(3):
         assert_close(of_replica(thinned, index), of_replica(plain, index), rel=1e-5)

@@ -333,11 +333,11 @@ def collect_arguments(folder: Path, results: Path) -> list[str]:
 def figure_arguments(folder: Path, results: Path) -> list[str]:
     tables = [f"--measures={results}/measures.parquet", f"--details={results}/shared.parquet"]
     ledger = f"--ledger={ROOT}/workflow/claims.yaml"
-    return ["figure", ledger, *tables, f"--output={folder}/new/overview", "overview"]
+    return ["figure", "--kind=training", ledger, *tables, f"--output={folder}/new/overview", "overview"]
 
 
 def table_arguments(folder: Path, results: Path) -> list[str]:
-    return ["table", f"--measures={results}/measures.parquet", f"--output={folder}/new/balance", "balance"]
+    return ["table", "--kind=training", f"--measures={results}/measures.parquet", f"--output={folder}/new/balance", "balance"]
 
 
 def report_arguments(folder: Path, results: Path) -> list[str]:

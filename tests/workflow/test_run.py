@@ -102,11 +102,11 @@ def test_the_measures_name_every_network(finished, study):
     experiments = yaml.safe_load(TINY.read_text())["studies"][study]["experiments"]
     final = measures[measures["final"] & (measures["statistic"] == "diverged")]
     for name, run in experiments.items():
-        sweep = len(run["step_sizes"]) if "step_sizes" in run else 1
+        sweep = len(run.get("step_sizes") or [None])
         networks = len(run["depths"]) * sweep * run["seeds"]
         own = final[final["case"] == name]
         assert (own["control"] == "").sum() == networks
-        assert (own["control"] == "unbalanced").sum() == (networks if "unbalance" in run else 0)
+        assert (own["control"] == "unbalanced").sum() == (networks if run.get("unbalance") else 0)
     assert set(measures["study"]) == {study}
 
 
