@@ -337,7 +337,13 @@ def figure_arguments(folder: Path, results: Path) -> list[str]:
 
 
 def table_arguments(folder: Path, results: Path) -> list[str]:
-    return ["table", "--kind=training", f"--measures={results}/measures.parquet", f"--output={folder}/new/balance", "balance"]
+    return [
+        "table",
+        "--kind=training",
+        f"--measures={results}/measures.parquet",
+        f"--output={folder}/new/balance",
+        "balance",
+    ]
 
 
 def report_arguments(folder: Path, results: Path) -> list[str]:

@@ -57,7 +57,10 @@ def only_line(ended) -> str:
         ("{", "--settings is not JSON: Expecting property name enclosed in double quotes"),
         ("{}", "--settings: dataset: missing key; add it (DataSettings requires it)"),
         ("[]", "--settings:"),
-        ('{"dataset": {"name": "digits"}, "task": {}}', "--settings: dataset: `holdout` is missing: the data set digits needs it"),
+        (
+            '{"dataset": {"name": "digits"}, "task": {}}',
+            "--settings: dataset: `holdout` is missing: the data set digits needs it",
+        ),
     ],
 )
 def test_malformed_settings_are_named(command, tmp_path, settings, message):
