@@ -6,4 +6,4 @@ class UserError(Exception):
 
 
 class EmptyFigureError(UserError):
-    """A study without what a figure shows: such a figure says so, and the run goes on."""
+    """The study has no data for this figure; a placeholder is drawn, and the run goes on."""

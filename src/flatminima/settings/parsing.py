@@ -1,4 +1,4 @@
-"""Values of a section of the configuration put to its model, and what is wrong with them in one line."""
+"""Validation of settings, which reports the first mistake in one line."""
 
 import difflib
 import math
