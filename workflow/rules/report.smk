@@ -19,7 +19,7 @@ rule report:
         figures=lambda w, input: [f"--figure={figure}" for figure in input.figures],
         tables=lambda w, input: [f"--table={table}" for table in input.tables],
         code=lambda w: code_digest(
-            "flatminima.stages.report", f"flatminima.studies.{kind(w).name}", data=["report/templates/*"]
+            "flatminima.report.page", f"flatminima.studies.{kind(w).name}", data=["report/templates/*"]
         ),
     log:
         "logs/{study}/report.log",

@@ -78,9 +78,9 @@ def report(
     output: Output,
 ) -> None:
     """Write the page of a study."""
-    from flatminima.stages.report import report
+    from flatminima.report.page import write_report
 
-    report(study, study_of(settings), claims, changes, figures, tables, output)
+    write_report(study, study_of(settings), claims, changes, figures, tables, output)
 
 
 def manifest(

@@ -10,6 +10,7 @@ from torch import nn
 
 from flatminima.curvature.samples import Batch
 from flatminima.data.moments import Moments, equivalent_samples
+from flatminima.data.storage import load_samples
 from flatminima.data.tasks import Loss, Samples
 from flatminima.errors import UserError
 from flatminima.networks import convolutional, storage
@@ -17,6 +18,16 @@ from flatminima.networks.modules import as_module
 from flatminima.networks.storage import Networks
 from flatminima.rescaling.rows import CONVOLUTIONAL
 from flatminima.rescaling.subjects import Subject
+
+
+def load_all(networks: Sequence[Path], samples: Path) -> list[Subject]:
+    """Read the final networks of several files, with the samples that they were trained on.
+
+    Raises:
+        UserError: if a file cannot be read, or the loss of the task is not the sum over outputs.
+    """
+    known = load_samples(samples)
+    return [subject for path in networks for subject in load(path, known)]
 
 
 def load(path: Path, samples: Samples) -> list[Subject]:

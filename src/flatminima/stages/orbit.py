@@ -3,8 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from flatminima.data.storage import load_samples
-from flatminima.rescaling.loading import load
+from flatminima.rescaling.loading import load_all
 from flatminima.rescaling.trained_orbits import measure_orbits
 from flatminima.settings.rescaling import Orbits
 from flatminima.stages.files import write_table
@@ -23,6 +22,4 @@ def orbit(study: str, settings: Orbits, samples: Path, networks: Sequence[Path],
     Raises:
         UserError: if a file cannot be read, or the task's loss is not the sum over outputs.
     """
-    known = load_samples(samples)
-    subjects = [subject for path in networks for subject in load(path, known)]
-    write_table(output, measure_orbits(study, subjects, settings))
+    write_table(output, measure_orbits(study, load_all(networks, samples), settings))

@@ -5,12 +5,11 @@ from pathlib import Path
 
 import pandas as pd
 
-from flatminima.data.storage import load_samples
 from flatminima.progress import Progress
 from flatminima.rescaling.coordinates import loss_lines, reparametrised
 from flatminima.rescaling.directions import LARGEST, many_directions
 from flatminima.rescaling.homogeneity import balls, infinite_volume, two_layers, unchanged
-from flatminima.rescaling.loading import load
+from flatminima.rescaling.loading import load_all
 from flatminima.rescaling.rows import CONVOLUTIONAL, CURVES, Curve, Measured, rows
 from flatminima.rescaling.rows import curves as curve_rows
 from flatminima.rescaling.subjects import Subject
@@ -45,8 +44,7 @@ def rescale(
     Raises:
         UserError: if a file cannot be read, or the task's loss is not the sum over outputs.
     """
-    known = load_samples(samples)
-    subjects = [subject for path in networks for subject in load(path, known)]
+    subjects = load_all(networks, samples)
     write_tables((measures, curves), show_theorems(study, subjects, demonstrations, orbits))
 
 
