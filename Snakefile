@@ -33,6 +33,10 @@ for _kind in KINDS:
 report: "workflow/report/workflow.rst"
 
 
+onstart:
+    forkserver.start()
+
+
 rule embedded:
     """The default: every study that needs no download, to its report and manifest."""
     input:

@@ -1,5 +1,8 @@
-"""Lines that a job writes to its log: where it computes, how far it is, and how long it will take."""
+"""Lines that a job writes to its log: where it computes, how far it is, how long it will take, and what it took."""
 
+import os
+import re
+import resource
 import sys
 import time
 
@@ -7,6 +10,16 @@ INTERVAL = 5.0
 """Seconds between two lines of a job."""
 DEVICE = "device: "
 """Prefix of the log line that names the device."""
+JOB = "FLATMINIMA_JOB"
+"""Environment variable that is set where a command is a job of the workflow, and tells what it took."""
+THREADS = "OMP_NUM_THREADS"
+"""Environment variable with the number of threads of a job."""
+COST = re.compile(
+    r"^cost: (?P<seconds>[\d.]+) s, (?P<processor>[\d.]+) s of processor time, (?P<memory>\d+) MB"
+    r"(?:, (?P<threads>\d+) threads?)?$",
+    re.MULTILINE,
+)
+"""The log line that tells what a job took, as `report_cost` prints it."""
 
 
 class Progress:
@@ -41,3 +54,17 @@ def state(loss: float, diverged: int) -> str:
 def report_device(name: str) -> None:
     """Print the line that names the device: `cpu`, or the name of a GPU."""
     print(f"{DEVICE}{name}", file=sys.stderr, flush=True)
+
+
+def report_cost(seconds: float) -> None:
+    """Print the line that tells what this process took: wall-clock and processor seconds, peak memory, and threads."""
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    memory = usage.ru_maxrss // (10**6 if sys.platform == "darwin" else 10**3)  # bytes there, KiB elsewhere
+    threads = os.environ.get(THREADS)
+    of_threads = f", {threads} thread{'' if threads == '1' else 's'}" if threads else ""
+    processor = usage.ru_utime + usage.ru_stime
+    print(
+        f"cost: {seconds:.2f} s, {processor:.2f} s of processor time, {memory} MB{of_threads}",
+        file=sys.stderr,
+        flush=True,
+    )

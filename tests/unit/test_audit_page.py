@@ -6,7 +6,7 @@ from pathlib import Path
 from typer.main import get_command
 
 from flatminima.audit.levels import LevelName
-from flatminima.cli import app
+from flatminima.commands.application import app
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs" / "audit.md").read_text()

@@ -51,9 +51,8 @@ def run(tmp_path):
     record(tmp_path, "results/other/a.txt", b"other", rule="data", log=["logs/other.log"], input=[])
     (tmp_path / "results/toy/stray.txt").write_text("made by hand")
     (tmp_path / "logs/toy").mkdir(parents=True)
-    header, values = "s\tmax_rss\tthreads\tparams", "1.5\t200.25\t2\t{'a': 'b'}"
-    (tmp_path / "logs/toy/bound.tsv").write_text(f"{header}\n{values}\n")
-    (tmp_path / "logs/toy/bound.log").write_text("warning\ndevice: Accelerator X\ntoy: done\n")
+    cost = "cost: 1.50 s, 1.25 s of processor time, 200 MB, 2 threads"
+    (tmp_path / "logs/toy/bound.log").write_text(f"warning\ndevice: Accelerator X\ntoy: done\n{cost}\n")
     return tmp_path
 
 
@@ -85,7 +84,7 @@ def test_inputs_carry_the_hash_that_the_job_read_or_else_the_file_s(made):
 
 def test_costs_are_those_of_the_benchmark_file_and_nothing_where_there_is_none(made):
     known, unknown = made.circumstances.outputs[f"{PREFIX}bound.txt"], made.circumstances.outputs[f"{PREFIX}data.txt"]
-    assert (known.finished, known.seconds, known.peak_memory, known.threads) == (12.5, 1.5, 200.25, 2)
+    assert (known.finished, known.seconds, known.peak_memory, known.threads) == (12.5, 1.5, 200.0, 2)
     assert (unknown.seconds, unknown.peak_memory, unknown.threads) == (None, None, None)
 
 

@@ -13,8 +13,6 @@ rule manifest:
         code=code_digest("flatminima.stages.manifest"),
     log:
         "logs/{study}/manifest.log",
-    benchmark:
-        "logs/{study}/manifest.tsv"
     threads: 1
     resources:
         mem_mb=2000,

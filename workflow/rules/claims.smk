@@ -10,8 +10,6 @@ rule claims:
         code=code_digest("flatminima.stages.claims"),
     log:
         "logs/{study}/claims.log",
-    benchmark:
-        "logs/{study}/claims.tsv"
     threads: 1
     resources:
         mem_mb=2000,

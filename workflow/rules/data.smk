@@ -17,8 +17,6 @@ rule data:
         code=code_digest("flatminima.stages.data"),
     log:
         "logs/{study}/data/{task}.log",
-    benchmark:
-        "logs/{study}/data/{task}.tsv"
     wildcard_constraints:
         task="[a-z0-9_]+",
     priority: 100
@@ -49,8 +47,6 @@ rule bound:
         code=code_digest("flatminima.stages.bound"),
     log:
         "logs/{study}/bounds/{task}.log",
-    benchmark:
-        "logs/{study}/bounds/{task}.tsv"
     priority: 100
     threads: 1
     resources:

@@ -20,8 +20,6 @@ rule figure:
         code=lambda w: code_digest(kind(w).figure_module(w.name), "flatminima.figures.figure_files"),
     log:
         "logs/{study}/figures/{name}.log",
-    benchmark:
-        "logs/{study}/figures/{name}.tsv"
     wildcard_constraints:
         name=named({name for captions in config["captions"].values() for name in captions["figures"]}),
     threads: 1
@@ -59,8 +57,6 @@ rule table:
         code=lambda w: code_digest(kind(w).tables_module, "flatminima.figures.table_files"),
     log:
         "logs/{study}/tables/{name}.log",
-    benchmark:
-        "logs/{study}/tables/{name}.tsv"
     wildcard_constraints:
         name=named({name for kind in KINDS.values() for name, table in kind.tables.items() if not table.judged}),
     threads: 1
@@ -96,8 +92,6 @@ rule sensitivity:
         code=code_digest("flatminima.stages.sensitivity"),
     log:
         "logs/{study}/tables/{name}.log",
-    benchmark:
-        "logs/{study}/tables/{name}.tsv"
     wildcard_constraints:
         name="sensitivity",
     threads: 1

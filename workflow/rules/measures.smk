@@ -13,8 +13,6 @@ rule measure:
         code=code_digest("flatminima.stages.measure"),
     log:
         "logs/{study}/measure/{experiment}-depth{depth}{part}.log",
-    benchmark:
-        "logs/{study}/measure/{experiment}-depth{depth}{part}.tsv"
     wildcard_constraints:
         study=named(studies("training")),
     priority: lambda w: 2 * int(w.depth)
@@ -48,8 +46,6 @@ rule crosscheck:
         code=code_digest("flatminima.stages.crosscheck"),
     log:
         "logs/{study}/measure/crosscheck-{task}.log",
-    benchmark:
-        "logs/{study}/measure/crosscheck-{task}.tsv"
     wildcard_constraints:
         study=named(studies("training")),
         task="[a-z0-9_]+",
@@ -79,8 +75,6 @@ rule collect:
         code=code_digest("flatminima.stages.collect"),
     log:
         "logs/{study}/collect/{table}.log",
-    benchmark:
-        "logs/{study}/collect/{table}.tsv"
     wildcard_constraints:
         table=named({table for kind in KINDS.values() for table in kind.record}),
     threads: 1

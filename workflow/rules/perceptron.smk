@@ -11,8 +11,6 @@ rule replica:
         code=lambda w: code_digest(f"flatminima.stages.{w.part}"),
     log:
         "logs/{study}/measure/{part}.log",
-    benchmark:
-        "logs/{study}/measure/{part}.tsv"
     wildcard_constraints:
         study=named(studies("perceptron")),
         part="typical|surroundings|transitions",
@@ -41,8 +39,6 @@ rule enumerate:
         code=code_digest("flatminima.stages.enumerate"),
     log:
         "logs/{study}/measure/enumeration.log",
-    benchmark:
-        "logs/{study}/measure/enumeration.tsv"
     wildcard_constraints:
         study=named(studies("perceptron")),
     threads: 1
@@ -68,8 +64,6 @@ rule solve:
         code=code_digest("flatminima.stages.solve"),
     log:
         "logs/{study}/measure/search-{solver}-{size}.log",
-    benchmark:
-        "logs/{study}/measure/search-{solver}-{size}.tsv"
     wildcard_constraints:
         study=named(studies("perceptron")),
         solver=named(SOLVERS),
@@ -100,8 +94,6 @@ rule survey:
         code=code_digest("flatminima.stages.survey"),
     log:
         "logs/{study}/measure/solver-{solver}-{size}.log",
-    benchmark:
-        "logs/{study}/measure/solver-{solver}-{size}.tsv"
     wildcard_constraints:
         study=named(studies("perceptron")),
         solver=named(SOLVERS),
@@ -131,8 +123,6 @@ rule plant:
         code=code_digest("flatminima.stages.plant"),
     log:
         "logs/{study}/measure/planted-{size}.log",
-    benchmark:
-        "logs/{study}/measure/planted-{size}.tsv"
     wildcard_constraints:
         study=named(studies("perceptron")),
         size=r"\d+",

@@ -10,7 +10,9 @@ ACTIVATE = "run `make environment` once, and `source .venv/bin/activate` in ever
 REPOSITORY = Path(str(workflow.current_basedir)).parents[1].resolve()
 
 try:
+    from flatminima import forkserver
     from flatminima.errors import UserError
+    from flatminima.progress import JOB
     from flatminima.settings.yaml_files import read_mapping
 except ModuleNotFoundError as missing:
     sys.exit(f"{sys.executable}: {missing}; {ACTIVATE}")
@@ -37,6 +39,10 @@ elif not shutil.which("flatminima"):
 
 # Large tensors come and go: without the thresholds, glibc gives their memory back each time, at a tenth of the cost.
 os.environ |= {"MALLOC_MMAP_THRESHOLD_": "1000000000", "MALLOC_TRIM_THRESHOLD_": "2000000000"}
+
+# What a job took is the last line of its log. A server of another run would be that of another machine, or of none.
+os.environ |= {JOB: "1"}
+os.environ.pop(forkserver.ADDRESS, None)
 
 # It drops assertions that torch computes with.
 os.environ.pop("PYTHONOPTIMIZE", None)

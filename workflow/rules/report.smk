@@ -23,8 +23,6 @@ rule report:
         ),
     log:
         "logs/{study}/report.log",
-    benchmark:
-        "logs/{study}/report.tsv"
     threads: 1
     resources:
         mem_mb=2000,

@@ -9,8 +9,6 @@ rule convolve:
         code=code_digest("flatminima.stages.convolve"),
     log:
         "logs/{study}/train/convolutional.log",
-    benchmark:
-        "logs/{study}/train/convolutional.tsv"
     wildcard_constraints:
         study=named(studies("rescaling")),
     threads: 1
@@ -39,8 +37,6 @@ rule orbit:
         code=code_digest("flatminima.stages.orbit"),
     log:
         "logs/{study}/measure/orbit-{shape}.log",
-    benchmark:
-        "logs/{study}/measure/orbit-{shape}.tsv"
     wildcard_constraints:
         study=named(studies("rescaling")),
         shape=r"depth\d+|convolutional",
@@ -72,8 +68,6 @@ rule linear_orbit:
         code=code_digest("flatminima.stages.linear_orbit"),
     log:
         "logs/{study}/measure/orbit-linear.log",
-    benchmark:
-        "logs/{study}/measure/orbit-linear.tsv"
     wildcard_constraints:
         study=named(studies("rescaling")),
     threads: 1
@@ -106,8 +100,6 @@ rule rescale:
         code=code_digest("flatminima.stages.rescale"),
     log:
         "logs/{study}/measure/theorems-{shape}.log",
-    benchmark:
-        "logs/{study}/measure/theorems-{shape}.tsv"
     wildcard_constraints:
         study=named(studies("rescaling")),
         shape=r"depth\d+|convolutional",
@@ -139,8 +131,6 @@ rule volume:
         code=code_digest("flatminima.stages.volume"),
     log:
         "logs/{study}/measure/volume.log",
-    benchmark:
-        "logs/{study}/measure/volume.tsv"
     wildcard_constraints:
         study=named(studies("rescaling")),
     threads: 1

@@ -7,8 +7,6 @@ rule attack:
         code=code_digest("flatminima.stages.attack"),
     log:
         "logs/{study}/measure/{statement}.log",
-    benchmark:
-        "logs/{study}/measure/{statement}.tsv"
     wildcard_constraints:
         study=named(studies("theory")),
         statement=r"attack_\w+",
@@ -35,8 +33,6 @@ rule construct:
         code=code_digest("flatminima.stages.construct"),
     log:
         "logs/{study}/measure/minima.log",
-    benchmark:
-        "logs/{study}/measure/minima.tsv"
     wildcard_constraints:
         study=named(studies("theory")),
     threads: 1
@@ -61,8 +57,6 @@ rule converge:
         code=code_digest("flatminima.stages.converge"),
     log:
         "logs/{study}/measure/{start}.log",
-    benchmark:
-        "logs/{study}/measure/{start}.tsv"
     wildcard_constraints:
         study=named(studies("theory")),
         start=named({start for values in studies("theory").values() for start in values.starts}),
@@ -89,8 +83,6 @@ rule price:
         code=code_digest("flatminima.stages.price"),
     log:
         "logs/{study}/measure/price.log",
-    benchmark:
-        "logs/{study}/measure/price.tsv"
     wildcard_constraints:
         study=named(studies("theory")),
     threads: 1
@@ -115,8 +107,6 @@ rule scaled_residual:
         code=code_digest("flatminima.stages.scaled_residual"),
     log:
         "logs/{study}/measure/scaled_residual.log",
-    benchmark:
-        "logs/{study}/measure/scaled_residual.tsv"
     wildcard_constraints:
         study=named(studies("theory")),
     threads: 1

@@ -13,8 +13,6 @@ rule train:
         code=code_digest("flatminima.stages.train"),
     log:
         "logs/{study}/train/{experiment}-depth{depth}{part}.log",
-    benchmark:
-        "logs/{study}/train/{experiment}-depth{depth}{part}.tsv"
     priority: lambda w: 2 * int(w.depth) + 1  # the longest jobs begin first
     threads: 1
     resources:

@@ -1,7 +1,6 @@
-"""Records of the workflow's jobs: Snakemake's records of outputs, and the benchmark files of the rules."""
+"""Records of the workflow's jobs: Snakemake's records of outputs, and the logs of jobs."""
 
 import ast
-import csv
 import json
 import re
 import shlex
@@ -11,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from flatminima.progress import DEVICE
+from flatminima.progress import COST, DEVICE
 from flatminima.provenance.digest import code_digest
 
 METADATA = Path(".snakemake/metadata")
@@ -31,7 +30,7 @@ class Job:
         command: the program and its arguments, in which all parameters stand.
         code: what `code_stamp` said of the code when it ran.
         inputs: SHA-256 of the files that it read, None for those too large for Snakemake to take it.
-        log: its log file; the benchmark file beside it has the suffix .tsv.
+        log: its log file.
         finished: when its output was written, in seconds since 1970.
     """
 
@@ -85,17 +84,15 @@ def read_jobs(root: Path, prefix: str, repository: Path) -> dict[str, Job]:
 
 
 def read_cost(root: Path, job: Job) -> Cost:
-    """Read a job's cost from its benchmark file, and its device from its log; None where there is no file."""
-    path = root / Path(job.log or "").with_suffix(".tsv") if job.log else None
-    if path is None or not path.is_file():
-        return Cost()
-    log = path.with_suffix(".log")
-    lines = log.read_text(encoding="utf-8", errors="replace").splitlines() if log.is_file() else []
-    device = next((line.removeprefix(DEVICE) for line in lines if line.startswith(DEVICE)), None)
-    with path.open(newline="", encoding="utf-8") as file:
-        row = next(csv.DictReader(file, delimiter="\t"), {})
-    threads = _number(row.get("threads"))
-    return Cost(_number(row.get("s")), _number(row.get("max_rss")), None if threads is None else int(threads), device)
+    """Read what a job took, and on which device, from its log; None for what that does not say."""
+    log = root / job.log if job.log else None
+    text = log.read_text(encoding="utf-8", errors="replace") if log and log.is_file() else ""
+    device = next((line.removeprefix(DEVICE) for line in text.splitlines() if line.startswith(DEVICE)), None)
+    cost = COST.search(text)
+    if cost is None:
+        return Cost(device=device)
+    threads = cost["threads"]
+    return Cost(float(cost["seconds"]), float(cost["memory"]), int(threads) if threads else None, device)
 
 
 def _output(path: Path) -> str:
@@ -154,10 +151,3 @@ def _literal(text: str) -> Any:
 
 def _sha256(checksum: str | None) -> str | None:
     return checksum.removeprefix("sha256:") if checksum and checksum.startswith("sha256:") else None
-
-
-def _number(text: str | None) -> float | None:
-    try:
-        return float(text) if text else None
-    except ValueError:
-        return None

@@ -7,8 +7,6 @@ rule descend:
         code=code_digest("flatminima.stages.descend"),
     log:
         "logs/{study}/measure/descent.log",
-    benchmark:
-        "logs/{study}/measure/descent.tsv"
     wildcard_constraints:
         study=named(studies("stability")),
     threads: 1
