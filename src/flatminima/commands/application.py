@@ -52,7 +52,7 @@ def run() -> None:
     terminal.prepare()
     try:
         try:
-            app(args=terminal.words(sys.argv[1:]))
+            app(args=terminal.words(sys.argv[1:]), prog_name="flatminima")
         finally:
             terminal.finish()
             if os.environ.get(JOB):
