@@ -7,7 +7,7 @@ MEM_MB ?= 8000
 
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
-.PHONY: help reproduce paper unlock audit test slurm-test lint benchmark benchmark-curvature sweep readme schema lock clean environment
+.PHONY: help reproduce paper unlock audit check test slurm-test lint benchmark sweep readme schema lock clean environment
 OUTSIDE := $(PATH)
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 unexport PYTHONPATH PYTHONHOME
@@ -33,6 +33,10 @@ paper: environment ## The same at the paper's scale, on MNIST and CIFAR-10: down
 unlock: environment ## After a run was killed: let the next one go on where it stopped
 	snakemake --unlock
 
+check: environment ## Lint, then run the unit tests of what has changed since the last commit that was shared
+	ruff check && ruff format --check && mypy && lint-imports
+	@OMP_NUM_THREADS=1 python tests/changed.py --numprocesses $(CORES:all=auto)
+
 test: lint ## Lint, then run all tests and print the branch coverage
 	OMP_NUM_THREADS=1 pytest --numprocesses $(CORES:all=auto) --cov --cov-report term-missing:skip-covered
 
@@ -43,11 +47,13 @@ lint: environment ## Check style, types, the direction of imports, and the workf
 	ruff check && ruff format --check && mypy && lint-imports
 	snakefmt --check Snakefile workflow && snakemake --lint
 
-benchmark: environment ## Time the numerical kernels and the workflow, and write docs/benchmarks.md
-	@MALLOC_MMAP_THRESHOLD_=1000000000 MALLOC_TRIM_THRESHOLD_=2000000000 python -m benchmarks
-
-benchmark-curvature: environment ## Compare the curvature engine with other libraries, and write docs/benchmarks-curvature.md
-	@MALLOC_MMAP_THRESHOLD_=1000000000 MALLOC_TRIM_THRESHOLD_=2000000000 python -W ignore -m benchmarks.curvature
+# Memory that is kept between products is what the workflow asks of glibc, too.
+benchmark: export MALLOC_MMAP_THRESHOLD_ := 1000000000
+benchmark: export MALLOC_TRIM_THRESHOLD_ := 2000000000
+benchmark: environment ## On an idle machine: time engine, kernels and workflow, and write docs/benchmarks*.md and README.md's times
+	@python -W ignore -m benchmarks.curvature
+	@python -m benchmarks
+	@flatminima readme
 
 sweep: environment ## Hold all layers and losses of torch.nn against dense Hessians, and write the table of docs/curvature.md
 	@python -m benchmarks.layers

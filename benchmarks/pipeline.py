@@ -1,4 +1,4 @@
-"""The default run from an empty folder, a dry run, a run with nothing to do, and runs after a change of style."""
+"""The default run from an empty folder, a dry run, a run with nothing to do, and runs after a change of a figure."""
 
 import os
 import re
@@ -9,101 +9,65 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks.timing import Row, Section
-from flatminima.config import load
-from flatminima.settings.theory import TheoryStudy
+from flatminima.progress import COST
 
 COPIED = ["Snakefile", "config.yaml", "profiles", "src", "workflow"]
-MANY, FEW = 4, 2
-REPETITIONS = 3
+REPETITIONS = 5
 IDLE = 0.1
 JOBS = re.compile(r"^(\d+) of \1 steps", re.MULTILINE)
-MAIN = """
-import resource, sys
-from flatminima.workflow import run
-code = run(sys.argv[1:])
-used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-print("own and jobs' seconds:", *(use.ru_utime + use.ru_stime for use in used))
-sys.exit(code)
-"""
-"""Runs the workflow as `make reproduce` does, and says what Snakemake's process and its jobs took."""
-SHARES = re.compile(r"^own and jobs' seconds: (\S+) (\S+)$", re.MULTILINE)
+FIGURES = ("figures/training/path_cosine.py", "figures/style.py")
+"""Modules of the package that are changed: one figure draws by the first, all by the second."""
 
 
 def measure() -> Section:
-    """Time the workflow in a scratch copy of the project, on 4 cores and on 2 of them."""
+    """Time the workflow in a scratch copy of the project, on all cores of this machine."""
     with tempfile.TemporaryDirectory(prefix="flatminima-") as scratch:
         project = Path(scratch)
         for name in COPIED:
             source = Path(name)
             (shutil.copytree if source.is_dir() else shutil.copy2)(source, project / name)
         rows = [
-            _time("dry run, no results", project, MANY, limit=3, dry=True, repetitions=REPETITIONS),
-            _time("no results: attacks of the study theory", project, MANY, limit=60, targets=_attacks()),
-            _time("no results: all the rest", project, MANY, limit=240),
-            _time("nothing to do", project, MANY, limit=5, repetitions=REPETITIONS),
-            _restyle("path_cosine.py", project, limit=15),
-            _restyle("style.py", project, limit=15),
+            _time("dry run, no results", project, ["--dry-run"], REPETITIONS),
+            _time("no results", project),
+            _time("nothing to do", project, repetitions=REPETITIONS),
+            *(_changed(module, project) for module in FIGURES),
         ]
-        for made in ("results", "logs", ".snakemake"):
-            shutil.rmtree(project / made)
-        rows.append(_time("no results: all studies", project, FEW, limit=420))
     text = (
-        "What `make reproduce` runs, in a copy of the project, kept to the number of cores given: seconds by the clock "
-        f"(median of {REPETITIONS} where nothing is made), seconds of processor time, and the most seconds allowed; of "
-        "the last repetition, the processor time of Snakemake's own process, at most 5 % of that of its jobs. "
-        "Before each run, the system's load average; during it, the cores that other programs kept busy: the machine "
-        f"was idle where these are fewer than {IDLE}."
+        "What `make reproduce` runs, without installation, in a copy of the project: seconds by the clock (median of "
+        f"{REPETITIONS} where nothing is made), and seconds of processor time. *Start-up* is the part of these that no "
+        "job counts as its own: Snakemake, the imports of the process whose forks the jobs are, and the commands that "
+        "ask for them. During each run, the cores that other programs kept busy: the machine was idle where these are "
+        f"fewer than {IDLE}."
     )
     return Section("Default run", text, rows)
 
 
-def _attacks() -> list[str]:
-    """The files of the searches that try to break theory."""
-    study = load(Path("config.yaml")).studies["theory"]
-    assert isinstance(study, TheoryStudy)
-    return [f"results/theory/measures/{statement}.parquet" for statement in study.statements.value]
-
-
-def _restyle(module: str, project: Path, limit: float) -> Row:
+def _changed(module: str, project: Path) -> Row:
     """Change a module of the figures, so that its digest changes, and time the run that follows."""
-    with (project / "src/flatminima/figures" / module).open("a", encoding="utf-8") as file:
+    with (project / "src/flatminima" / module).open("a", encoding="utf-8") as file:
         file.write("\nCHANGED = True\n")
-    return _time(f"figures/{module} changed", project, MANY, limit)
+    return _time(f"{module} changed", project)
 
 
-def _time(
-    name: str,
-    project: Path,
-    cores: int,
-    limit: float,
-    dry: bool = False,
-    repetitions: int = 1,
-    targets: Sequence[str] = (),
-) -> Row:
-    workflow = [sys.executable, "-c", MAIN, *targets, "--cores", str(cores)]
-    verdicts = [] if targets else [["flatminima", "verdicts", "results"]]
-    commands = [[*workflow, "--dry-run"]] if dry else [workflow, *verdicts]
-    load, busy, work = os.getloadavg()[0], _busy_seconds(), _processor_seconds()
-    start = time.perf_counter()
+def _time(name: str, project: Path, options: Sequence[str] = (), repetitions: int = 1) -> Row:
+    cores = len(os.sched_getaffinity(0))
+    command = [sys.executable, "-m", "flatminima.workflow", "--cores", str(cores), *options]
+    began, busy, work = time.time(), _busy_seconds(), _processor_seconds()
     times = []
-    with _kept_to(cores):
-        for _ in range(repetitions):
-            began = time.perf_counter()
-            output = "".join(_run(command, project) for command in commands)
-            times.append(time.perf_counter() - began)
-    own, jobs = (sum(map(float, share)) for share in zip(*SHARES.findall(output), strict=True))
+    for _ in range(repetitions):
+        start = time.perf_counter()
+        output = _run(command, project)
+        times.append(time.perf_counter() - start)
     work = _processor_seconds() - work
-    others = (_busy_seconds() - busy - work) / (time.perf_counter() - start)
-    seconds = statistics.median(times)
-    row: Row = {"run": name, "cores": cores, "jobs": sum(map(int, JOBS.findall(output))), "seconds": seconds}
-    row |= {"processor, s": work / repetitions, "allowed": limit, "within": "yes" if seconds <= limit else "no"}
-    row |= {"Snakemake, s": own, "of its jobs, %": 100 * own / jobs if jobs else 0.0}
-    row |= {"load before": load, "others, cores": others, "idle": "yes" if others < IDLE else "no"}
+    others = (_busy_seconds() - busy - work) / (time.time() - began)
+    row: Row = {"run": name, "cores": cores, "jobs": sum(map(int, JOBS.findall(output)))}
+    row |= {"seconds": statistics.median(times), "processor, s": work / repetitions}
+    row |= {"start-up, s": (work - _jobs_seconds(project, began)) / repetitions}
+    row |= {"others, cores": others, "idle": "yes" if others < IDLE else "no"}
     print(*row.values(), file=sys.stderr)
     return row
 
@@ -123,15 +87,11 @@ def _run(command: list[str], project: Path) -> str:
     return done.stdout
 
 
-@contextmanager
-def _kept_to(cores: int) -> Iterator[None]:
-    """Keep this process and those it starts to some of its processor cores."""
-    allowed = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, sorted(allowed)[:cores])
-    try:
-        yield
-    finally:
-        os.sched_setaffinity(0, allowed)
+def _jobs_seconds(project: Path, since: float) -> float:
+    """Processor time of jobs that have ended since some time, as their logs tell it."""
+    logs = [path for path in (project / "logs").rglob("*.log") if path.stat().st_mtime >= since]
+    costs = (COST.search(path.read_text(encoding="utf-8")) for path in logs)
+    return sum(float(cost["processor"]) for cost in costs if cost)
 
 
 def _processor_seconds() -> float:

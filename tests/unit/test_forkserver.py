@@ -1,4 +1,4 @@
-"""The fork server of a workflow: a command runs as it would by itself, and ends when it, or the workflow, is stopped."""
+"""The fork server of a workflow: a command runs as it would by itself, and ends when it or the workflow is stopped."""
 
 import os
 import signal

@@ -9,9 +9,11 @@ from flatminima.audit.older import older_references
 from flatminima.config import load
 from flatminima.errors import UserError
 from flatminima.report.scoreboard import update_between, update_readme
+from flatminima.report.times import sentence
 
 ROOT = Path(__file__).resolve().parents[2]
 README = ROOT / "README.md"
+BENCHMARKS = ROOT / "docs" / "benchmarks.md"
 CLAIMS = sorted((ROOT / "results" / "reference").glob("*/claims.json"))
 
 
@@ -23,6 +25,16 @@ def test_the_scoreboard_follows_from_the_results_of_record():
 def test_the_readme_names_the_commit_of_every_study_whose_results_are_older():
     older = older_references(ROOT / "results" / "reference", load(ROOT / "config.yaml"), ROOT)
     update_between(README, "older", older, check=True)
+
+
+def test_the_readme_tells_the_times_that_were_measured():
+    update_between(README, "time", sentence(BENCHMARKS), check=True)
+
+
+def test_a_page_without_times_is_named(tmp_path):
+    (tmp_path / "benchmarks.md").write_text("# Benchmarks\n")
+    with pytest.raises(UserError, match=r"benchmarks\.md: has no row 'no results' in its section 'Default run'"):
+        sentence(tmp_path / "benchmarks.md")
 
 
 def test_an_edited_verdict_is_noticed(tmp_path):

@@ -30,7 +30,7 @@ def readme(
         typer.Option(help="Write nothing; fail if README.md, docs/results.md or docs/measures.md is not up to date."),
     ] = False,
 ) -> None:
-    """Record the evidence of studies that ran in results/reference, and write the tables of README.md and docs again.
+    """Record the evidence of studies that ran in results/reference, and write what README.md and docs tell of it again.
 
     Verdicts of record that an earlier ledger or code took are taken again, from the measures of record.
     """
@@ -39,6 +39,7 @@ def readme(
     from flatminima.provenance.reference import record
     from flatminima.report.glossary import glossary
     from flatminima.report.scoreboard import update_between, update_readme, update_tables
+    from flatminima.report.times import sentence
 
     root, page = Path(), Path("README.md")
     reference = results / "reference"
@@ -49,6 +50,7 @@ def readme(
             rejudge(path.parent, root)
     update_readme(page, _claims(reference), check)
     update_between(page, "older", older_references(reference, load(root / "config.yaml"), root), check)
+    update_between(page, "time", sentence(Path("docs/benchmarks.md")), check)
     update_tables(Path("docs/results.md"), reference, check)
     update_between(Path("docs/measures.md"), "statistics", glossary(), check)
 
