@@ -213,7 +213,7 @@ class _Workshop:
         counts = compare_tables(of_interest(kept, again), again, TOLERANCE)
         alike = counts["equal"] + counts["within"]
         on_samples = again["optimiser"].isin(ON_SAMPLES) if "optimiser" in again else np.zeros(len(again), bool)
-        chaotic = counts["case"].isin(again.loc[on_samples, "case"])
+        chaotic = counts["case"].isin(again.loc[on_samples, "case"].unique())
         wrong = (counts["missing"] > 0) | (counts["different"] > alike.where(chaotic, 0))
         apart, values = counts.loc[~wrong, "different"].sum(), counts[COUNTS].to_numpy().sum()
         self.notes.append(

@@ -1,7 +1,7 @@
 """Networks and cases that a claim selects in a study, by the code that takes its verdict."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import pandas as pd
@@ -26,6 +26,7 @@ class Claimed:
 
     ledger: Ledger
     measures: pd.DataFrame
+    _cases: dict[str, list[Case]] = field(default_factory=dict, init=False, repr=False)
 
     @cached_property
     def all_networks(self) -> Networks:
@@ -58,7 +59,9 @@ class Claimed:
         Raises:
             UserError: if the ledger has no claim of this id.
         """
-        return cases_of(self.claim(name), self.all_networks)
+        if name not in self._cases:
+            self._cases[name] = cases_of(self.claim(name), self.all_networks)
+        return self._cases[name]
 
     def controls(self, name: str, criterion: int) -> list[Case]:
         """The cases of one criterion, by its number in the claim, on its control.

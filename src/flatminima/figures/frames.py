@@ -133,7 +133,7 @@ def along_training(rows: pd.DataFrame) -> pd.DataFrame:
 def judged(rows: pd.DataFrame) -> pd.DataFrame:
     """Final trained networks, but those of cases that kept snapshots: they show how training goes."""
     rows = trained(rows)
-    return final(rows[~rows["case"].isin(along_training(rows)["case"])])
+    return final(rows[~rows["case"].isin(along_training(rows)["case"].unique())])
 
 
 def main_task(rows: pd.DataFrame) -> pd.DataFrame:

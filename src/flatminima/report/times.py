@@ -37,7 +37,8 @@ def sentence(page: Path) -> str:
     row = default_run(page)
     minutes, processor = (float(row[column]) / 60 for column in ("seconds", "processor, s"))
     machine = PROCESSOR.findall(page.read_text(encoding="utf-8"))[0]
+    place = f"docs/{page.name}"
     return (
-        f"Its {row['jobs']} jobs took {minutes:.0f} minutes on {row['cores']} idle cores ({machine}), {processor:.0f} minutes "
-        f"of\nprocessor time; installation apart. [docs/{page.name}](docs/{page.name}) has the times of other runs.\n"
+        f"Its {row['jobs']} jobs took {minutes:.0f} minutes on {row['cores']} idle cores ({machine}),\n"
+        f"{processor:.0f} minutes of processor time; installation apart. [{place}]({place}) tells of other runs.\n"
     )

@@ -85,7 +85,7 @@ def families(measures: pd.DataFrame, claimed: Claimed) -> pd.DataFrame:
     linear = rows[rows["family"] == "linear"].merge(asked[NETWORK].drop_duplicates(), on=NETWORK)
     residual = rows[(rows["family"] == "residual_linear") & (rows["at_minimum"] | rows["diverged"])]
     relu = rows[(rows["family"] == "relu") & (rows["optimiser"] == "sgd")]
-    relu = relu[relu["case"].isin(measures["case"])]
+    relu = relu[relu["case"].isin(measures["case"].unique())]
     relu = relu[relu["case"].eq(relu["case"].mode().min())]
     return pd.concat([linear, residual, relu], ignore_index=True)
 

@@ -59,7 +59,7 @@ def points(measures: pd.DataFrame) -> pd.DataFrame:
     scales = frames.trained(final(measures[measures["statistic"] == "start_scale"]))
     frames.present(scales, "network whose start has a scale", "set `start_scale` of experiments")
     scales = scales[[*CASE, "seed", "value"]].rename(columns={"value": "start_scale"})
-    rows = excess(measures[measures["case"].isin(scales["case"])])
+    rows = excess(measures[measures["case"].isin(scales["case"].unique())])
     rows = rows[rows["statistic"].eq("own_cosine") & rows["depth"].eq(rows["depth"].mode().iloc[0])]
     rows = rows.merge(scales, on=[*CASE, "seed"], validate="one_to_one").dropna(subset=["excess"])
     frames.present(rows[rows["seed"] > rows["seed"].min()], "network of a second seed", "raise `seeds`")

@@ -25,7 +25,7 @@ def sweeps(measures: pd.DataFrame) -> pd.DataFrame:
         of 2 / (least sharpness), for Adam as it stands. Empty if there are none.
     """
     rows = frames.trained(final(frames.networks(measures)))
-    snapshots = rows["case"].isin(frames.along_training(measures)["case"])
+    snapshots = rows["case"].isin(frames.along_training(measures)["case"].unique())
     several = rows.groupby("case")["setting"].transform("nunique") > 1
     rows = rows[(several | ~snapshots) & rows["step_size"].notna()]
     least = rows.groupby(["task", "depth"])["minimal_sharpness"].transform("median")
