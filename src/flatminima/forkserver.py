@@ -193,6 +193,7 @@ def _take_streams(streams: Sequence[int]) -> None:
 def _take_place(request: Request) -> None:
     """Be the process that asked."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     os.environ.clear()
     os.environ.update(request.environment)
     os.chdir(request.directory)
@@ -204,7 +205,8 @@ def main() -> None:
     """Serve on the socket whose descriptor is the argument; in a fork, run a command."""
     from flatminima.commands.application import run  # not when a server is started, which is in another process
 
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # one from the terminal reaches the forks by themselves
+    for number in (signal.SIGINT, signal.SIGTERM):  # they reach the forks by themselves, and end what started this
+        signal.signal(number, signal.SIG_IGN)
     address = Path(os.environ[ADDRESS])
     request = Server(socket.socket(fileno=int(sys.argv[1]))).serve()
     if request is not None:
