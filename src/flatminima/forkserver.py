@@ -63,7 +63,10 @@ class _Client:
 
     def hear(self) -> bool:
         """Take in what it says; False if it has gone."""
-        said, streams, *_ = socket.recv_fds(self.connection, 2**16, STREAMS)
+        try:
+            said, streams, *_ = socket.recv_fds(self.connection, 2**16, STREAMS)
+        except ConnectionResetError:
+            return False
         self.said += said
         self.streams += tuple(streams)
         return bool(said)
@@ -157,8 +160,13 @@ class Server:
 
 
 def start() -> None:
-    """Start a server that ends with this process, and tell commands of it by the environment; on Linux alone."""
-    if sys.platform != "linux":
+    """Start a server that ends with this process, and tell commands of it by the environment.
+
+    On systems that cannot watch a process (Linux before 5.3, and all others) there is none.
+    """
+    try:
+        os.close(os.pidfd_open(os.getpid()))
+    except (AttributeError, OSError):
         return
     address = Path(tempfile.mkdtemp(prefix="flatminima-"), "socket")
     environment = os.environ | {ADDRESS: str(address), THREADS: "1"}
