@@ -15,6 +15,9 @@ unexport PYTHONPATH PYTHONHOME
 # Snakemake without its limit on jobs per second, which costs a fifth of the processor's time in a long run.
 SNAKEMAKE := python -m flatminima.workflow
 
+# What the tests of a file share is made once, and the longest files come first.
+WORKERS = --numprocesses $(CORES:all=auto) --dist loadfile --no-loadscope-reorder
+
 # What Snakemake locks it unlocks when it stops, unless it is killed.
 LOCKED = { code=$$?; [ -z "$$(ls .snakemake/locks 2> /dev/null)" ] || \
 	echo "If no other run is at work in this folder, the last one was killed: make unlock, then this again" >&2; exit $$code; }
@@ -35,10 +38,10 @@ unlock: environment ## After a run was killed: let the next one go on where it s
 
 check: environment ## Lint, then run the unit tests of what has changed since the last commit that was shared
 	ruff check && ruff format --check && mypy && lint-imports
-	@OMP_NUM_THREADS=1 python tests/changed.py --numprocesses $(CORES:all=auto)
+	@OMP_NUM_THREADS=1 python tests/changed.py $(WORKERS)
 
 test: lint ## Lint, then run all tests and print the branch coverage
-	OMP_NUM_THREADS=1 pytest --numprocesses $(CORES:all=auto) --cov --cov-report term-missing:skip-covered
+	OMP_NUM_THREADS=1 pytest $(WORKERS) --cov --cov-report term-missing:skip-covered
 
 slurm-test: environment ## Run a study on a Slurm cluster made of this machine, through failures; needs Debian and root
 	@python tests/cluster/slurm.py
