@@ -9,6 +9,8 @@ from flatminima.perceptron.stability import lattice_error
 
 FLIPS = (1, 2, 3)
 """Numbers of flips at which neighbours are counted."""
+PAIRS = 2**13
+"""Pairs of weights that are looked at together: their bits stay in the processor's cache."""
 Plus = NDArray[np.float32]
 """Rows of patterns: 1 where a flip of the weight lowers the pattern's stability, else 0; shape (rows, weights)."""
 
@@ -42,27 +44,20 @@ def _pairs(rows: Plus) -> int:
 def _triples(pairwise: Plus, triplewise: Plus) -> int:
     """Sets of three weights of which no row of the first kind has two, and none of the second has all.
 
-    Weights with the same rows are of one type. For every two types a bit for each weight says whether it may be the
-    third. Ordered triples are counted with repetition, and those that name a weight twice are taken off.
+    For every pair that no row of the first kind has, a bit for each weight says whether it may be the third: it pairs
+    with both, and no row of the second kind that has both has it. So each set is counted three times.
     """
-    types, places, counts = np.unique(
-        np.vstack([pairwise, triplewise]), axis=1, return_inverse=True, return_counts=True
-    )
-    pairwise, lowered = types[: len(pairwise)], types[len(pairwise) :] > 0
     apart = pairwise.T @ pairwise == 0
-    third, without = _bits(apart[:, places]), _bits(~lowered[:, places])
-    every, twice, thrice = 0, 0, 0
-    for place, count in enumerate(counts):
-        near = np.flatnonzero(apart[place])
-        rows = np.flatnonzero(lowered[:, place])
-        allowed, shared = third[near] & third[place], lowered[np.ix_(rows, near)]
-        for row, both in zip(rows[shared.any(1)], shared[shared.any(1)], strict=True):
-            allowed[both] &= without[row]
-        every += count * int(counts[near] @ np.bitwise_count(allowed).sum(1, dtype=np.int64))
-        if apart[place, place]:
-            twice += count * int(counts[near[~shared.any(0)]].sum())
-            thrice += count * (not len(rows))
-    return int(every - 3 * twice + 2 * thrice) // 6
+    np.fill_diagonal(apart, False)
+    lowered, third, without = triplewise > 0, _bits(apart), _bits(triplewise == 0)
+    pairs, counted = np.argwhere(np.triu(apart)).T, 0
+    for first in range(0, pairs.shape[1], PAIRS):
+        one, other = pairs[:, first : first + PAIRS]
+        allowed = third[one] & third[other]
+        for row, kept in zip(lowered, without, strict=True):
+            allowed[np.flatnonzero(row[one] & row[other])] &= kept
+        counted += int(np.bitwise_count(allowed).sum(dtype=np.int64))
+    return counted // 3
 
 
 def _bits(rows: NDArray[np.bool_]) -> NDArray[np.uint64]:
