@@ -10,7 +10,7 @@ from flatminima.perceptron.stability import lattice_error
 FLIPS = (1, 2, 3)
 """Numbers of flips at which neighbours are counted."""
 PAIRS = 2**13
-"""Pairs of weights that are looked at together: their bits stay in the processor's cache."""
+"""Pairs of types of weights that are looked at together: their bits stay in the processor's cache."""
 Plus = NDArray[np.float32]
 """Rows of patterns: 1 where a flip of the weight lowers the pattern's stability, else 0; shape (rows, weights)."""
 
@@ -44,25 +44,31 @@ def _pairs(rows: Plus) -> int:
 def _triples(pairwise: Plus, triplewise: Plus) -> int:
     """Sets of three weights of which no row of the first kind has two, and none of the second has all.
 
-    For every pair that no row of the first kind has, a bit for each weight says whether it may be the third: it pairs
-    with both, and no row of the second kind that has both has it. So each set is counted three times.
+    Weights with the same rows are of one type. For every two types a bit for each weight says whether it may be the
+    third. Ordered triples are counted with repetition, and those that name a weight twice are taken off.
     """
-    apart = pairwise.T @ pairwise == 0
-    np.fill_diagonal(apart, False)
-    lowered, third, without = triplewise > 0, _bits(apart), _bits(triplewise == 0)
-    pairs, counted = np.argwhere(np.triu(apart)).T, 0
+    keys = _bits(np.vstack([pairwise, triplewise]).T > 0)
+    _, chosen, places, counts = np.unique(keys, axis=0, return_index=True, return_inverse=True, return_counts=True)
+    pairwise, triplewise = pairwise[:, chosen], triplewise[:, chosen]
+    apart, lowered = pairwise.T @ pairwise == 0, triplewise > 0
+    third, without = _bits(apart[:, places]), _bits(~lowered[:, places])
+    pairs, every = np.argwhere(np.triu(apart)).T, 0
     for first in range(0, pairs.shape[1], PAIRS):
         one, other = pairs[:, first : first + PAIRS]
         allowed = third[one] & third[other]
         for row, kept in zip(lowered, without, strict=True):
             allowed[np.flatnonzero(row[one] & row[other])] &= kept
-        counted += int(np.bitwise_count(allowed).sum(dtype=np.int64))
-    return counted // 3
+        times = counts[one] * counts[other] * np.where(one == other, 1, 2)
+        every += int(times @ np.bitwise_count(allowed).sum(1, dtype=np.int64))
+    same = np.diag(apart)
+    twice = counts[same] @ (apart[same] & (triplewise.T[same] @ triplewise == 0)) @ counts
+    thrice = counts[same & ~lowered.any(0)].sum()
+    return int(every - 3 * twice + 2 * thrice) // 6
 
 
 def _bits(rows: NDArray[np.bool_]) -> NDArray[np.uint64]:
-    """Rows of truth values, 64 to a word, padded with zeros."""
-    padded = np.pad(rows, ((0, 0), (0, -rows.shape[1] % 64)))
+    """Rows of truth values, 64 to a word, padded with zeros: at least one, so that there are words of no values too."""
+    padded = np.pad(rows, ((0, 0), (0, 64 - rows.shape[1] % 64)))
     return np.ascontiguousarray(np.packbits(padded, axis=1)).view(np.uint64)
 
 
