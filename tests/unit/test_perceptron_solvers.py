@@ -85,7 +85,7 @@ def test_message_passing_in_smaller_groups_ends_with_the_same_bytes(name, monkey
     together = solve(name, patterns, np.random.default_rng(13))
     monkeypatch.setattr(iteration, "CACHE", 3 * 4 * patterns[0].size)
     apart = solve(name, patterns, np.random.default_rng(13))
-    assert 0 < together.solved.sum() < 7
+    assert len(set(together.iterations)) > 3
     for one, other in zip(astuple(together), astuple(apart), strict=True):
         np.testing.assert_array_equal(one, other, strict=True)
 
