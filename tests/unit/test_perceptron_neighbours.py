@@ -23,6 +23,20 @@ def test_counts_are_those_of_trying_every_flip(size, load):
             assert count == (flipped @ patterns.T.astype(int) > 0).all(1).sum()
 
 
+@pytest.mark.parametrize(("ones", "threes"), [(0, 0), (1, 2), (2, 40), (4, 70)])
+def test_triples_under_many_and_few_critical_patterns(ones, threes, size=13):
+    random, safe = np.random.default_rng(ones + threes), 6
+    weights = np.ones(size, int)
+    patterns = np.ones((safe + ones + threes, size), int)
+    for row, product in zip(patterns[safe:], [1] * ones + [3] * threes, strict=True):
+        row[random.choice(size, (size - product) // 2, replace=False)] = -1
+    flipped = np.ones((len(list(combinations(range(size), 3))), size), int)
+    for row, places in zip(flipped, combinations(range(size), 3), strict=True):
+        row[list(places)] = -1
+    expected = (flipped @ patterns.T > 0).all(1).sum()
+    assert count_neighbours(patterns.astype(np.int8), weights.astype(np.int8))[2] == expected
+
+
 def test_counts_are_those_of_enumeration():
     size, patterns = 19, storage(1, 19, 0.3, np.random.default_rng(3))[0]
     solutions = np.flatnonzero(exhaustive.least_products(patterns) >= 1).astype(np.uint32)

@@ -1,12 +1,13 @@
 """Solvers: what they return is a solution in plain integers, and what they do not solve they say."""
 
-from dataclasses import replace
+from dataclasses import astuple, replace
 from itertools import product
 
 import numpy as np
 import pytest
 
 from flatminima.errors import UserError
+from flatminima.perceptron import iteration
 from flatminima.perceptron.instances import storage
 from flatminima.perceptron.message_passing import Focusing, Reinforced
 from flatminima.perceptron.solvers import SOLVERS, solve
@@ -76,6 +77,17 @@ def test_message_passing_at_a_high_load(name):
     found = solve(name, patterns, np.random.default_rng(9))
     assert found.solved.sum() >= 2
     np.testing.assert_array_equal(found.solved, satisfied(patterns, found.weights))
+
+
+@pytest.mark.parametrize("name", ["reinforced-bp", "focusing-bp"])
+def test_message_passing_in_smaller_groups_ends_with_the_same_bytes(name, monkeypatch):
+    patterns = storage(7, 101, 0.65, np.random.default_rng(12))
+    together = solve(name, patterns, np.random.default_rng(13))
+    monkeypatch.setattr(iteration, "CACHE", 3 * 4 * patterns[0].size)
+    apart = solve(name, patterns, np.random.default_rng(13))
+    assert len(set(together.iterations)) > 3
+    for one, other in zip(astuple(together), astuple(apart), strict=True):
+        np.testing.assert_array_equal(one, other, strict=True)
 
 
 def test_the_mask_tells_solved_from_unsolved_instances_of_one_batch():

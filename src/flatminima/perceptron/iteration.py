@@ -12,6 +12,10 @@ from flatminima.perceptron.instances import Signs, threshold
 Array = NDArray[np.floating[Any]]
 State = tuple[NDArray[Any], ...]
 Step = Callable[[Array, int, State], tuple[Array, State]]
+CACHE = 2**22
+"""Bytes of patterns that stay in the last cache of a processor's core."""
+GLANCE = 64
+"""Patterns that are tested first: of weights that are no solution, these nearly always tell."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +51,7 @@ def iterate(patterns: Signs, margin: float, state: State, step: Step, cap: int) 
     for iteration in range(cap):
         weights, state = step(remaining, iteration, state)
         solutions.weights[unsolved] = weights
-        solved = (project(remaining, weights) >= least).all(1)
+        solved = _reach(remaining, weights, least)
         if solved.any():
             solutions.solved[unsolved[solved]] = True
             solutions.iterations[unsolved[solved]] = iteration + 1
@@ -56,6 +60,34 @@ def iterate(patterns: Signs, margin: float, state: State, step: Step, cap: int) 
         if not len(unsolved):
             break
     return solutions
+
+
+def iterate_in_groups(patterns: Signs, margin: float, state: State, step: Step, cap: int) -> Solutions:
+    """Take steps on groups of instances, one group after the other, whose patterns stay in the processor's cache.
+
+    For steps that treat each instance alone and draw no random numbers: the outcome is the same in any groups.
+
+    Args:
+        patterns: shape (instances, P, N).
+        margin: kappa, the least stability of a solution.
+        state: arrays whose first axis counts instances.
+        step: of `iterate`.
+        cap: most steps for each instance.
+    """
+    count, bytes_each = len(patterns), np.dtype(np.float32).itemsize * patterns[0].size
+    size = max(CACHE // bytes_each, 1)
+    groups = [slice(first, first + size) for first in range(0, count, size)]
+    found = [iterate(patterns[group], margin, tuple(array[group] for array in state), step, cap) for group in groups]
+    weights, solved, iterations = zip(*((one.weights, one.solved, one.iterations) for one in found), strict=True)
+    return Solutions(np.concatenate(weights), np.concatenate(solved), np.concatenate(iterations))
+
+
+def _reach(patterns: Array, weights: Array, least: int) -> NDArray[np.bool_]:
+    """Whether the products of weights, of shape (instances, N), with all patterns reach the least one."""
+    reached: NDArray[np.bool_] = np.all(project(patterns[:, :GLANCE], weights) >= least, axis=1)
+    if reached.any():
+        reached[reached] = np.all(project(patterns[reached, GLANCE:], weights[reached]) >= least, axis=1)
+    return reached
 
 
 def project(patterns: Array, vectors: Array) -> Array:

@@ -12,7 +12,7 @@ from numpy.random import Generator
 from scipy.special import erfcx
 
 from flatminima.perceptron.instances import Signs, threshold
-from flatminima.perceptron.iteration import Array, Solutions, State, combine, iterate, project, signs
+from flatminima.perceptron.iteration import Array, Solutions, State, combine, iterate_in_groups, project, signs
 
 LEAST_VARIANCE = 1e-4
 INITIAL_FIELD = 0.01
@@ -101,7 +101,7 @@ def reinforced(patterns: Signs, margin: float, generator: Generator, settings: R
         fields = cavity + iteration / settings.steps * fields
         return signs(fields), (fields, variance(np.tanh(fields)) * reactions)
 
-    return iterate(patterns, margin, _start(patterns, generator), step, settings.steps)
+    return iterate_in_groups(patterns, margin, _start(patterns, generator), step, settings.steps)
 
 
 def focusing(patterns: Signs, margin: float, generator: Generator, settings: Focusing) -> Solutions:
@@ -126,7 +126,7 @@ def focusing(patterns: Signs, margin: float, generator: Generator, settings: Foc
         response = np.mean((1 - np.tanh(fields) ** 2) * gain, 1, keepdims=True)
         return signs(fields), (fields, response * reactions)
 
-    return iterate(patterns, margin, _start(patterns, generator), step, settings.steps)
+    return iterate_in_groups(patterns, margin, _start(patterns, generator), step, settings.steps)
 
 
 def _through(t: float, fields: Array) -> tuple[Array, Array]:

@@ -9,6 +9,8 @@ from flatminima.perceptron.stability import lattice_error
 
 FLIPS = (1, 2, 3)
 """Numbers of flips at which neighbours are counted."""
+PAIRS = 2**13
+"""Pairs of types of weights that are looked at together: their bits stay in the processor's cache."""
 Plus = NDArray[np.float32]
 """Rows of patterns: 1 where a flip of the weight lowers the pattern's stability, else 0; shape (rows, weights)."""
 
@@ -45,29 +47,28 @@ def _triples(pairwise: Plus, triplewise: Plus) -> int:
     Weights with the same rows are of one type. For every two types a bit for each weight says whether it may be the
     third. Ordered triples are counted with repetition, and those that name a weight twice are taken off.
     """
-    types, places, counts = np.unique(
-        np.vstack([pairwise, triplewise]), axis=1, return_inverse=True, return_counts=True
-    )
-    pairwise, lowered = types[: len(pairwise)], types[len(pairwise) :] > 0
-    apart = pairwise.T @ pairwise == 0
+    keys = _bits(np.vstack([pairwise, triplewise]).T > 0)
+    _, chosen, places, counts = np.unique(keys, axis=0, return_index=True, return_inverse=True, return_counts=True)
+    pairwise, triplewise = pairwise[:, chosen], triplewise[:, chosen]
+    apart, lowered = pairwise.T @ pairwise == 0, triplewise > 0
     third, without = _bits(apart[:, places]), _bits(~lowered[:, places])
-    every, twice, thrice = 0, 0, 0
-    for place, count in enumerate(counts):
-        near = np.flatnonzero(apart[place])
-        rows = np.flatnonzero(lowered[:, place])
-        allowed, shared = third[near] & third[place], lowered[np.ix_(rows, near)]
-        for row, both in zip(rows[shared.any(1)], shared[shared.any(1)], strict=True):
-            allowed[both] &= without[row]
-        every += count * int(counts[near] @ np.bitwise_count(allowed).sum(1, dtype=np.int64))
-        if apart[place, place]:
-            twice += count * int(counts[near[~shared.any(0)]].sum())
-            thrice += count * (not len(rows))
+    pairs, every = np.argwhere(np.triu(apart)).T, 0
+    for first in range(0, pairs.shape[1], PAIRS):
+        one, other = pairs[:, first : first + PAIRS]
+        allowed = third[one] & third[other]
+        for row, kept in zip(lowered, without, strict=True):
+            allowed[np.flatnonzero(row[one] & row[other])] &= kept
+        times = counts[one] * counts[other] * np.where(one == other, 1, 2)
+        every += int(times @ np.bitwise_count(allowed).sum(1, dtype=np.int64))
+    same = np.diag(apart)
+    twice = counts[same] @ (apart[same] & (triplewise.T[same] @ triplewise == 0)) @ counts
+    thrice = counts[same & ~lowered.any(0)].sum()
     return int(every - 3 * twice + 2 * thrice) // 6
 
 
 def _bits(rows: NDArray[np.bool_]) -> NDArray[np.uint64]:
-    """Rows of truth values, 64 to a word, padded with zeros."""
-    padded = np.pad(rows, ((0, 0), (0, -rows.shape[1] % 64)))
+    """Rows of truth values, 64 to a word, padded with zeros: at least one, so that there are words of no values too."""
+    padded = np.pad(rows, ((0, 0), (0, 64 - rows.shape[1] % 64)))
     return np.ascontiguousarray(np.packbits(padded, axis=1)).view(np.uint64)
 
 

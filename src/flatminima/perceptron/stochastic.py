@@ -10,7 +10,7 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from flatminima.perceptron.instances import Signs, products, threshold
-from flatminima.perceptron.iteration import Array, Solutions, State, iterate, signs
+from flatminima.perceptron.iteration import Array, Solutions, State, iterate
 
 Integers = NDArray[np.integer[Any]]
 
@@ -67,15 +67,19 @@ def inspired(patterns: Signs, margin: float, generator: Generator, settings: Ins
 
     def step(patterns: Array, iteration: int, state: State) -> tuple[Array, State]:
         (hidden,) = state
+        weights = np.sign(hidden)
         for row in generator.permutation(count):
             pattern = patterns[:, row]
-            product = np.einsum("in,in->i", pattern, np.sign(hidden))[:, None]
-            barely = (product == least) & (generator.random(product.shape) < settings.probability)
+            product = np.einsum("in,in->i", pattern, weights)
+            barely = (product == least) & (generator.random(len(product)) < settings.probability)
             wrong = product < least
-            if (wrong | barely).any():
-                hidden += 2 * pattern * (wrong | (barely & (hidden * pattern > 0)))
-                np.clip(hidden, -bound, bound, out=hidden)
-        return signs(hidden), (hidden,)
+            moved = np.flatnonzero(wrong | barely)
+            if len(moved):
+                sigma, before = pattern[moved], hidden[moved]
+                after = before + 2 * sigma * (wrong[moved, None] | (before * sigma > 0))
+                hidden[moved] = np.clip(after, -bound, bound)
+                weights[moved] = np.sign(after)
+        return weights, (hidden,)
 
     hidden = 2 * generator.integers(0, 2, (instances, size)).astype(np.float32) - 1
     return iterate(patterns, margin, (hidden,), step, settings.epochs)

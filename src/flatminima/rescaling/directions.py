@@ -2,11 +2,13 @@
 
 import math
 from collections.abc import Callable
+from typing import cast
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from flatminima.rescaling.comparison import changes
+from flatminima.rescaling.dense import squared_error_hessian
 from flatminima.rescaling.maps import ROUNDING, Rescaling, layer_scales, multiplied
 from flatminima.rescaling.rows import Curve, Measured
 from flatminima.rescaling.subjects import Subject
@@ -17,7 +19,6 @@ MARGIN = 1.001
 """Factor by which an eigenvalue at LIFTED is lifted above the largest one."""
 LARGEST = 3000
 """Number of parameters up to which a network's whole Hessian is computed."""
-"""Relative error of a logarithm that is due to rounding."""
 
 
 def many_directions(subject: Subject) -> tuple[list[Measured], list[Curve]]:
@@ -38,7 +39,7 @@ def many_directions(subject: Subject) -> tuple[list[Measured], list[Curve]]:
     exponents = group.exponents(layer_scales(group, compensated(group, beta, min)))
     other = group.exponents(layer_scales(group, compensated(group, beta, max)))
     without_biases = _without_biases(group, exponents)
-    hessian = _dense(subject)
+    hessian = _hessian(subject)
     eigenvalues = torch.linalg.eigvalsh(hessian)
     level, parameters = float(eigenvalues[-1]), len(eigenvalues)
     lifted = int((-exponents > math.log(beta) * (1 - ROUNDING)).sum())
@@ -87,15 +88,14 @@ def _without_biases(group: Rescaling, exponents: Tensor) -> Tensor:
     return kept
 
 
-def _dense(subject: Subject) -> Tensor:
+def _hessian(subject: Subject) -> Tensor:
     """The Hessian of the training loss, shape (P, P)."""
-    hessian = subject.hessian.matmat(torch.eye(len(subject.parameters), dtype=torch.float64))
-    return (hessian + hessian.mT) / 2
+    return squared_error_hessian(cast(nn.Sequential, subject.model), subject.data)
 
 
 def _spectrum(subject: Subject) -> Tensor:
     """All eigenvalues of the Hessian, from the smallest up."""
-    eigenvalues: Tensor = torch.linalg.eigvalsh(_dense(subject))
+    eigenvalues: Tensor = torch.linalg.eigvalsh(_hessian(subject))
     return eigenvalues
 
 
