@@ -18,16 +18,15 @@ from torch.nn.modules import module as torch_modules
 
 from flatminima.curvature.affine import Affine, Convolution, Dense
 from flatminima.curvature.differentiation import curvature_of, grad
-from flatminima.curvature.links import Fixed, Link, Maximum, Pointwise
+from flatminima.curvature.links import Fixed, Kinked, Link, Maximum, Pointwise
 from flatminima.curvature.network import Network, Parameters
 
 LINKS: Mapping[type[Module], type[Link]] = {
     nn.Linear: Dense,
     **dict.fromkeys([nn.Conv1d, nn.Conv2d, nn.Conv3d], Convolution),
-    **dict.fromkeys(
-        [nn.ReLU, nn.ReLU6, nn.LeakyReLU, nn.ELU, nn.CELU, nn.SELU, nn.GELU, nn.SiLU, nn.Mish, nn.Softplus], Pointwise
-    ),
-    **dict.fromkeys([nn.Sigmoid, nn.LogSigmoid, nn.Tanh, nn.Hardtanh, nn.Softsign, nn.Tanhshrink], Pointwise),
+    **dict.fromkeys([nn.ReLU, nn.ReLU6, nn.LeakyReLU, nn.Hardtanh], Kinked),
+    **dict.fromkeys([nn.ELU, nn.CELU, nn.SELU, nn.GELU, nn.SiLU, nn.Mish, nn.Softplus], Pointwise),
+    **dict.fromkeys([nn.Sigmoid, nn.LogSigmoid, nn.Tanh, nn.Softsign, nn.Tanhshrink], Pointwise),
     **dict.fromkeys([nn.Identity, nn.Flatten, nn.AvgPool1d, nn.AvgPool2d, nn.AvgPool3d], Fixed),
     **dict.fromkeys([nn.AdaptiveAvgPool1d, nn.AdaptiveAvgPool2d, nn.AdaptiveAvgPool3d], Fixed),
     **dict.fromkeys([nn.MaxPool1d, nn.MaxPool2d, nn.MaxPool3d], Maximum),

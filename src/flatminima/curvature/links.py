@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from copy import copy
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -64,11 +64,14 @@ class Link(ABC):
 class Pointwise(Link):
     """A function of each number by itself."""
 
+    bent: ClassVar[bool] = True
+    """Whether it has second derivatives."""
+
     def __init__(self, layer: Any, inputs: Tensor, parameters: Sequence[Tensor]) -> None:
         with torch.enable_grad():
             point = (inputs.detach().requires_grad_(),)
             self.outputs = layer(*point)
-            (slope,) = grad(self.outputs.sum(), point, create_graph=True)
+            (slope,) = grad(self.outputs.sum(), point, create_graph=self.bent)
         self._slope, self._curved = slope.detach(), (slope, *point)
         self._turn: Tensor | None = None
 
@@ -83,15 +86,20 @@ class Pointwise(Link):
     def hold(self, cotangent: Tensor | None) -> None:
         """Store the gradient in the outputs."""
         slope, point = self._curved
-        if cotangent is not None and slope.requires_grad:
-            (turn,) = torch.autograd.grad(slope, point, cotangent, materialize_grads=True)
-            self._turn = turn if turn.any() else None
+        if cotangent is not None and self.bent:
+            (self._turn,) = torch.autograd.grad(slope, point, cotangent)
         del self._curved
 
     def pull(self, cotangent: Tensor, change: Tensor, direction: Sequence[Tensor]) -> Tensor:
         """Change of the gradient in the inputs."""
         result = self.back(cotangent)
         return result if self._turn is None else result.addcmul_(self._turn, change)
+
+
+class Kinked(Pointwise):
+    """A function of each number by itself that is linear but at corners."""
+
+    bent = False
 
 
 class Fixed(Link):

@@ -14,7 +14,7 @@ from flatminima.curvature.operators import GaussNewton, Hessian
 
 SAMPLES = 9
 EXACT = {"rtol": 1e-9, "atol": 1e-11}
-POINTWISE = [kind for kind, link in chains.LINKS.items() if link is chains.Pointwise]
+POINTWISE = [kind for kind, link in chains.LINKS.items() if issubclass(link, chains.Pointwise)]
 
 CHAINS = {
     "deep": ((4,), lambda: [nn.Linear(4, 5), nn.Tanh(), nn.Linear(5, 4, bias=False), nn.GELU(), nn.Linear(4, 3)]),
