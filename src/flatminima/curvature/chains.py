@@ -84,7 +84,7 @@ class Linearised:
     """Product with the curvature of some samples.
 
     Attributes:
-        tensors: what it keeps.
+        tensors: those that are kept between products.
     """
 
     def __init__(
@@ -99,7 +99,7 @@ class Linearised:
 
     @property
     def tensors(self) -> list[Tensor]:
-        """What is kept between products."""
+        """Tensors that are kept between products."""
         return [value for link in self._links for value in vars(link).values() if isinstance(value, Tensor)]
 
     def __call__(self, direction: Parameters) -> list[Tensor]:

@@ -133,7 +133,7 @@ class _Saved:
     """A tensor that a graph keeps, for as long as the graph exists."""
 
     def __init__(self, tensor: Tensor) -> None:
-        self.tensor = tensor
+        self.tensor = tensor.detach()  # a graph that kept a tensor with its graph would keep itself
 
 
 def refuse_training(module: Module) -> None:
