@@ -7,6 +7,7 @@ from contextlib import ExitStack, contextmanager
 import torch
 from torch import Tensor
 
+from flatminima.curvature.nests import Nest, differentiable_parts
 from flatminima.curvature.network import Parameters
 from flatminima.errors import UserError
 
@@ -34,10 +35,29 @@ SHOWN = 200
 
 def hessian_product(loss: Tensor, parameters: Parameters) -> Product:
     """Product with the Hessian of a number, through a graph of its gradient that is built once."""
-    gradient = grad(loss, parameters, create_graph=True)
+    return curvature_of(grad(loss, parameters, create_graph=True), parameters)
+
+
+def curvature_of(gradient: Sequence[Tensor], parameters: Parameters) -> Product:
+    """Product with the Hessian of a number whose gradient has a graph."""
     if not any(part.requires_grad for part in gradient):
         return lambda direction: [torch.zeros_like(part) for part in direction]
     return lambda direction: grad(inner(gradient, direction), parameters)
+
+
+def gauss_newton_product(outputs: Nest, loss: Callable[[Nest], Tensor], parameters: Parameters) -> Product:
+    """Product with J' H J, for the Jacobian J of outputs that have a graph and the Hessian H of a number in them."""
+    values, put = differentiable_parts(outputs)
+    cotangents = tuple(torch.zeros_like(value, requires_grad=True) for value in values)
+    pullback = grad(inner(values, cotangents), parameters, create_graph=True)
+    centre = tuple(value.detach().requires_grad_() for value in values)
+    curvature = hessian_product(loss(put(centre)), centre)
+
+    def product(direction: Parameters) -> Sequence[Tensor]:
+        pushed = grad(inner(pullback, direction), cotangents)
+        return grad(inner(values, curvature(pushed)), parameters)
+
+    return product
 
 
 def grad(value: Tensor, parameters: Parameters, *, create_graph: bool = False) -> tuple[Tensor, ...]:

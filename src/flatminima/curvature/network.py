@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Callable, Iterable, Sequence
+from weakref import WeakSet
 
 import torch
 from torch import Tensor, nn
@@ -21,6 +22,7 @@ class Network:
     """A snapshot of a module, as a function of the parameters that are differentiated.
 
     Attributes:
+        module: the module, whose own parameters may change.
         parameters: their values; a tied parameter is there once.
     """
 
@@ -37,7 +39,7 @@ class Network:
         """
         module = _unwrapped(module)
         refuse_training(module)
-        self._module = module
+        self.module = module
         self._names = _selected(module, names)
         self._places = places(module)
         tensors = dict(module.named_parameters()) | dict(module.named_buffers())
@@ -55,9 +57,9 @@ class Network:
         everywhere = {place: state[name] for place, name in self._places.items()}
         values = self.cast(inputs)
         if isinstance(values, dict):
-            return functional_call(self._module, everywhere, (), values, tie_weights=False)
+            return functional_call(self.module, everywhere, (), values, tie_weights=False)
         arguments = tuple(values) if isinstance(values, tuple | list) else (values,)
-        return functional_call(self._module, everywhere, arguments, tie_weights=False)
+        return functional_call(self.module, everywhere, arguments, tie_weights=False)
 
     def cast(self, nest: Nest) -> Nest:
         """Data on the parameters' device, and in their dtype if real."""
@@ -71,7 +73,7 @@ class Network:
         """
         generator = torch.Generator().manual_seed(seed)
         drawn = [(2 * torch.rand(p.shape, generator=generator) - 1).to(p) for p in self.parameters]
-        for prefix, layer in self._module.named_modules():
+        for prefix, layer in self.module.named_modules():
             if isinstance(layer, nn.Embedding | nn.EmbeddingBag) and layer.padding_idx is not None:
                 name = self._places[f"{prefix}.weight".lstrip(".")]
                 if name in self._names:
@@ -105,19 +107,33 @@ def _double(tensor: Tensor) -> Tensor:
 
 
 def graph_bytes(build: Callable[[], object], existing: Iterable[Tensor]) -> int:
-    """Bytes that autograd keeps of what is built, apart from tensors that exist anyway."""
-    kept: dict[int, int] = {}
+    """Bytes of tensors that a result keeps, in graphs of autograd and in its attribute `tensors`.
 
-    def note(tensor: Tensor) -> Tensor:
-        kept[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes()
-        return tensor
+    Args:
+        build: makes the result.
+        existing: tensors that exist anyway, and do not count.
+    """
+    saved: WeakSet[_Saved] = WeakSet()
 
-    with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
+    def note(tensor: Tensor) -> _Saved:
+        holder = _Saved(tensor)
+        saved.add(holder)
+        return holder
+
+    with torch.autograd.graph.saved_tensors_hooks(note, lambda holder: holder.tensor):
         result = build()
+    tensors = [*(holder.tensor for holder in saved), *getattr(result, "tensors", ())]
+    storages = {tensor.untyped_storage().data_ptr(): tensor.untyped_storage().nbytes() for tensor in tensors}
     for tensor in existing:
-        kept.pop(tensor.untyped_storage().data_ptr(), None)
-    del result
-    return sum(kept.values())
+        storages.pop(tensor.untyped_storage().data_ptr(), None)
+    return sum(storages.values())
+
+
+class _Saved:
+    """A tensor that a graph keeps, for as long as the graph exists."""
+
+    def __init__(self, tensor: Tensor) -> None:
+        self.tensor = tensor.detach()  # a graph that kept a tensor with its graph would keep itself
 
 
 def refuse_training(module: Module) -> None:

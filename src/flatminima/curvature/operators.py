@@ -15,11 +15,12 @@ from torch.nn import Module
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from flatminima.curvature.arguments import Names, Positive, checked
+from flatminima.curvature.chains import Chain
 from flatminima.curvature.checks import MeanCheck, check_mean
 from flatminima.curvature.differences import check_derivatives, refuse_asymmetric
-from flatminima.curvature.differentiation import Product, grad, gradients, hessian_product, inner
+from flatminima.curvature.differentiation import Product, gauss_newton_product, grad, gradients, hessian_product
 from flatminima.curvature.mean import MeanLoss, mean_of
-from flatminima.curvature.nests import Nest, differentiable_parts, joined, leaves, mapped, ordinary
+from flatminima.curvature.nests import Nest, joined, leaves, mapped, ordinary
 from flatminima.curvature.network import Network, Parameters, graph_bytes
 from flatminima.curvature.products import Retained, flatten, plan, unflatten
 from flatminima.curvature.samples import FEW, Batch, Samples
@@ -129,6 +130,7 @@ class _Mean(Operator):
         self._memory = memory * 2**20
         with gradients():
             self._network = Network(model, parameters)
+            self._chain = Chain.of(self._network)
             self._mean = mean_of(loss, self._parameters[0])
             self.dtype, self.device = self._parameters[0].dtype, self._parameters[0].device
             size = sum(parameter.numel() for parameter in self._parameters)
@@ -148,9 +150,15 @@ class _Mean(Operator):
         """Unit in the last place of parameters or outputs, whichever are less exact."""
         return self._check_chunk.rounding
 
+    def _linearise(self, inputs: Nest, loss: Callable[[Nest], Tensor]) -> Product:
+        """The product of some samples' curvature, with what serves many vectors."""
+        if self._chain is not None and isinstance(inputs, Tensor):
+            return self._chain.linearise(inputs, loss, second=self.second)
+        return self._by_autograd(self._outputs(inputs), loss)
+
     @abstractmethod
-    def _linearise(self, outputs: Callable[[Parameters], Nest], loss: Callable[[Nest], Tensor]) -> Product:
-        """The product of some samples' curvature, with a graph that serves many vectors."""
+    def _by_autograd(self, outputs: Nest, loss: Callable[[Nest], Tensor]) -> Product:
+        """The product by derivatives of a graph."""
 
     @property
     def _parameters(self) -> Parameters:
@@ -179,8 +187,8 @@ class _Mean(Operator):
         with gradients():
             total = torch.zeros(self.shape[0], dtype=self.dtype, device=self.device)
             for chunk in self._samples.chunks(self._chunk):
-                outputs, loss = self._functions(chunk, check=self._unchecked > 0)
-                total += flatten(grad(loss(outputs(self._parameters)), self._parameters))
+                inputs, loss = self._prepared(chunk, check=self._unchecked > 0)
+                total += flatten(grad(loss(self._outputs(inputs)), self._parameters))
         return total
 
     def thinned(self, stride: int = 10) -> Self:
@@ -202,10 +210,12 @@ class _Mean(Operator):
         self._chunk, room = plan(self._sample_bytes(), samples, self._memory)
         self._retained: Retained[Batch] = Retained(room)
 
-    def _functions(
-        self, batch: Batch, *, check: bool = False
-    ) -> tuple[Callable[[Parameters], Nest], Callable[[Nest], Tensor]]:
-        """Outputs of a batch as a function of the parameters, and its share of the loss as one of the outputs.
+    def _outputs(self, inputs: Nest) -> Nest:
+        with sdpa_kernel(SDPBackend.MATH):  # the others have no second derivative
+            return self._network(self._parameters, inputs)
+
+    def _prepared(self, batch: Batch, *, check: bool = False) -> tuple[Nest, Callable[[Nest], Tensor]]:
+        """Inputs of a batch, and its share of the loss as a function of the outputs.
 
         A single sample is taken twice, since many a model fails on a batch of one, such as by squeeze().
         """
@@ -214,24 +224,20 @@ class _Mean(Operator):
         inputs, targets = (joined([part, part]) if count == 1 else part for part in batch)
         expected = self._network.cast(targets)
 
-        def outputs(parameters: Parameters) -> Nest:
-            with sdpa_kernel(SDPBackend.MATH):  # the others have no second derivative
-                return self._network(parameters, inputs)
-
         def loss(values: Nest) -> Tensor:
             if check:
                 self._unchecked -= count
                 self._check_chunk(inputs, values, expected)
             return share * self._mean.total(values, expected)
 
-        return outputs, loss
+        return self._network.cast(inputs), loss
 
     def _build(self, batch: Batch) -> Product:
-        return self._linearise(*self._functions(batch, check=self._unchecked > 0))
+        return self._linearise(*self._prepared(batch, check=self._unchecked > 0))
 
     def _projected(self, batch: Batch) -> Tensor:
         """V' H V for two random vectors and the curvature H of a few samples."""
-        product, vectors = self._linearise(*self._functions(batch)), _probes(self.shape[0], self._parameters[0])
+        product, vectors = self._linearise(*self._prepared(batch)), _probes(self.shape[0], self._parameters[0])
         images = [flatten(product(unflatten(vector, self._parameters))) for vector in vectors]
         return torch.stack(images) @ vectors.mT
 
@@ -240,7 +246,7 @@ class _Mean(Operator):
         few, more = (mapped(lambda tensor, n=n: torch.cat([tensor[:1]] * n), self._samples.largest) for n in (2, 3))
 
         def graph(batch: Batch) -> float:
-            return graph_bytes(lambda: self._linearise(*self._functions(batch)), self._parameters)
+            return graph_bytes(lambda: self._linearise(*self._prepared(batch)), self._parameters)
 
         return max(graph(more) - graph(few), 1)
 
@@ -250,8 +256,8 @@ class Hessian(_Mean):
 
     second = True
 
-    def _linearise(self, outputs: Callable[[Parameters], Nest], loss: Callable[[Nest], Tensor]) -> Product:
-        return hessian_product(loss(outputs(self._parameters)), self._parameters)
+    def _by_autograd(self, outputs: Nest, loss: Callable[[Nest], Tensor]) -> Product:
+        return hessian_product(loss(outputs), self._parameters)
 
 
 class GaussNewton(_Mean):
@@ -262,19 +268,8 @@ class GaussNewton(_Mean):
 
     second = False
 
-    def _linearise(self, outputs: Callable[[Parameters], Nest], loss: Callable[[Nest], Tensor]) -> Product:
-        parameters = self._parameters
-        values, put = differentiable_parts(outputs(parameters))
-        cotangents = tuple(torch.zeros_like(value, requires_grad=True) for value in values)
-        pullback = grad(inner(values, cotangents), parameters, create_graph=True)
-        centre = tuple(value.detach().requires_grad_() for value in values)
-        curvature = hessian_product(loss(put(centre)), centre)
-
-        def product(direction: Parameters) -> Sequence[Tensor]:
-            pushed = grad(inner(pullback, direction), cotangents)
-            return grad(inner(values, curvature(pushed)), parameters)
-
-        return product
+    def _by_autograd(self, outputs: Nest, loss: Callable[[Nest], Tensor]) -> Product:
+        return gauss_newton_product(outputs, loss, self._parameters)
 
 
 def _probes(size: int, like: Tensor) -> Tensor:
