@@ -17,7 +17,7 @@ class Problem:
     """A trained network, its loss and its samples."""
 
     name: str
-    model: nn.Sequential
+    model: nn.Module
     loss: Callable[[Tensor, Tensor], Tensor]
     inputs: Tensor
     targets: Tensor
@@ -54,6 +54,32 @@ def convolutional(samples: int) -> Problem:
     model = nn.Sequential(*(layer for block in blocks for layer in block), nn.Flatten(), nn.Linear(1024, CLASSES))
     images = inputs.unsqueeze(1) * torch.tensor([1.0, 0.8, 0.6]).view(3, 1, 1)
     return _trained("convolutional 32x32x3", model, nn.CrossEntropyLoss(), images, labels, rate=0.05, steps=50)
+
+
+class Transformer(nn.Module):
+    """A layer of attention over pixels, each a token, and a linear layer on the mean over them."""
+
+    def __init__(self, tokens: int, features: int = 16, heads: int = 2) -> None:
+        """Draw the parameters."""
+        super().__init__()
+        self.place = nn.Parameter(0.1 * torch.randn(tokens, features))
+        self.embed = nn.Linear(1, features)
+        self.layer = nn.TransformerEncoderLayer(features, heads, 4 * features, dropout=0.0, batch_first=True)
+        self.read = nn.Linear(features, CLASSES)
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        """Scores of the classes, shape (samples, classes), for shape (samples, tokens)."""
+        encoded: Tensor = self.layer(self.embed(pixels.unsqueeze(2)) + self.place)
+        scores: Tensor = self.read(encoded.mean(1))
+        return scores
+
+
+def attention(samples: int) -> Problem:
+    """A transformer's layer of 2 heads on 32x32 grey images as sequences of 1,024 tokens, untrained, cross-entropy."""
+    torch.manual_seed(0)
+    inputs, labels = _digits(samples, 32)
+    model = Transformer(inputs[0].numel()).eval()
+    return Problem("attention, 1,024 tokens", model, nn.CrossEntropyLoss(), inputs.flatten(1), labels)
 
 
 def _digits(samples: int, side: int) -> tuple[Tensor, Tensor]:

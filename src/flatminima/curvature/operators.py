@@ -12,7 +12,6 @@ from pydantic import Field
 from scipy.sparse.linalg import LinearOperator
 from torch import Tensor
 from torch.nn import Module
-from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from flatminima.curvature.arguments import Names, Positive, checked
 from flatminima.curvature.checks import MeanCheck, check_mean
@@ -215,8 +214,7 @@ class _Mean(Operator):
         expected = self._network.cast(targets)
 
         def outputs(parameters: Parameters) -> Nest:
-            with sdpa_kernel(SDPBackend.MATH):  # the others have no second derivative
-                return self._network(parameters, inputs)
+            return self._network(parameters, inputs)
 
         def loss(values: Nest) -> Tensor:
             if check:
