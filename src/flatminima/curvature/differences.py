@@ -95,9 +95,10 @@ def _difference(
     def gradient(shift: float) -> tuple[Tensor, Parameters, Parameters]:
         point = tuple((p.detach() + shift * d).requires_grad_() for p, d in zip(parameters, direction, strict=True))
         value = loss(point)
-        return value, point, grad(value, point, create_graph=shift == 0)
+        slopes = grad(value, point, create_graph=shift == 0)
+        return value if shift == 0 else value.detach(), point, slopes  # of a detached value the graph is let go
 
-    (below, _, slopes_below), (value, point, slopes), (above, _, slopes_above) = map(gradient, (-STEP, 0, STEP))
+    (below, _, slopes_below), (above, _, slopes_above), (value, point, slopes) = map(gradient, (-STEP, STEP, 0))
     slope, difference = inner(slopes, direction), (above - below) / (2 * STEP)
     if _apart([slope], [difference], value):
         return (
