@@ -2,8 +2,7 @@
 
 The top eigenvectors of such networks have layers of low rank. A product of the Hessian with vectors V_k = P_k' Q_k of
 rank r takes products of the layers with a few rows, in place of matrices with matrices, and reuses all that the
-gradient of the step has computed. One step of power iteration on such a vector follows the eigenvector through each
-step of training.
+gradient of the step has computed. A step of power iteration for each step of training lets such a vector follow the eigenvector.
 """
 
 from collections.abc import Sequence
@@ -17,6 +16,8 @@ from flatminima.minima.hessian import MomentHessian
 from flatminima.training.moment_problem import DiagonalProblem, Sweep
 
 RANK = 2
+MOST = 4
+"""Most products at a step."""
 START = 1e-3
 """Largest residual of a start, relative to the eigenvalue."""
 
@@ -97,28 +98,32 @@ class SharpnessTracker:
 
     Certified at every step that is seen: the value is not above the largest eigenvalue, and some eigenvalue lies within
     the residual of it, up to the rounding of the products, and to 1e-7 of it. That it is the largest is very likely
-    only, as of every search: the start is searched from nothing, and power iteration finds a larger one in time.
+    only: the start is searched from nothing, and where another eigenvalue becomes the largest, power iteration needs
+    more steps to find it the closer the two are.
 
     Attributes:
         steps: those that were seen.
         values: Rayleigh quotients, one tensor of shape (replicas,) for each step; NaN for replicas that have stopped.
         residuals: ||H v - value v||, likewise.
+        products: number of products, after the search for the start.
     """
 
-    def __init__(self, every: int = 1, rank: int = RANK) -> None:
+    def __init__(self, every: int = 1, tolerance: float = 0.05, rank: int = RANK) -> None:
         """Prepare.
 
         Args:
-            every: see every so many steps: a product then costs that part of itself for each.
+            every: see every so many steps.
+            tolerance: residual, relative to the value, above which a step takes more than one product, at most MOST.
             rank: of the layers of the vector: what it leaves out of the eigenvector is in the residual.
         """
-        self._every, self._rank = every, rank
+        self._every, self._tolerance, self._rank = every, tolerance, rank
         self.steps: list[int] = []
         self.values: list[Tensor] = []
         self.residuals: list[Tensor] = []
+        self.products = 0
 
     def see(self, step: int, active: Tensor, weights: Sequence[Tensor], problem: DiagonalProblem, sweep: Sweep) -> None:
-        """Take the product of this step, from the vector of the step seen before; the first searches from nothing.
+        """Take products at this step, from the vector of the step seen before; the first searches from nothing.
 
         Args:
             step: number of steps of training so far.
@@ -136,10 +141,13 @@ class SharpnessTracker:
             self._vector = LowRank.nearest(top.eigenvectors[:, 0], weights, self._rank)
         elif len(active) < len(self._active):
             self._vector, self._active = self._vector.select(torch.isin(self._active, active)), active
-        image = hessian_product(self._vector, weights, problem, sweep)
-        value = image.inner(self._vector)
-        residual = (image.inner(image) - value.square()).clamp_min(0).sqrt()
-        self._vector = image.truncated(self._vector)
+        for _ in range(MOST):
+            image = hessian_product(self._vector, weights, problem, sweep)
+            value = image.inner(self._vector)
+            residual = (image.inner(image) - value.square()).clamp_min(0).sqrt()
+            self._vector, self.products = image.truncated(self._vector), self.products + 1
+            if not (residual > self._tolerance * value.abs()).any():
+                break
         self.steps.append(step)
         self.values.append(self._scattered(value))
         self.residuals.append(self._scattered(residual))
