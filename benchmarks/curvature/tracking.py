@@ -1,5 +1,7 @@
 """Sharpness at every step of gradient descent of linear networks, against training alone."""
 
+import contextlib
+import io
 import statistics
 import time
 from collections.abc import Callable, Sequence
@@ -10,7 +12,7 @@ import torch
 from torch import Tensor
 
 from benchmarks.sweep import configuration, digits, sweep
-from benchmarks.timing import Row, Section, interleave
+from benchmarks.timing import Row, Section
 from flatminima.data.moments import second_moments
 from flatminima.generators import generators
 from flatminima.minima.hessian import MomentHessian
@@ -68,17 +70,10 @@ def _row(name: str, weights: Weights, problem: MomentProblem, rates: Tensor, *, 
         "tracked": partial(tracked, steps),
         "anew": partial(_seconds, weights, problem, rates, 1, SearchedAnew()),
     }
-    times: dict[str, list[float]] = {name: [] for name in candidates}
-    for _ in range(REPETITIONS):
-        _, seconds = interleave(candidates, 0)
-        for candidate, taken in seconds.items():
-            times[candidate].append(taken)
-    medians = {candidate: statistics.median(taken) for candidate, taken in times.items()}
+    medians = _medians(candidates)
     step, tracker = medians["alone"] / steps, trackers[-1]
-    late = (
-        torch.stack(tracker.residuals)[len(tracker.steps) // 2 :]
-        / torch.stack(tracker.values)[len(tracker.steps) // 2 :]
-    )
+    late = slice(len(tracker.steps) // 2, None)
+    residuals = torch.stack(tracker.residuals[late]) / torch.stack(tracker.values[late])
     return {
         "network": name,
         "replicas": len(rates),
@@ -89,9 +84,19 @@ def _row(name: str, weights: Weights, problem: MomentProblem, rates: Tensor, *, 
         "overhead, %": 100 * ((medians["tracked"] - medians["start"]) / (step * (steps - 1)) - 1),
         "start, steps": medians["start"] / step,
         "from nothing, steps": medians["anew"] / step - 1,
-        "median residual": float(late.median()),
-        "largest residual": float(late.max()),
+        "median residual": float(residuals.median()),
+        "largest residual": float(residuals.max()),
     }
+
+
+def _medians(candidates: dict[str, Callable[[], float]]) -> dict[str, float]:
+    """Median of what interleaved runs return."""
+    times: dict[str, list[float]] = {name: [] for name in candidates}
+    with contextlib.redirect_stderr(io.StringIO()):
+        for _ in range(REPETITIONS):
+            for name, run in candidates.items():
+                times[name].append(run())
+    return {name: statistics.median(taken) for name, taken in times.items()}
 
 
 def _seconds(

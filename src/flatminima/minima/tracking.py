@@ -2,7 +2,8 @@
 
 The top eigenvectors of such networks have layers of low rank. A product of the Hessian with vectors V_k = P_k' Q_k of
 rank r takes products of the layers with a few rows, in place of matrices with matrices, and reuses all that the
-gradient of the step has computed. A step of power iteration for each step of training lets such a vector follow the eigenvector.
+gradient of the step has computed. Such a vector follows the eigenvector by a step of power iteration for each step of
+training.
 """
 
 from collections.abc import Sequence
