@@ -1,4 +1,4 @@
-"""Attention of long sequences in blocks of queries, whose scores are computed anew for every derivative, never kept."""
+"""Attention of long sequences in blocks of queries, whose scores are computed for every derivative and never kept."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -81,7 +81,7 @@ def _plain(*arguments: Tensor, **options: Any) -> Tensor:
 
 @dataclass(frozen=True)
 class _Form:
-    """What beside queries, keys and values decides on the attention."""
+    """Mask and options of an attention."""
 
     mask: Tensor | None
     causal: bool

@@ -61,7 +61,7 @@ class LowRank:
         return type(self)(self.left, [q / length for q in self.right])
 
     def truncated(self, near: Self) -> Self:
-        """As many rows as a direction near it has, by a step of subspace iteration from there, of length one."""
+        """Truncate to the rank of a direction near it, by a step of subspace iteration, and to length one."""
         bases = [_orthonormal((q @ y.mT) @ x) for x, y, q in zip(self.left, self.right, near.right, strict=True)]
         return type(self)(bases, [(p @ x.mT) @ y for x, y, p in zip(self.left, self.right, bases, strict=True)]).unit()
 
@@ -113,7 +113,7 @@ class SharpnessTracker:
         """Prepare.
 
         Args:
-            every: see every so many steps.
+            every: number of steps from one that is seen to the next.
             tolerance: residual, relative to the value, above which a step takes more than one product, at most MOST.
             rank: of the layers of the vector: what it leaves out of the eigenvector is in the residual.
         """
@@ -158,7 +158,7 @@ class SharpnessTracker:
 
 
 def _orthonormal(rows: Tensor) -> Tensor:
-    """Orthonormal rows of the same span, shape (replicas, rows, size)."""
+    """Orthonormal rows with the span of others, shape (replicas, rows, size)."""
     done: list[Tensor] = []
     for row in rows.unbind(1):
         for other in done:

@@ -16,7 +16,7 @@ NO_STAGES = Stages()
 
 
 class Watcher(Protocol):
-    """What looks at networks while they are trained."""
+    """An observer of networks while they are trained."""
 
     def see(self, step: int, active: Tensor, weights: Sequence[Tensor], problem: DiagonalProblem, sweep: Sweep) -> None:
         """Look at the active replicas, in coordinates of the inputs in which Sx is diagonal.

@@ -76,7 +76,7 @@ class DiagonalProblem(_Problem):
 
 @dataclass(frozen=True)
 class Sweep:
-    """What a step computes on its way through networks and back.
+    """Products of layers and slopes that a step computes on its way through networks and back.
 
     Attributes:
         loss: shape (replicas,).
