@@ -121,7 +121,7 @@ def _products(stack: Stack, batch_size: int, steps: int) -> Weights:
 
 
 def _streams(stack: Stack, seeds: int) -> list[torch.Generator]:
-    return generators("benchmarks", EXPERIMENT, stack.depth, seeds, "batches")
+    return generators("benchmarks", EXPERIMENT, stack.depth, range(seeds), "batches")
 
 
 def _batch_size(experiment: Experiment) -> int:

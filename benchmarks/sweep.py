@@ -38,7 +38,7 @@ def sweep(name: str, experiment: Experiment, depth: int, moments: Moments) -> tu
     stack = initialise(
         experiment.initialisation,
         [inputs, *[hidden] * (depth - 1), outputs],
-        generators("benchmarks", name, depth, seeds, "weights"),
+        generators("benchmarks", name, depth, range(seeds), "weights"),
         rectified=experiment.family == "relu",
     )
     least = minimal_sharpness(moments.end_to_end_map(), depth, moments.loss_scale * moments.input_moment).value

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import torch
 
-from benchmarks.curvature import linear, memory, product, stacked, top
+from benchmarks.curvature import linear, memory, product, stacked, top, tracking
 from flatminima.files import atomic_path
 from flatminima.provenance.environment import environment
 
@@ -21,6 +21,8 @@ LIMITS = """## What limits
 - *Any network, ten eigenvalues.* Ten vectors share one Krylov space, so that all methods need about as many products:
   what is gained is the cost of each.
 - *Linear networks.* With the moments known, what is left is passing over a few vectors as long as the parameters.
+- *Every step.* A product with a vector of rank 2 passes over all matrices that a gradient passes over, but takes a few
+  rows instead of as many as the layers are wide: the wider they are, the smaller its share of a step.
 - *Replicas.* Stacked or not, the arithmetic is the same; what is saved is the overhead of many small operations.
 """
 
@@ -30,7 +32,7 @@ def main() -> None:
     torch.set_num_threads(2)
     versions = environment() | {peer: version(peer) for peer in PEERS}
     sections = [HEADER, "".join(f"- {name}: {value}\n" for name, value in versions.items())]
-    for benchmark in (top, linear, product, memory, stacked):
+    for benchmark in (top, linear, product, memory, stacked, tracking):
         sections.append(benchmark.measure().markdown())
         print(sections[-1], flush=True)
     sections.append(LIMITS)

@@ -17,7 +17,7 @@ class Problem:
     """A trained network, its loss and its samples."""
 
     name: str
-    model: nn.Sequential
+    model: nn.Module
     loss: Callable[[Tensor, Tensor], Tensor]
     inputs: Tensor
     targets: Tensor
@@ -56,6 +56,33 @@ def convolutional(samples: int) -> Problem:
     return _trained("convolutional 32x32x3", model, nn.CrossEntropyLoss(), images, labels, rate=0.05, steps=50)
 
 
+class Transformer(nn.Module):
+    """A layer of attention over pixels, each a token, and a linear layer on the mean over them."""
+
+    def __init__(self, tokens: int, features: int = 16, heads: int = 1) -> None:
+        """Draw the parameters."""
+        super().__init__()
+        self.place = nn.Parameter(0.1 * torch.randn(tokens, features))
+        self.embed = nn.Linear(1, features)
+        self.layer = nn.TransformerEncoderLayer(features, heads, 4 * features, dropout=0.0, batch_first=True)
+        self.read = nn.Linear(features, CLASSES)
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        """Scores of the classes, shape (samples, classes), for shape (samples, tokens)."""
+        encoded: Tensor = self.layer(self.embed(pixels.unsqueeze(2)) + self.place)
+        scores: Tensor = self.read(encoded.mean(1))
+        return scores
+
+
+def attention(samples: int) -> Problem:
+    """A transformer's layer of one head on 32x32 grey images as sequences of 1,024 tokens, cross-entropy."""
+    torch.manual_seed(0)
+    inputs, labels = _digits(samples, 32)
+    model = Transformer(inputs[0].numel())
+    pixels, loss = inputs.flatten(1), nn.CrossEntropyLoss()
+    return _trained("attention, 1,024 tokens", model, loss, pixels, labels, rate=0.05, steps=20, batch=4)
+
+
 def _digits(samples: int, side: int) -> tuple[Tensor, Tensor]:
     """Digits drawn with replacement, enlarged, with noise: inputs (samples, side, side) and labels."""
     digits = load_digits()
@@ -66,12 +93,19 @@ def _digits(samples: int, side: int) -> tuple[Tensor, Tensor]:
 
 
 def _trained(
-    name: str, model: nn.Sequential, loss: nn.Module, inputs: Tensor, targets: Tensor, rate: float, steps: int = 300
+    name: str,
+    model: nn.Module,
+    loss: nn.Module,
+    inputs: Tensor,
+    targets: Tensor,
+    rate: float,
+    steps: int = 300,
+    batch: int = 128,
 ) -> Problem:
     optimiser = SGD(model.parameters(), lr=rate, momentum=0.9)
     for _ in range(steps):
-        batch = torch.randint(len(inputs), (128,))
+        chosen = torch.randint(len(inputs), (batch,))
         optimiser.zero_grad()
-        loss(model(inputs[batch]), targets[batch]).backward()
+        loss(model(inputs[chosen]), targets[chosen]).backward()
         optimiser.step()
     return Problem(name, model.eval(), loss, inputs, targets)

@@ -68,7 +68,7 @@ def _data() -> tuple[Tensor, Tensor]:
 
 
 def _trained(inputs: Tensor, targets: Tensor) -> Stack:
-    streams = generators("benchmarks", "curvature", 2, REPLICAS, "weights")
+    streams = generators("benchmarks", "curvature", 2, range(REPLICAS), "weights")
     stack = initialise("pytorch", WIDTHS, streams, rectified=True)
     parameters = [weight.float() for weight in stack.weights]
     for _ in range(STEPS):

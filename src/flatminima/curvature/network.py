@@ -12,6 +12,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.dropout import _DropoutNd
 from torch.nn.parameter import is_lazy
 
+from flatminima.curvature.attention import twice_differentiable_attention
 from flatminima.curvature.nests import Nest, mapped
 from flatminima.errors import UserError
 
@@ -56,10 +57,10 @@ class Network:
         state = self._state | dict(zip(self._names, parameters, strict=True))
         everywhere = {place: state[name] for place, name in self._places.items()}
         values = self.cast(inputs)
-        if isinstance(values, dict):
-            return functional_call(self.module, everywhere, (), values, tie_weights=False)
-        arguments = tuple(values) if isinstance(values, tuple | list) else (values,)
-        return functional_call(self.module, everywhere, arguments, tie_weights=False)
+        named = values if isinstance(values, dict) else {}
+        arguments = () if named else tuple(values) if isinstance(values, tuple | list) else (values,)
+        with twice_differentiable_attention():
+            return functional_call(self.module, everywhere, arguments, named, tie_weights=False)
 
     def cast(self, nest: Nest) -> Nest:
         """Data on the parameters' device, and in their dtype if real."""

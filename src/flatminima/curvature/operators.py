@@ -12,7 +12,6 @@ from pydantic import Field
 from scipy.sparse.linalg import LinearOperator
 from torch import Tensor
 from torch.nn import Module
-from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from flatminima.curvature.arguments import Names, Positive, checked
 from flatminima.curvature.chains import Chain
@@ -154,7 +153,7 @@ class _Mean(Operator):
         """The product of some samples' curvature, with what serves many vectors."""
         if self._chain is not None and isinstance(inputs, Tensor):
             return self._chain.linearise(inputs, loss, second=self.second)
-        return self._by_autograd(self._outputs(inputs), loss)
+        return self._by_autograd(self._network(self._parameters, inputs), loss)
 
     @abstractmethod
     def _by_autograd(self, outputs: Nest, loss: Callable[[Nest], Tensor]) -> Product:
@@ -188,7 +187,7 @@ class _Mean(Operator):
             total = torch.zeros(self.shape[0], dtype=self.dtype, device=self.device)
             for chunk in self._samples.chunks(self._chunk):
                 inputs, loss = self._prepared(chunk, check=self._unchecked > 0)
-                total += flatten(grad(loss(self._outputs(inputs)), self._parameters))
+                total += flatten(grad(loss(self._network(self._parameters, inputs)), self._parameters))
         return total
 
     def thinned(self, stride: int = 10) -> Self:
@@ -209,10 +208,6 @@ class _Mean(Operator):
         self._samples, self._unchecked = samples, samples.count
         self._chunk, room = plan(self._sample_bytes(), samples, self._memory)
         self._retained: Retained[Batch] = Retained(room)
-
-    def _outputs(self, inputs: Nest) -> Nest:
-        with sdpa_kernel(SDPBackend.MATH):  # the others have no second derivative
-            return self._network(self._parameters, inputs)
 
     def _prepared(self, batch: Batch, *, check: bool = False) -> tuple[Nest, Callable[[Nest], Tensor]]:
         """Inputs of a batch, and its share of the loss as a function of the outputs.

@@ -71,7 +71,10 @@ def plan(sample_bytes: float, samples: Samples, memory: float) -> tuple[int, int
     most = int(free / WORKING_GRAPHS / sample_bytes)
     if most < LEAST:
         needed = (samples.nbytes + WORKING_GRAPHS * LEAST * sample_bytes) / 2**20
-        raise UserError(f"memory: {memory / 2**20:g} MiB is too little; expected at least {math.ceil(needed)} MiB")
+        raise UserError(
+            f"memory: {memory / 2**20:g} MiB is too little; expected at least {math.ceil(needed)} MiB: one sample's "
+            f"graph takes {sample_bytes / 2**20:.2g} MiB"
+        )
     chunk = max(LEAST, min(most, int(CHUNK_BYTES / sample_bytes)))
     room = int(free / (chunk * sample_bytes)) - WORKING_GRAPHS + 1
     return chunk, room if samples.held else 0

@@ -1,11 +1,12 @@
 """Full-batch gradient descent of linear networks on second moments."""
 
 from collections.abc import Sequence
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
-from flatminima.training.moment_problem import DiagonalProblem, MomentProblem, gradient_norm, loss_and_gradient
+from flatminima.training.moment_problem import DiagonalProblem, MomentProblem, Sweep, gradient_norm
 from flatminima.training.population import Population
 from flatminima.training.run import CHECK_EVERY, Stages, Trained
 
@@ -14,26 +15,44 @@ FINISHING = 0.5
 NO_STAGES = Stages()
 
 
+class Watcher(Protocol):
+    """An observer of networks while they are trained."""
+
+    def see(self, step: int, active: Tensor, weights: Sequence[Tensor], problem: DiagonalProblem, sweep: Sweep) -> None:
+        """Look at the active replicas, in coordinates of the inputs in which Sx is diagonal.
+
+        Args:
+            step: number of steps that were taken.
+            active: indices of these replicas among all.
+            weights: theirs; they change with the next step.
+            problem: theirs, or that of all.
+            sweep: theirs, from which the gradient of the next step is.
+        """
+
+
 class _Descent:
     """Networks on their way down, in coordinates of the inputs in which Sx is diagonal."""
 
     def __init__(self, weights: Sequence[Tensor], problem: MomentProblem, step_sizes: Tensor) -> None:
         self.problem = DiagonalProblem.of(problem)
         self.weights = self.problem.rotated(weights)
-        self.loss, self.gradient = loss_and_gradient(self.weights, self.problem)
         self._rates = -step_sizes.view(-1, 1, 1)
+        self.sweep = Sweep.through(self.weights, self.problem)
+        self.loss, self.gradient = self.sweep.loss, self.sweep.gradient()
 
     def step(self, pace: float) -> None:
         """Move all weights down their gradients, at a fraction `pace` of their step sizes."""
         for weight, slope in zip(self.weights, self.gradient, strict=True):
             weight.addcmul_(pace * self._rates, slope)
-        self.loss, self.gradient = loss_and_gradient(self.weights, self.problem)
+        self.sweep = Sweep.through(self.weights, self.problem)
+        self.loss, self.gradient = self.sweep.loss, self.sweep.gradient()
 
     def select(self, index: Tensor) -> None:
         """Go on with some networks."""
         self._rates = self._rates[index]
         self.weights, self.gradient = ([t[index] for t in tensors] for tensors in (self.weights, self.gradient))
         self.problem = self.problem.select(index)
+        self.sweep = self.sweep.select(index)
 
 
 def gradient_descent(
@@ -46,6 +65,7 @@ def gradient_descent(
     snapshots: int,
     job: str,
     stages: Stages = NO_STAGES,
+    watcher: Watcher | None = None,
 ) -> Trained:
     """Full-batch gradient descent, all replicas together, each with its own step size.
 
@@ -63,6 +83,7 @@ def gradient_descent(
         snapshots: how many networks to keep along training.
         job: name for the progress line.
         stages: how many of the steps are warm-up and finishing ones.
+        watcher: sees every step, such as `flatminima.minima.tracking.SharpnessTracker`.
     """
     descent = _Descent(weights, problem, step_sizes)
     coordinates = descent.problem
@@ -74,6 +95,8 @@ def gradient_descent(
         population.keep(0, weights)
     step = 0
     while step < steps and len(population.active):
+        if watcher:
+            watcher.see(step, population.active, descent.weights, descent.problem, descent.sweep)
         descent.step(stages.warmth(step) * (FINISHING if step >= steps - stages.finish else 1.0))
         step += 1
         check = step % CHECK_EVERY == 0 or step == steps

@@ -74,6 +74,50 @@ class DiagonalProblem(_Problem):
         return (weights[0] @ self.basis.mT, *(weight.clone() for weight in weights[1:]))
 
 
+@dataclass(frozen=True)
+class Sweep:
+    """Products of layers and slopes that a step computes on its way through networks and back.
+
+    Attributes:
+        loss: shape (replicas,).
+        before: m - 1 products A_k = W_k...W_1, shape (replicas, d_k, d_0).
+        slopes: m matrices E_k = 2 (W_m...W_{k+1})' (P Sx - Syx), shape (replicas, d_k, d_0).
+    """
+
+    loss: Tensor
+    before: list[Tensor]
+    slopes: list[Tensor]
+
+    @classmethod
+    def through(cls, weights: Sequence[Tensor], problem: MomentProblem | DiagonalProblem) -> Self:
+        """Go through networks.
+
+        Args:
+            weights: m tensors, W_k of shape (replicas, d_k, d_{k-1}).
+            problem: the moments, in the coordinates of the weights.
+        """
+        partial = [weights[0]]
+        for weight in weights[1:]:
+            partial.append(torch.bmm(weight, partial[-1]))
+        product = partial.pop()
+        residual = problem.times_input_moment(product) - problem.cross_moment
+        loss = ((residual - problem.cross_moment) * product).sum((1, 2)) + problem.target_energy
+        slopes = [2 * residual]
+        for weight in reversed(weights[1:]):
+            slopes.append(torch.bmm(weight.mT, slopes[-1]))
+        return cls(loss, partial, slopes[::-1])
+
+    def select(self, index: Tensor) -> Self:
+        """Sweeps of some networks."""
+        before, slopes = ([tensor[index] for tensor in tensors] for tensors in (self.before, self.slopes))
+        return type(self)(self.loss[index], before, slopes)
+
+    def gradient(self) -> list[Tensor]:
+        """Slopes E_k A_{k-1}' of the loss in the weights, in their shapes."""
+        first, *others = self.slopes
+        return [first, *(torch.bmm(e, a.mT) for e, a in zip(others, self.before, strict=True))]
+
+
 def loss_and_gradient(
     weights: Sequence[Tensor], problem: MomentProblem | DiagonalProblem
 ) -> tuple[Tensor, list[Tensor]]:
@@ -86,18 +130,8 @@ def loss_and_gradient(
     Returns:
         Losses, shape (replicas,), and m gradients of the weights' shapes.
     """
-    partial = [weights[0]]
-    for weight in weights[1:]:
-        partial.append(torch.bmm(weight, partial[-1]))
-    product = partial.pop()
-    residual = problem.times_input_moment(product) - problem.cross_moment
-    loss = ((residual - problem.cross_moment) * product).sum((1, 2)) + problem.target_energy
-    back = 2 * residual
-    gradients = []
-    for weight, before in zip(reversed(weights[1:]), reversed(partial), strict=True):
-        gradients.append(torch.bmm(back, before.mT))
-        back = torch.bmm(weight.mT, back)
-    return loss, [back, *reversed(gradients)]
+    sweep = Sweep.through(weights, problem)
+    return sweep.loss, sweep.gradient()
 
 
 def gradient_norm(gradient: Sequence[Tensor]) -> Tensor:

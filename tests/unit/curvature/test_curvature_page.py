@@ -51,11 +51,17 @@ HELD = {
     "`memory` (MiB, 1024 by default)": "test_products_keep_to_their_budget test_the_vectors_of_the_search",
     "If the graph of all samples fits": "test_graphs_are_built_once_or_for_every_product",
     "If not, the graphs": "test_graphs_are_built_once_or_for_every_product",
+    "Attention by `scaled_dot": "test_what_is_planned_bounds_what_is_kept test_matrices_are_those_of_the_plain_form",
     "A loader that takes up to half": "test_loaders_give_the_hessian_of_all_their_samples",
     "A larger one is read again": "test_loaders_give_the_hessian_of_all_their_samples "
     "test_loaders_whose_samples_change",
     "A larger budget than": "test_graphs_are_built_once_or_for_every_product",
     "How much a sample takes": "test_products_keep_to_their_budget",
+    "`flatminima.minima.tracking.SharpnessTracker`": "test_replicas_that_stop_have_no_value",
+    "The layers' parts of a top": "test_products_of_low_rank_are_those_of_the_dense_hessian",
+    "Both certify as above": "test_values_and_residuals_hold_at_every_step",
+    "In the first tens": "test_the_largest_eigenvalue_is_followed",
+    "With `every=3` every": "test_every_third_step",
     "The loss of all samples": "test_chunks_are_weighted_by_their_sizes",
     "Of `torch.nn.CrossEntropyLoss`": "test_weights_of_classes_in_data_sorted_by_class "
     "test_padded_sequences_are_a_mean_over_tokens test_batches_padded_to_their_own_lengths",
