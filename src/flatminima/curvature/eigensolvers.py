@@ -2,7 +2,8 @@
 
 Certified: for each value there is an eigenvalue of the operator within the residual ||H v - value v|| of it (up to the
 rounding of the products), and no value at the top is above the largest eigenvalue. Very likely only: that the values
-are the largest. From a random start, `failure_probability` bounds the chance that they are not.
+are the largest, and with that the smaller bounds `errors`. From a random start, `failure_probability` bounds the chance
+that they are not.
 """
 
 import math
@@ -21,8 +22,8 @@ from flatminima.errors import UserError
 BLOCK = 2
 """Columns of a random start: with two, nearly equal eigenvalues do not hide each other."""
 SHARED = 5
-"""Number of wanted pairs from which on the rough eigenvectors are added up to one start, lest each take its own
-products: Davidson's method takes about three for each pair, one Krylov space about two."""
+"""Number of wanted pairs from which on one Krylov space, from a sum of rough eigenvectors, takes fewer products than
+Davidson's method, which corrects them one by one."""
 ROUGH = 1e-2
 SMALL = 64
 """Operators no larger are diagonalised in the whole space."""
@@ -82,10 +83,9 @@ def eigenpairs(
         operator: any symmetric operator.
         k: eigenvalues at each end.
         ends: which.
-        tolerance: to reach, relative to each value: by its residual where pairs are sought, which bounds the errors of
-            value and vector; by its bound of `errors` where values are sought, which takes fewer products, since the
-            error of a value is about the square of that of its vector.
-        sought: "pairs", or "values" alone.
+        tolerance: relative to each value: of residuals where pairs are sought, of `errors` where values are.
+        sought: "pairs", or "values" alone, which takes fewer products: the error of a value is about the square of that
+            of its vector. The vectors are then rough, and what speaks for the values being the largest is weaker.
         max_products: most products; then pairs are returned as they are, with their residuals; fewer than k if
             there are fewer products. Operators of size 64 or less take as many as their size.
         rough: a cheap approximation of the operator, such as `hessian.thinned()`, whose eigenvectors are the start.
@@ -99,9 +99,7 @@ def eigenpairs(
         raise UserError(f"rough: has shape {rough.shape}; expected that of the operator, {operator.shape}")
     goal = Goal(k, ends, tolerance, max_products, sought)
     pairs = _solve(_Single(operator), None if rough is None else _Single(rough), goal, seed)
-    return Eigenpairs(
-        pairs.eigenvalues[0], pairs.eigenvectors[0], pairs.residuals[0], pairs.products, pairs.errors[0]
-    )
+    return Eigenpairs(pairs.eigenvalues[0], pairs.eigenvectors[0], pairs.residuals[0], pairs.products, pairs.errors[0])
 
 
 def stacked_eigenpairs(
@@ -177,14 +175,24 @@ def _solve(operator: Blocks, rough: Blocks | None, goal: Goal, seed: int, near: 
         return goal.chosen(_search(operator, start, 1, goal, generator).pairs(goal.wanted))
     if rough is None:
         return goal.chosen(_search(operator, start, BLOCK, goal, generator).pairs(goal.wanted))
+    return goal.chosen(_from_rough(operator, rough, start, goal, generator).pairs(goal.wanted))
+
+
+def _from_rough(operator: Blocks, rough: Blocks, start: Tensor, goal: Goal, generator: torch.Generator) -> Subspace:
+    """Search from the eigenvectors of a rough operator: few by Davidson's method, many in one Krylov space.
+
+    A Krylov space sees one direction of an eigenspace. So a second combination of the rough vectors joins in when all
+    has converged: eigenvalues that the first hid show in it, and the search goes on.
+    """
     coarse = replace(goal, tolerance=max(ROUGH, goal.tolerance), sought="pairs")
     start = start.to(torch.promote_types(rough.dtype, torch.float32))
-    start, correct = _search(rough, start, BLOCK, coarse, generator).handed_on()
+    vectors, correct = _search(rough, start, BLOCK, coarse, generator).handed_on()
     if goal.wanted < SHARED:
-        return goal.chosen(_search(operator, start, 1, goal, generator, correct).pairs(goal.wanted))
-    weights = torch.randn(BLOCK, start.shape[1], generator=generator, dtype=start.dtype).to(start.device)
-    space = _search(operator, (weights @ start)[:, :1], 1, goal, generator)
-    return goal.chosen(_search(operator, (weights @ start)[:, 1:], 1, goal, generator, space=space).pairs(goal.wanted))
+        return _search(operator, vectors, 1, goal, generator, correct)
+    weights = torch.randn(BLOCK, vectors.shape[1], generator=generator, dtype=vectors.dtype).to(vectors.device)
+    starts = weights @ vectors
+    space = _search(operator, starts[:, :1], 1, goal, generator)
+    return _search(operator, starts[:, 1:], 1, goal, generator, space=space)
 
 
 def _diagonalised(operator: Blocks, goal: Goal) -> Eigenpairs:

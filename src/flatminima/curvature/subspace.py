@@ -104,8 +104,8 @@ class Goal:
 def value_errors(values: Tensor, residuals: Tensor) -> Tensor:
     """Bound the errors of Ritz values by min(r, r^2 / gap) (Temple 1928, Kato 1949).
 
-    The gap of a pair is the distance from its value to the nearest end of another pair's interval [value - r, value + r],
-    in which an eigenvalue lies. The bound holds if no eigenvalue in the gap is missing among the pairs.
+    The gap of a pair is the distance from its value to the nearest end of another pair's interval [value - r, value +
+    r], in which an eigenvalue lies. The bound holds if no eigenvalue in the gap is missing among the pairs.
 
     Args:
         values: Ritz values, shape (..., pairs), of two pairs or more.

@@ -139,7 +139,7 @@ def test_neighbours_that_may_be_nearer_give_no_smaller_bound():
 @pytest.mark.parametrize("k", [1, 3])
 @pytest.mark.parametrize("name", ["even", "negative is larger", "all negative", "double top", "cluster at the top"])
 def test_values_alone(name, k, ends):
-    """Each is within its error of the eigenvalue, and that within the tolerance, by no more products than pairs take."""
+    """Each is within its error of the eigenvalue, and that within the tolerance, by no more products."""
     eigenvalues = spectra()[name].double()
     matrix, _ = with_spectrum(eigenvalues, seed=1)
     values, pairs = (eigenpairs(Dense(matrix), k, ends, tolerance=1e-5, sought=s) for s in ("values", "pairs"))
