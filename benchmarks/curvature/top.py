@@ -38,8 +38,8 @@ def measure() -> Section:
         "with all that has to be set up, and for `second_moments` with the moments. `flatminima` starts from a tenth "
         "of the samples, `flatminima_cold` at random, and `flatminima_values` stops by the bounds of the values' own "
         "errors, where the others of ours stop by residuals; curvlinops is run through scipy's eigsh at the same "
-        "tolerance. Median of interleaved runs, after one that does not count. *Speed-up* is the method's time over that of "
-        f"`flatminima`. *Gradients* are times in units of one gradient by plain PyTorch, in batches of "
+        "tolerance. Median of interleaved runs, after one that does not count. *Speed-up* is the method's time over "
+        f"that of `flatminima`. *Gradients* are times in units of one gradient by plain PyTorch, in batches of "
         f"{methods.BATCH}. *Error* is the largest of any eigenvalue in any run, relative to scipy's eigsh to 1e-9 on "
         f"float64 products; wanted is {methods.TOLERANCE:.0e}."
     )
