@@ -2,7 +2,8 @@
 
 Certified: for each value there is an eigenvalue of the operator within the residual ||H v - value v|| of it (up to the
 rounding of the products), and no value at the top is above the largest eigenvalue. Very likely only: that the values
-are the largest. From a random start, `failure_probability` bounds the chance that they are not.
+are the largest, and with that the smaller bounds `errors`. From a random start, `failure_probability` bounds the chance
+that they are not.
 """
 
 import math
@@ -15,11 +16,14 @@ from torch import Tensor
 from flatminima.curvature.arguments import Count, Positive, Seed, Share, checked
 from flatminima.curvature.differences import refuse_asymmetric
 from flatminima.curvature.operators import Operator
-from flatminima.curvature.subspace import Blocks, Correction, Eigenpairs, Ends, Goal, Subspace
+from flatminima.curvature.subspace import Blocks, Correction, Eigenpairs, Ends, Goal, Sought, Subspace, crowded
 from flatminima.errors import UserError
 
 BLOCK = 2
 """Columns of a random start: with two, nearly equal eigenvalues do not hide each other."""
+SHARED = 5
+"""Number of wanted pairs from which on one Krylov space, from a sum of rough eigenvectors, takes fewer products than
+Davidson's method, which corrects them one by one."""
 ROUGH = 1e-2
 SMALL = 64
 """Operators no larger are diagonalised in the whole space."""
@@ -68,6 +72,7 @@ def eigenpairs(
     ends: Ends = "top",
     *,
     tolerance: Positive = 1e-4,
+    sought: Sought = "pairs",
     max_products: Count = 1000,
     rough: Operator | None = None,
     seed: Seed = 0,
@@ -78,7 +83,9 @@ def eigenpairs(
         operator: any symmetric operator.
         k: eigenvalues at each end.
         ends: which.
-        tolerance: residual to reach, relative to each value.
+        tolerance: relative to each value: of residuals where pairs are sought, of `errors` where values are.
+        sought: "pairs", or "values" alone, which takes fewer products: the error of a value is about the square of that
+            of its vector. The vectors are then rough, and what speaks for the values being the largest is weaker.
         max_products: most products; then pairs are returned as they are, with their residuals; fewer than k if
             there are fewer products. Operators of size 64 or less take as many as their size.
         rough: a cheap approximation of the operator, such as `hessian.thinned()`, whose eigenvectors are the start.
@@ -90,9 +97,9 @@ def eigenpairs(
     """
     if rough is not None and rough.shape != operator.shape:
         raise UserError(f"rough: has shape {rough.shape}; expected that of the operator, {operator.shape}")
-    goal = Goal(k, ends, tolerance, max_products)
+    goal = Goal(k, ends, tolerance, max_products, sought)
     pairs = _solve(_Single(operator), None if rough is None else _Single(rough), goal, seed)
-    return Eigenpairs(pairs.eigenvalues[0], pairs.eigenvectors[0], pairs.residuals[0], pairs.products)
+    return Eigenpairs(pairs.eigenvalues[0], pairs.eigenvectors[0], pairs.residuals[0], pairs.products, pairs.errors[0])
 
 
 def stacked_eigenpairs(
@@ -168,10 +175,24 @@ def _solve(operator: Blocks, rough: Blocks | None, goal: Goal, seed: int, near: 
         return goal.chosen(_search(operator, start, 1, goal, generator).pairs(goal.wanted))
     if rough is None:
         return goal.chosen(_search(operator, start, BLOCK, goal, generator).pairs(goal.wanted))
-    coarse = replace(goal, tolerance=max(ROUGH, goal.tolerance))
+    return goal.chosen(_from_rough(operator, rough, start, goal, generator).pairs(goal.wanted))
+
+
+def _from_rough(operator: Blocks, rough: Blocks, start: Tensor, goal: Goal, generator: torch.Generator) -> Subspace:
+    """Search from the eigenvectors of a rough operator: few by Davidson's method, many in one Krylov space.
+
+    A Krylov space sees one direction of an eigenspace. So a second combination of the rough vectors joins in when all
+    has converged: eigenvalues that the first hid show in it, and the search goes on.
+    """
+    coarse = replace(goal, tolerance=max(ROUGH, goal.tolerance), sought="pairs")
     start = start.to(torch.promote_types(rough.dtype, torch.float32))
-    start, correct = _search(rough, start, BLOCK, coarse, generator).handed_on()
-    return goal.chosen(_search(operator, start, 1, goal, generator, correct).pairs(goal.wanted))
+    vectors, correct = _search(rough, start, BLOCK, coarse, generator).handed_on()
+    if goal.wanted < SHARED:
+        return _search(operator, vectors, 1, goal, generator, correct)
+    weights = torch.randn(BLOCK, vectors.shape[1], generator=generator, dtype=vectors.dtype).to(vectors.device)
+    starts = weights @ vectors
+    space = _search(operator, starts[:, :1], 1, goal, generator)
+    return _search(operator, starts[:, 1:], 1, goal, generator, space=space)
 
 
 def _diagonalised(operator: Blocks, goal: Goal) -> Eigenpairs:
@@ -181,8 +202,8 @@ def _diagonalised(operator: Blocks, goal: Goal) -> Eigenpairs:
     refuse_asymmetric(matrix, operator.rounding)
     values, vectors = torch.linalg.eigh((matrix + matrix.mT) / 2)
     values, vectors = values[:, goal.order(size)], vectors[:, :, goal.order(size)].mT
-    remainders = vectors @ matrix - values.unsqueeze(2) * vectors
-    return Eigenpairs(values, vectors, remainders.norm(dim=2), size)
+    residuals = (vectors @ matrix - values.unsqueeze(2) * vectors).norm(dim=2)
+    return Eigenpairs(values, vectors, residuals, size, residuals)
 
 
 def _search(
@@ -192,29 +213,40 @@ def _search(
     goal: Goal,
     generator: torch.Generator,
     correct: Correction | None = None,
+    space: Subspace | None = None,
 ) -> Subspace:
     """Rayleigh-Ritz on a space that grows by the residuals of pairs that have not converged, and is restarted.
 
     From a random block as wide as the growth this is block Lanczos with full reorthogonalisation and thick restart
-    (Wu & Simon 2000); from approximate eigenvectors and with a correction of the residuals, Davidson's method.
+    (Wu & Simon 2000); from approximate eigenvectors and with a correction of the residuals, Davidson's method. A space
+    that is handed in goes on growing, first by the start.
     """
-    space = Subspace(operator, goal, start.dtype, generator)
-    space.expand(start[:, : goal.max_products])
+    space = Subspace(operator, goal, start.dtype, generator) if space is None else space
+    _grow(space, start, goal)
     floor = max(ROUNDING * torch.finfo(start.dtype).eps, PRODUCTS_ROUNDING * operator.rounding)
+    known = goal.wanted if goal.sought == "pairs" else goal.neighbours
     while True:
-        values, remainders = space.leading(max(goal.wanted, width))
+        values, remainders = space.leading(max(known, width))
         residuals = remainders.norm(dim=2)
-        least = floor * space.values.abs().amax(1, keepdim=True)
-        converged = residuals <= torch.maximum(goal.tolerance * values.abs(), least)
-        done = space.dimension >= goal.wanted and bool(converged[:, : goal.wanted].all())
+        converged = goal.converged(values, residuals, floor * space.values.abs().amax(1, keepdim=True))
+        done = space.dimension >= known and bool(converged[:, : goal.wanted].all())
         if done or space.left == 0 or space.products >= goal.max_products:
             return space
-        columns = min(width, space.left, goal.max_products - space.products)
-        if space.room < columns:
-            space.restart()
-        worst = converged.int().argsort(dim=1, stable=True)[:, :columns]
+        urgency = converged.int()
+        if goal.sought == "values":
+            urgency -= (crowded(values, residuals) & ~converged).int()
+        worst = urgency.argsort(dim=1, stable=True)[:, :width]
         growth = remainders[torch.arange(len(worst)).unsqueeze(1), worst]
-        space.expand(growth if correct is None else correct(growth, values.take_along_dim(worst, 1)))
+        _grow(space, growth if correct is None else correct(growth, values.take_along_dim(worst, 1)), goal)
+
+
+def _grow(space: Subspace, block: Tensor, goal: Goal) -> None:
+    """Add as much of a block as products and dimensions are left for."""
+    columns = min(block.shape[1], space.left, goal.max_products - space.products)
+    if space.room < columns:
+        space.restart()
+    if columns:
+        space.expand(block[:, :columns])
 
 
 def _certified(precise: _Many, pairs: Eigenpairs) -> Eigenpairs:
@@ -222,4 +254,4 @@ def _certified(precise: _Many, pairs: Eigenpairs) -> Eigenpairs:
     images = precise.images(pairs.eigenvectors)
     values = (images * pairs.eigenvectors).sum(2)
     residuals = (images - values.unsqueeze(2) * pairs.eigenvectors).norm(dim=2)
-    return Eigenpairs(values, pairs.eigenvectors, residuals, pairs.products)
+    return Eigenpairs(values, pairs.eigenvectors, residuals, pairs.products, residuals)

@@ -9,6 +9,7 @@ from torch import Tensor
 from flatminima.curvature.differences import refuse_asymmetric
 
 Ends = Literal["top", "bottom", "both"]
+Sought = Literal["pairs", "values"]
 
 GUARD = 1
 """Pairs beyond the wanted ones that a rough solve hands on, lest the order of the eigenvalues be another."""
@@ -31,12 +32,15 @@ class Eigenpairs:
         eigenvectors: unit vectors, shape (pairs, size).
         residuals: ||H v - value v||, shape (pairs,): some eigenvalue lies within this distance of the value.
         products: number of products with the operator; those with a rough one are not counted.
+        errors: bounds on the errors of the values, shape (pairs,), by `value_errors`: at most the residuals. They hold
+            if the pairs and the next one are the outermost of the spectrum, each with an eigenvalue of its own.
     """
 
     eigenvalues: Tensor
     eigenvectors: Tensor
     residuals: Tensor
     products: int
+    errors: Tensor
 
 
 class Blocks(Protocol):
@@ -53,17 +57,28 @@ class Blocks(Protocol):
 
 @dataclass(frozen=True)
 class Goal:
-    """Number, ends and tolerance of the wanted pairs."""
+    """Number, ends and tolerance of the wanted pairs, and what the tolerance is for."""
 
     k: int
     ends: Ends
     tolerance: float
     max_products: int
+    sought: Sought = "pairs"
 
     @property
     def wanted(self) -> int:
         """Number of pairs."""
         return 2 * self.k if self.ends == "both" else self.k
+
+    @property
+    def neighbours(self) -> int:
+        """Number of wanted pairs, and those next to them that bound their gaps: one for each end."""
+        return self.wanted + (2 if self.ends == "both" else 1)
+
+    def converged(self, values: Tensor, residuals: Tensor, least: Tensor) -> Tensor:
+        """Whether each pair is known to the tolerance, or its residual to rounding, `least`."""
+        errors = residuals if self.sought == "pairs" else value_errors(values, residuals)
+        return (errors <= self.tolerance * values.abs()) | (residuals <= least)
 
     def order(self, dimension: int) -> Tensor:
         """Indices of eigenvalues in ascending order, the wanted ones first; of both ends, they alternate."""
@@ -78,8 +93,38 @@ class Goal:
         if self.ends == "both":
             index = torch.cat([index[::2], index[1::2]])
         return Eigenpairs(
-            pairs.eigenvalues[:, index], pairs.eigenvectors[:, index], pairs.residuals[:, index], pairs.products
+            pairs.eigenvalues[:, index],
+            pairs.eigenvectors[:, index],
+            pairs.residuals[:, index],
+            pairs.products,
+            pairs.errors[:, index],
         )
+
+
+def value_errors(values: Tensor, residuals: Tensor) -> Tensor:
+    """Bound the errors of Ritz values by min(r, r^2 / gap) (Temple 1928, Kato 1949).
+
+    The gap of a pair is the distance from its value to the nearest end of another pair's interval [value - r, value +
+    r], in which an eigenvalue lies. The bound holds if no eigenvalue in the gap is missing among the pairs.
+
+    Args:
+        values: Ritz values, shape (..., pairs), of two pairs or more.
+        residuals: r of each, in that shape.
+    """
+    gaps = spacings(values) - residuals.unsqueeze(-2)
+    nearest = gaps.amin(-1).clamp_min(0)
+    return torch.minimum(residuals, residuals.square() / nearest.clamp_min(torch.finfo(values.dtype).tiny))
+
+
+def crowded(values: Tensor, residuals: Tensor) -> Tensor:
+    """Whether the residual of each pair is more than half of the distance to the nearest other value."""
+    return residuals > spacings(values).amin(-1) / 2
+
+
+def spacings(values: Tensor) -> Tensor:
+    """Distances between values, shape (..., pairs, pairs); infinite from each to itself."""
+    between = (values.unsqueeze(-1) - values.unsqueeze(-2)).abs()
+    return between + torch.diag(values.new_full(values.shape[-1:], torch.inf))
 
 
 class Correction:
@@ -158,7 +203,11 @@ class Subspace:
     def pairs(self, count: int) -> Eigenpairs:
         """The first Ritz pairs."""
         values, remainders = self.leading(count)
-        return Eigenpairs(values, self._rotated(self._basis, count), remainders.norm(dim=2), self.products)
+        errors = residuals = remainders.norm(dim=2)
+        if self.dimension >= self._goal.neighbours:
+            around, others = self.leading(self._goal.neighbours)
+            errors = value_errors(around, others.norm(dim=2))[:, :count]
+        return Eigenpairs(values, self._rotated(self._basis, count), residuals, self.products, errors)
 
     def handed_on(self) -> tuple[Tensor, Correction]:
         """The leading Ritz vectors as a start for a more exact operator, and a correction by all pairs."""

@@ -9,6 +9,7 @@ from modules import Dense, with_spectrum
 from references import DTYPE, normal
 
 from flatminima.curvature.eigensolvers import eigenpairs, failure_probability, stacked_eigenpairs
+from flatminima.curvature.subspace import value_errors
 from flatminima.errors import UserError
 
 SIZE = 90
@@ -118,6 +119,47 @@ def test_what_is_certified(tolerance, seed):
     assert (pairs.residuals <= tolerance * pairs.eigenvalues.abs() * (1 + 1e-9)).all()
 
 
+@pytest.mark.parametrize("angle", [0.05, 0.3, 0.7])
+def test_the_error_of_a_value_by_hand(angle):
+    """Of diag(3, 1), in the direction (cos a, sin a): value 3 - 2 sin^2 a, residual sin 2a, other eigenvalue 1."""
+    value, residual = 3 - 2 * math.sin(angle) ** 2, math.sin(2 * angle)
+    found = value_errors(torch.tensor([value, 1.0]), torch.tensor([residual, 0.0]))[0].item()
+    assert found == pytest.approx(min(residual, residual**2 / (value - 1)), rel=1e-5)
+    assert 3 - value <= found * (1 + 1e-6)
+
+
+def test_neighbours_that_may_be_nearer_give_no_smaller_bound():
+    """The second value, 2.9, is only known within 0.2: the gap of the first may be none, that of the third is 0.7."""
+    values, residuals = torch.tensor([3.0, 2.9, 2.0]), torch.tensor([0.01, 0.2, 0.1])
+    expected = [0.01, 0.2, 0.1**2 / 0.7]
+    torch.testing.assert_close(value_errors(values, residuals), torch.tensor(expected), rtol=1e-5, atol=0)
+
+
+@pytest.mark.parametrize("ends", ["top", "bottom", "both"])
+@pytest.mark.parametrize("k", [1, 3])
+@pytest.mark.parametrize("name", ["even", "negative is larger", "all negative", "double top", "cluster at the top"])
+def test_values_alone(name, k, ends):
+    """Each is within its error of the eigenvalue, and that within the tolerance, by no more products."""
+    eigenvalues = spectra()[name].double()
+    matrix, _ = with_spectrum(eigenvalues, seed=1)
+    values, pairs = (eigenpairs(Dense(matrix), k, ends, tolerance=1e-5, sought=s) for s in ("values", "pairs"))
+    for found in (values, pairs):
+        exact = torch.tensor(wanted(eigenvalues, k, ends), dtype=DTYPE)
+        assert ((found.eigenvalues - exact).abs() <= found.errors + 1e-12).all()
+        assert (found.errors <= 1e-5 * exact.abs() * (1 + 1e-4)).all()
+        assert (found.errors <= found.residuals).all()
+    assert values.products <= pairs.products
+
+
+def test_values_alone_take_fewer_products():
+    """The error is the square of the residual over the gap, 0.2: a residual of 4e-5 is enough for 1e-8."""
+    matrix, _ = with_spectrum(torch.cat([torch.linspace(0, 0.8, 399), torch.ones(1)]).double(), seed=1)
+    values, pairs = (eigenpairs(Dense(matrix), tolerance=1e-8, sought=sought) for sought in ("values", "pairs"))
+    assert values.products <= 0.75 * pairs.products
+    assert values.eigenvalues.item() == pytest.approx(1, abs=1e-8)
+    assert values.errors.item() <= 1e-8 < values.residuals.item()
+
+
 @pytest.mark.parametrize("most", [4, 7, 40])
 def test_after_the_last_product_the_residual_tells(most):
     matrix, _ = with_spectrum(torch.linspace(0.1, 1, 200), seed=1)
@@ -161,6 +203,36 @@ def test_a_rough_operator_that_knows_nothing():
     other, _ = with_spectrum(torch.linspace(0, 1, 120, dtype=DTYPE) ** 4, seed=2)
     pairs = eigenpairs(Dense(matrix), 2, rough=Dense(other), tolerance=1e-6)
     assert pairs.eigenvalues.tolist() == pytest.approx([1.0, (118 / 119) ** 4], abs=1e-8)
+
+
+def outliers():
+    """Eigenvalues as of a network with many classes: thirteen apart from the rest, from the largest down."""
+    return torch.cat([1.2 ** -torch.arange(13, dtype=DTYPE), torch.linspace(0.03, 0, 287, dtype=DTYPE)])
+
+
+def disturbed(matrix):
+    noise = normal(2, *matrix.shape)
+    return Dense(matrix + 1e-3 * (noise + noise.T))
+
+
+def test_many_eigenvalues_share_one_start():
+    """Ten take fewer products from a rough operator than from a random start, and fewer than three for each."""
+    matrix, _ = with_spectrum(outliers(), seed=1)
+    cold, warm = eigenpairs(Dense(matrix), 10), eigenpairs(Dense(matrix), 10, rough=disturbed(matrix))
+    assert warm.products < min(30, cold.products)
+    for pairs in (cold, warm):
+        assert pairs.eigenvalues.tolist() == pytest.approx(outliers()[:10].tolist(), abs=1e-6)
+
+
+@pytest.mark.parametrize("apart", [0, 1e-9, 1e-5])
+@pytest.mark.parametrize("place", [0, 3, 7])
+def test_copies_among_many_that_share_one_start(apart, place):
+    """One Krylov space sees one direction of an eigenspace; the second combination of the start sees the other."""
+    ordered = outliers()
+    ordered[place + 1] = ordered[place] - apart
+    matrix, _ = with_spectrum(ordered, seed=1)
+    found = eigenpairs(Dense(matrix), 10, rough=disturbed(matrix))
+    assert found.eigenvalues.tolist() == pytest.approx(ordered[:10].tolist(), abs=1e-6)
 
 
 def test_values_and_residuals_of_the_precise_operators():
