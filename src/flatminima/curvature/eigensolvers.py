@@ -175,12 +175,13 @@ def _solve(operator: Blocks, rough: Blocks | None, goal: Goal, seed: int, near: 
 
 
 def _diagonalised(operator: Blocks, goal: Goal) -> Eigenpairs:
-    """All pairs, from products with the unit vectors."""
+    """The wanted pairs, from products with the unit vectors."""
     replicas, size = operator.shape
     matrix = operator.images(torch.eye(size, dtype=torch.float64, device=operator.device).expand(replicas, -1, -1))
     refuse_asymmetric(matrix, operator.rounding)
     values, vectors = torch.linalg.eigh((matrix + matrix.mT) / 2)
-    values, vectors = values[:, goal.order(size)], vectors[:, :, goal.order(size)].mT
+    wanted = goal.order(size)[: goal.wanted]
+    values, vectors = values[:, wanted], vectors[:, :, wanted].mT
     remainders = vectors @ matrix - values.unsqueeze(2) * vectors
     return Eigenpairs(values, vectors, remainders.norm(dim=2), size)
 

@@ -11,8 +11,10 @@ from flatminima.curvature.subspace import Eigenpairs
 from flatminima.minima.factors import Factors, flatten, unflatten
 from flatminima.minima.range_hessian import RangeHessian, range_size
 
-SINGLE = 1e-5
+SINGLE = 1e-6
 """Tolerance down to which eigenvectors are searched in float32."""
+ROUNDING = 4 * torch.finfo(torch.float32).eps
+"""Bound on the residual, relative to the value, that the rounding of products in float32 adds to that of the search."""
 GROUP = 4
 """Replicas that are searched together, until the last of them converges."""
 
@@ -164,7 +166,9 @@ class MomentHessian(WholeHessian):
 
 def _top_eigenpair(factors: Factors, tolerance: float, max_products: int, seed: int) -> Eigenpairs:
     """Sharpness of replicas that are searched together."""
-    whole, rough = WholeHessian(factors), factors.float() if tolerance >= SINGLE else factors
+    whole, rough = WholeHessian(factors), factors
+    if tolerance >= SINGLE:
+        rough, tolerance = factors.float(), tolerance - ROUNDING
     hessian = RangeHessian(rough) if range_size(rough) < whole.shape[1] else WholeHessian(rough)
     near = hessian.leading_direction().double().unsqueeze(1)
     pairs = stacked_eigenpairs(hessian, tolerance=tolerance, max_products=max_products, near=near, seed=seed)
