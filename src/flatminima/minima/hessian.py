@@ -9,14 +9,13 @@ from torch import Tensor
 from flatminima.curvature.eigensolvers import stacked_eigenpairs
 from flatminima.curvature.subspace import Eigenpairs
 from flatminima.minima.factors import Factors, flatten, unflatten
+from flatminima.minima.groups import by_groups, certified
 from flatminima.minima.range_hessian import RangeHessian, range_size
 
 SINGLE = 1e-6
 """Tolerance down to which eigenvectors are searched in float32."""
 ROUNDING = 4 * torch.finfo(torch.float32).eps
 """Bound on the residual, relative to the value, that the rounding of products in float32 adds to that of the search."""
-GROUP = 4
-"""Replicas that are searched together, until the last of them converges."""
 
 
 @dataclass(frozen=True)
@@ -155,13 +154,10 @@ class MomentHessian(WholeHessian):
         The search is on the Hessian's range where that is smaller, and in float32 where the tolerance allows it. Values
         and residuals are those of one more product with the whole Hessian, in the dtype of the weights.
         """
-        groups = [self._factors.select(slice(first, first + GROUP)) for first in range(0, self.shape[0], GROUP)]
-        found = [_top_eigenpair(group, tolerance, max_products, seed) for group in groups]
-        values, vectors, residuals = (
-            torch.cat([getattr(pairs, name) for pairs in found])
-            for name in ("eigenvalues", "eigenvectors", "residuals")
+        replicas = self.shape[0]
+        return by_groups(
+            replicas, lambda group: _top_eigenpair(self._factors.select(group), tolerance, max_products, seed)
         )
-        return Eigenpairs(values, vectors, residuals, max(pairs.products for pairs in found))
 
 
 def _top_eigenpair(factors: Factors, tolerance: float, max_products: int, seed: int) -> Eigenpairs:
@@ -172,12 +168,7 @@ def _top_eigenpair(factors: Factors, tolerance: float, max_products: int, seed: 
     hessian = RangeHessian(rough) if range_size(rough) < whole.shape[1] else WholeHessian(rough)
     near = hessian.leading_direction().double().unsqueeze(1)
     pairs = stacked_eigenpairs(hessian, tolerance=tolerance, max_products=max_products, near=near, seed=seed)
-    vectors = hessian.directions(pairs.eigenvectors[:, 0])
-    vectors = vectors / torch.linalg.vector_norm(vectors, dim=1, keepdim=True)
-    images = whole.matvec(vectors)
-    values = (images * vectors).sum(1, keepdim=True)
-    residuals = torch.linalg.vector_norm(images - values * vectors, dim=1, keepdim=True)
-    return Eigenpairs(values, vectors.unsqueeze(1), residuals, pairs.products)
+    return certified(whole, pairs, hessian.directions(pairs.eigenvectors[:, 0]))
 
 
 def _after(weights: Sequence[Tensor]) -> list[Tensor]:
