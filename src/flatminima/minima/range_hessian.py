@@ -60,7 +60,7 @@ def range_size(factors: Factors) -> int:
 
 
 class RangeHessian:
-    """The Hessian of E||W_m...W_1 x - y||^2, m > 1, on its range: it has the same eigenvalues, but for zeros.
+    """The Hessian of E||W_m...W_1 x - y||^2, m > 1, on its range: all its eigenvalues, but for zeros.
 
     A product is dB_k' G_k + B_k' dG_k in W_k (see `Factors`): its rows are spanned by those of B_k where its columns
     are not spanned by those of G_k, d_y of each. Directions of this kind contain the range, hence all eigenvectors but
