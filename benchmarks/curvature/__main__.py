@@ -20,7 +20,10 @@ LIMITS = """## What limits
   multiplications (table of products). The engine needs few of them, because it starts from a tenth of the samples.
 - *Any network, ten eigenvalues.* Ten vectors share one Krylov space, so that all methods need about as many products:
   what is gained is the cost of each.
-- *Linear networks.* With the moments known, what is left is passing over a few vectors as long as the parameters.
+- *Linear networks.* With the moments known and few outputs, vectors have about 2 d_y numbers per unit, and the dearest
+  part of a product is that of d_y rows with the input moment. A search takes less time than the moments, a symmetric
+  matrix product of which half is computed. With as many outputs as units, products and orthogonalisation share the
+  time.
 - *Every step.* A product with a vector of rank 2 passes over all matrices that a gradient passes over, but takes a few
   rows instead of as many as the layers are wide: the wider they are, the smaller its share of a step.
 - *Replicas.* Stacked or not, the arithmetic is the same; what is saved is the overhead of many small operations.

@@ -19,7 +19,9 @@ from references import (
 )
 
 from flatminima.curvature.eigensolvers import stacked_eigenpairs
+from flatminima.minima.factors import Factors
 from flatminima.minima.hessian import MinimumHessian, MomentHessian
+from flatminima.minima.range_hessian import RangeHessian
 
 WIDTHS = [[3, 2], [3, 4, 2], [2, 3, 4, 3], [3, 2, 2, 3, 2]]
 SMALL = [2, 2, 3, 2]
@@ -198,6 +200,43 @@ def test_moments_of_each_network():
         loss, flat = sample_loss(replica(weights, index), [], *pair)
         torch.testing.assert_close(gradient[index], dense_gradient(loss, flat), rtol=1e-11, atol=1e-11)
         torch.testing.assert_close(matrix[index], dense_hessian(loss, flat), rtol=1e-11, atol=1e-11)
+
+
+NARROW = [6, 9, 8, 7, 2]
+
+
+@pytest.mark.parametrize("widths", [NARROW, [5, 6, 1], [4, 2, 5, 3]])
+def test_spectrum_on_the_range(widths):
+    """Few outputs, and a hidden layer narrower than them: all eigenvalues of the dense Hessian, but for zeros."""
+    inputs, targets = samples(widths)
+    weights, _ = layers(12, 2, widths)
+    hessian = RangeHessian(Factors.at(weights, *moments_of(inputs, targets)[:2]))
+    own = torch.linalg.eigvalsh(columns_of(hessian))
+    for index in range(2):
+        loss, flat = sample_loss(replica(weights, index), [], inputs, targets)
+        expected = torch.linalg.eigvalsh(dense_hessian(loss, flat))
+        shared = max(hessian.shape[1], len(flat))
+        ours, theirs = (torch.cat([v, v.new_zeros(shared - len(v))]).sort().values for v in (own[index], expected))
+        torch.testing.assert_close(ours, theirs, rtol=1e-11, atol=1e-11)
+
+
+@pytest.mark.parametrize("tolerance", [1e-3, 1e-6, 1e-9])
+@pytest.mark.parametrize("widths", [NARROW, [5, 6, 6, 5]])
+def test_sharpness_of_more_replicas_than_a_group(widths, tolerance):
+    """In float32 and in float64, on the range and on the whole space, against dense Hessians in float64."""
+    inputs, targets = samples(widths)
+    weights, _ = layers(13, 6, widths)
+    found = MomentHessian(weights, *moments_of(inputs, targets)[:2]).top_eigenpair(tolerance)
+    assert found.eigenvectors.shape == (6, 1, sum(weight[0].numel() for weight in weights))
+    for index in range(6):
+        loss, flat = sample_loss(replica(weights, index), [], inputs, targets)
+        matrix = dense_hessian(loss, flat)
+        value, vector = found.eigenvalues[index, 0], found.eigenvectors[index, 0]
+        residual = (matrix @ vector - value * vector).norm()
+        assert vector.norm().item() == pytest.approx(1, abs=1e-12)
+        assert found.residuals[index, 0].item() == pytest.approx(residual.item(), rel=1e-6, abs=1e-11)
+        assert residual <= tolerance * value
+        assert abs(value - torch.linalg.eigvalsh(matrix)[-1]) <= residual + 1e-11
 
 
 def noiseless_moment(seed, size):

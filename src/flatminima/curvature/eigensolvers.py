@@ -196,12 +196,13 @@ def _from_rough(operator: Blocks, rough: Blocks, start: Tensor, goal: Goal, gene
 
 
 def _diagonalised(operator: Blocks, goal: Goal) -> Eigenpairs:
-    """All pairs, from products with the unit vectors."""
+    """The wanted pairs, from products with the unit vectors."""
     replicas, size = operator.shape
     matrix = operator.images(torch.eye(size, dtype=torch.float64, device=operator.device).expand(replicas, -1, -1))
     refuse_asymmetric(matrix, operator.rounding)
     values, vectors = torch.linalg.eigh((matrix + matrix.mT) / 2)
-    values, vectors = values[:, goal.order(size)], vectors[:, :, goal.order(size)].mT
+    wanted = goal.order(size)[: goal.wanted]
+    values, vectors = values[:, wanted], vectors[:, :, wanted].mT
     residuals = (vectors @ matrix - values.unsqueeze(2) * vectors).norm(dim=2)
     return Eigenpairs(values, vectors, residuals, size, residuals)
 

@@ -8,8 +8,14 @@ from torch import Tensor
 
 from flatminima.curvature.eigensolvers import stacked_eigenpairs
 from flatminima.curvature.subspace import Eigenpairs
+from flatminima.minima.factors import Factors, flatten, unflatten
+from flatminima.minima.groups import by_groups, certified
+from flatminima.minima.range_hessian import RangeHessian, range_size
 
-POWER_STEPS = 12
+SINGLE = 1e-6
+"""Tolerance down to which eigenvectors are searched in float32."""
+ROUNDING = 4 * torch.finfo(torch.float32).eps
+"""Bound on the residual, relative to the value, that the rounding of products in float32 adds to that of the search."""
 
 
 @dataclass(frozen=True)
@@ -84,135 +90,85 @@ class MinimumHessian:
         return values
 
 
-class MomentHessian:
-    """The Hessian of E||W_m...W_1 x - y||^2 anywhere, as one operator on (replicas, size).
+class WholeHessian:
+    """The Hessian of E||W_m...W_1 x - y||^2, as one operator on (replicas, size).
 
-    With A_k = W_{k-1}...W_1, B_k = W_m...W_{k+1}, P = W_m...W_1 and R = 2 (P Sx - Syx) the gradient in W_k is
-    B_k' R A_k'. A product is its derivative along V, a few small matrix products, whatever the number of samples. They
-    are ordered so that all of them have d_y rows where that is less than the hidden widths, or else hidden ones.
+    A product is the derivative dB_k' G_k + B_k' dG_k of the gradients along a direction (see `Factors`): a few small
+    matrix products, whatever the number of samples.
     """
 
+    def __init__(self, factors: Factors) -> None:
+        """Set up the operator; products are computed in the dtype of the factors."""
+        self._factors = factors
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(replicas, size)."""
+        return len(self._factors.signal), sum(rows * columns for rows, columns in self._factors.shapes)
+
+    @property
+    def device(self) -> torch.device:
+        """That of the weights."""
+        return self._factors.signal.device
+
+    def gradient(self) -> Tensor:
+        """Gradients of the losses, shape (replicas, size)."""
+        return flatten(self._factors.pulled(self._factors.slopes))
+
+    def matvec(self, vector: Tensor) -> Tensor:
+        """Products H v, shape (replicas, size), in the vector's dtype; v in the order of the weights, row by row."""
+        after, slopes = self._factors.after, self._factors.slopes[:-1]
+        *hidden, last = unflatten(vector.to(self._factors.signal), self._factors.shapes)
+        images = [b @ direction for b, direction in zip(after, hidden, strict=True)]
+        turned = [g @ direction.mT for g, direction in zip(slopes, hidden, strict=True)]
+        outer, inner = self._factors.changes([*images, last], turned)
+        *products, end = self._factors.pulled(inner)
+        terms = zip(products, outer, slopes, strict=True)
+        return flatten([*(torch.baddbmm(product, b.mT, g) for product, b, g in terms), end]).to(vector)
+
+    def leading_direction(self) -> Tensor:
+        """The top eigenvector of the Gauss-Newton part 2 J'J, roughly, shape (replicas, size): a start for solvers."""
+        return flatten(self._factors.pulled(self._factors.leading_map()))
+
+    def directions(self, coordinates: Tensor) -> Tensor:
+        """Directions of the weights, which are their own coordinates."""
+        return coordinates
+
+
+class MomentHessian(WholeHessian):
+    """The Hessian of E||W_m...W_1 x - y||^2 anywhere, from second moments, and its sharpness."""
+
     def __init__(self, weights: Sequence[Tensor], input_moment: Tensor, cross_moment: Tensor) -> None:
-        """Set up the operator.
+        """Set up the operator; products are computed in the dtype of the weights.
 
         Args:
             weights: m layers, W_k of shape (replicas, d_k, d_{k-1}).
             input_moment: Sx, shape (d_x, d_x) or (replicas, d_x, d_x).
             cross_moment: Syx, shape (d_y, d_x) or (replicas, d_y, d_x).
         """
-        self._weights = tuple(weights)
-        self._before, self._moment = _partial_products(weights), input_moment
-        self._signal = self._before.pop() @ input_moment
-        slope = 2 * (self._signal - cross_moment)
-        hidden = min((weight.shape[-2] for weight in weights[:-1]), default=0)
-        kind = _ThroughOutputs if slope.shape[-2] < hidden else _ThroughHidden
-        self._factors = kind(self._weights, self._before, slope, input_moment)
-
-    @property
-    def shape(self) -> tuple[int, int]:
-        """(replicas, size)."""
-        return len(self._weights[0]), sum(weight[0].numel() for weight in self._weights)
-
-    @property
-    def device(self) -> torch.device:
-        """That of the weights."""
-        return self._weights[0].device
-
-    def gradient(self) -> Tensor:
-        """Gradients of the losses, shape (replicas, size)."""
-        return _flatten(self._factors.gradient())
-
-    def matvec(self, vector: Tensor) -> Tensor:
-        """Products H v, shape (replicas, size); v in the order of the weights, each row by row.
-
-        They are computed in the weights' dtype and returned in the vector's.
-        """
-        parts = torch.split(vector.to(self._weights[0]), [weight[0].numel() for weight in self._weights], 1)
-        directions = [part.reshape(weight.shape) for part, weight in zip(parts, self._weights, strict=True)]
-        return _flatten(self._factors.product(directions)).to(vector)
-
-    def leading_direction(self) -> Tensor:
-        """The top eigenvector of the Gauss-Newton part 2 J'J, roughly, shape (replicas, size): a start for solvers.
-
-        By power iteration on maps N of shape (d_y, d_x), N <- sum_k B_k B_k' N A_k' A_k Sx, from the network's map.
-        """
-        after, signal = _after(self._weights), self._signal
-        for _ in range(POWER_STEPS):
-            pulled = _pulled(signal, self._before, after)
-            signal = _pushed(_images(pulled, after), self._before) @ self._moment
-            signal = signal / torch.linalg.matrix_norm(signal, keepdim=True)
-        return _flatten(_pulled(signal, self._before, after))
+        super().__init__(Factors.at(weights, input_moment, cross_moment))
 
     def top_eigenpair(self, tolerance: float, max_products: int = 1000, seed: int = 0) -> Eigenpairs:
-        """Sharpness with its residual and vector, searched from the leading direction and a random one."""
-        near = self.leading_direction().unsqueeze(1)
-        return stacked_eigenpairs(self, tolerance=tolerance, max_products=max_products, near=near, seed=seed)
+        """Sharpness with its residual and vector, searched from the leading direction and a random one.
+
+        The search is on the Hessian's range where that is smaller, and in float32 where the tolerance allows it. Values
+        and residuals are those of one more product with the whole Hessian, in the dtype of the weights.
+        """
+        replicas = self.shape[0]
+        return by_groups(
+            replicas, lambda group: _top_eigenpair(self._factors.select(group), tolerance, max_products, seed)
+        )
 
 
-class _ThroughHidden:
-    """Recursion E_{k-1} = W_k' E_k for E_k = B_k' R, and its derivatives with those of A_k."""
-
-    def __init__(self, weights: Sequence[Tensor], before: Sequence[Tensor], slope: Tensor, moment: Tensor) -> None:
-        self._weights, self._before, self._moment = weights, before, moment
-        self._after = [slope]
-        for weight in reversed(weights[1:]):
-            self._after.insert(0, weight.mT @ self._after[0])
-
-    def gradient(self) -> list[Tensor]:
-        return [self._after[0], *(e @ a.mT for e, a in zip(self._after[1:], self._before, strict=True))]
-
-    def product(self, directions: Sequence[Tensor]) -> list[Tensor]:
-        tangents = [directions[0]]
-        for weight, direction, before in zip(self._weights[1:], directions[1:], self._before, strict=True):
-            tangents.append(weight @ tangents[-1] + direction @ before)
-        back = 2 * tangents.pop() @ self._moment
-        products: list[Tensor] = []
-        for k in range(len(self._weights) - 1, 0, -1):
-            products.insert(0, back @ self._before[k - 1].mT + self._after[k] @ tangents[k - 1].mT)
-            back = self._weights[k].mT @ back + directions[k].mT @ self._after[k]
-        return [back, *products]
-
-
-class _ThroughOutputs:
-    """dB_k' G_k + B_k' (dR A_k' + R dA_k') with G_k = R A_k': R dA_k' and dB_k follow recursions with d_y rows."""
-
-    def __init__(self, weights: Sequence[Tensor], before: Sequence[Tensor], slope: Tensor, moment: Tensor) -> None:
-        self._weights, self._before, self._moment = weights, before, moment
-        self._slopes = [slope, *(slope @ a.mT for a in before)]
-        self._after = _after(weights)
-
-    def gradient(self) -> list[Tensor]:
-        return [b.mT @ g for b, g in zip(self._after, self._slopes, strict=True)]
-
-    def product(self, directions: Sequence[Tensor]) -> list[Tensor]:
-        moved = _images(directions, self._after)
-        change = 2 * _pushed(moved, self._before) @ self._moment
-        inner, lagging = [change], self._slopes[0] @ directions[0].mT
-        for k, a in enumerate(self._before, 1):
-            inner.append(change @ a.mT + lagging)
-            lagging = lagging @ self._weights[k].mT + self._slopes[k] @ directions[k].mT
-        outer = [torch.zeros_like(self._after[-1])]
-        for weight, step in zip(reversed(self._weights[1:]), reversed(moved[1:]), strict=True):
-            outer.insert(0, outer[0] @ weight + step)
-        terms = zip(outer, self._slopes, self._after, inner, strict=True)
-        return [db.mT @ g + b.mT @ part for db, g, b, part in terms]
-
-
-def _pulled(signal: Tensor, before: Sequence[Tensor], after: Sequence[Tensor]) -> list[Tensor]:
-    """B_k' N A_k' for all layers."""
-    parts = [signal, *(signal @ a.mT for a in before)]
-    return [b.mT @ part for b, part in zip(after, parts, strict=True)]
-
-
-def _images(directions: Sequence[Tensor], after: Sequence[Tensor]) -> list[Tensor]:
-    """B_k V_k for all layers."""
-    return [b @ direction for b, direction in zip(after, directions, strict=True)]
-
-
-def _pushed(images: Sequence[Tensor], before: Sequence[Tensor]) -> Tensor:
-    """The change of the product, sum_k B_k V_k A_k."""
-    change: Tensor = images[0] + sum(image @ a for image, a in zip(images[1:], before, strict=True))
-    return change
+def _top_eigenpair(factors: Factors, tolerance: float, max_products: int, seed: int) -> Eigenpairs:
+    """Sharpness of replicas that are searched together."""
+    whole, rough = WholeHessian(factors), factors
+    if tolerance >= SINGLE:
+        rough, tolerance = factors.float(), tolerance - ROUNDING
+    hessian = RangeHessian(rough) if range_size(rough) < whole.shape[1] else WholeHessian(rough)
+    near = hessian.leading_direction().double().unsqueeze(1)
+    pairs = stacked_eigenpairs(hessian, tolerance=tolerance, max_products=max_products, near=near, seed=seed)
+    return certified(whole, pairs, hessian.directions(pairs.eigenvectors[:, 0]))
 
 
 def _after(weights: Sequence[Tensor]) -> list[Tensor]:
@@ -222,15 +178,3 @@ def _after(weights: Sequence[Tensor]) -> list[Tensor]:
     for weight in reversed(weights[1:]):
         products.insert(0, products[0] @ weight)
     return products
-
-
-def _partial_products(weights: Sequence[Tensor]) -> list[Tensor]:
-    """W_1, W_2 W_1, ..., W_m...W_1."""
-    products = [weights[0]]
-    for weight in weights[1:]:
-        products.append(weight @ products[-1])
-    return products
-
-
-def _flatten(tensors: Sequence[Tensor]) -> Tensor:
-    return torch.cat([tensor.flatten(1) for tensor in tensors], 1)

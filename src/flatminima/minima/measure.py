@@ -11,11 +11,12 @@ from torch import Tensor
 
 from flatminima.curvature.certified import MANY
 from flatminima.curvature.eigensolvers import stacked_eigenpairs
-from flatminima.curvature.subspace import BASIS
+from flatminima.curvature.subspace import BASIS, Eigenpairs
 from flatminima.data.moments import Moments
 from flatminima.data.tasks import Samples
 from flatminima.minima.coupling import overlaps, shared_vector
 from flatminima.minima.evaluation import Problem, StackHessian, on_samples
+from flatminima.minima.groups import by_groups, certified
 from flatminima.minima.hessian import MomentHessian
 from flatminima.minima.linear import path_statistics, sharpness_statistics
 from flatminima.minima.own_path import own_path
@@ -175,22 +176,25 @@ def _curvature(
     stack: Stack, problem: Problem, settings: Measure, names: Sequence[str], hessian: StackHessian
 ) -> Statistics:
     seed = int(sequence(*names, "eigenpairs").generate_state(1, np.uint32)[0])
-    tolerance, most = settings.tolerance, settings.products
     if isinstance(hessian, MomentHessian):
-        top = hessian.top_eigenpair(tolerance, most, seed)
+        top = hessian.top_eigenpair(settings.tolerance, settings.products, seed)
     else:
-        single = stack.with_parameters([p.float() for p in stack.parameters])
-        thinned = len(problem.samples.inputs) >= MANY
-        rough = problem.hessian(single, every=10, memory=MEMORY) if thinned else None
-        top = stacked_eigenpairs(
-            problem.hessian(single, memory=MEMORY),
-            tolerance=tolerance,
-            max_products=most,
-            rough=rough,
-            precise=hessian,
-            seed=seed,
-        )
+        top = by_groups(stack.replicas, lambda group: _searched(stack, group, problem, settings, seed))
+        top = certified(hessian, top, top.eigenvectors[:, 0])
     return sharpness_statistics(top.eigenvalues[:, 0], top.residuals[:, 0], problem.linear.expand(stack.replicas))
+
+
+def _searched(stack: Stack, group: slice, problem: Problem, settings: Measure, seed: int) -> Eigenpairs:
+    """Top eigenpairs of a group of replicas in float32, from a tenth of the samples where there are many."""
+    single = stack.with_parameters([p[group].float() for p in stack.parameters])
+    thinned = len(problem.samples.inputs) >= MANY
+    return stacked_eigenpairs(
+        problem.hessian(single, memory=MEMORY),
+        tolerance=settings.tolerance,
+        max_products=settings.products,
+        rough=problem.hessian(single, every=10, memory=MEMORY) if thinned else None,
+        seed=seed,
+    )
 
 
 def _shared_rows(labels: pd.DataFrame, shared: Tensor) -> pd.DataFrame:
