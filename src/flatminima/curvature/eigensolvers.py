@@ -110,7 +110,6 @@ def stacked_eigenpairs(
     tolerance: float = 1e-4,
     max_products: int = 1000,
     rough: Stacked | None = None,
-    precise: Stacked | None = None,
     near: Tensor | None = None,
     seed: int = 0,
 ) -> Eigenpairs:
@@ -123,13 +122,11 @@ def stacked_eigenpairs(
         tolerance: residual to reach, relative to each value.
         max_products: most products of each operator; then pairs are returned as they are, with their residuals.
         rough: a cheap approximation of the stack, whose eigenvectors are the start.
-        precise: these operators in higher precision, from which values and residuals are computed at the end.
         near: vectors near the wanted ones to start from, shape (replicas, columns, size); a random one is added.
         seed: of the random start.
     """
     goal = Goal(k, ends, tolerance, max_products)
-    pairs = _solve(_Many(operator), None if rough is None else _Many(rough), goal, seed, near)
-    return pairs if precise is None else _certified(_Many(precise), pairs)
+    return _solve(_Many(operator), None if rough is None else _Many(rough), goal, seed, near)
 
 
 class _Single:
@@ -248,11 +245,3 @@ def _grow(space: Subspace, block: Tensor, goal: Goal) -> None:
         space.restart()
     if columns:
         space.expand(block[:, :columns])
-
-
-def _certified(precise: _Many, pairs: Eigenpairs) -> Eigenpairs:
-    """Values and residuals from one more product each."""
-    images = precise.images(pairs.eigenvectors)
-    values = (images * pairs.eigenvectors).sum(2)
-    residuals = (images - values.unsqueeze(2) * pairs.eigenvectors).norm(dim=2)
-    return Eigenpairs(values, pairs.eigenvectors, residuals, pairs.products, residuals)

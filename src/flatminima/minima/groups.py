@@ -33,4 +33,5 @@ def certified(operator: Stacked, pairs: Eigenpairs, vectors: Tensor) -> Eigenpai
     images = operator.matvec(vectors)
     values = (images * vectors).sum(1, keepdim=True)
     residuals = torch.linalg.vector_norm(images - values * vectors, dim=1, keepdim=True)
-    return replace(pairs, eigenvalues=values, eigenvectors=vectors.unsqueeze(1), residuals=residuals)
+    found = {"eigenvalues": values, "eigenvectors": vectors.unsqueeze(1), "residuals": residuals, "errors": residuals}
+    return replace(pairs, **found)
