@@ -73,6 +73,7 @@ def test_a_profile_of_a_site_adds_to_the_default(tmp_path, monkeypatch, where):
     assert (asked.executor, asked.jobs, asked.cores, asked.printshellcmds) == ("slurm", 7, 3, True)
     assert asked.benchmark_extended
     assert asked.scheduler == "greedy"
+    assert asked.scheduler_subsample == 200
 
 
 def test_a_manifest_of_a_plain_run_knows_threads(finished):
