@@ -22,10 +22,14 @@ class Section:
 
     def markdown(self) -> str:
         """Title, text and table."""
+        return f"## {self.title}\n\n{self.body()}"
+
+    def body(self) -> str:
+        """Text and table, for a page that has a title of its own."""
         lines = [list(self.rows[0]), ["---:"] * len(self.rows[0])]
         lines += [[_shown(value) for value in row.values()] for row in self.rows]
         table = "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
-        return f"## {self.title}\n\n{self.text}\n\n{table}\n"
+        return f"{self.text}\n\n{table}\n"
 
 
 def interleave(

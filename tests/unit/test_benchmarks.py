@@ -1,12 +1,17 @@
-"""The benchmarks take turns, compare networks that are the same, and notice when what they trained is not."""
+"""The benchmarks take turns, compare equal networks, notice when they are not, and plan as many jobs as they say."""
 
 import time
 
 import pytest
 import torch
+from benchmarks.planning import SIZES, configuration
 from benchmarks.sweep import largest_difference
 from benchmarks.timing import Section, interleave
 from references import DTYPE
+
+from flatminima.config import Config
+from flatminima.settings.parsing import parse
+from flatminima.studies.registry import kind_of
 
 
 def test_candidates_take_turns_and_the_median_leaves_the_first_run_out(monkeypatch):
@@ -41,3 +46,10 @@ def test_different_weights_are_noticed():
     broken = (one[0], torch.tensor([[torch.nan]], dtype=DTYPE))
     with pytest.raises(RuntimeError, match="nan"):
         largest_difference(broken, one, limit=0.2)
+
+
+@pytest.mark.parametrize(("jobs", "shape"), SIZES.items())
+def test_a_plan_trains_and_measures_as_many_files_as_its_size_says(jobs, shape):
+    study = parse(Config, configuration(*shape), "config.yaml").studies["digits"]
+    files = kind_of(study).targets(study, "train")
+    assert 2 * len(set(files)) == jobs

@@ -35,24 +35,24 @@ def parsed(*, task=None, **changes):
     ],
 )
 def test_the_choice_is_found_by_comparing_the_two(changes, choice):
-    (variation,) = parsed(**changes).variations()
+    (variation,) = parsed(**changes).variations
     assert (variation.experiment, variation.baseline) == ("varied", "linear")
     assert (variation.choice, variation.before, variation.after) == choice
 
 
 @pytest.mark.parametrize("part", [{"depths": [3]}, {"seeds": 7}, {"seeds": 1}])
 def test_a_part_of_the_grid_is_no_choice_of_its_own(part):
-    (variation,) = parsed(width=9, **part).variations()
+    (variation,) = parsed(width=9, **part).variations
     assert variation.choice == "width"
 
 
 def test_where_a_value_comes_from_is_no_choice():
-    (variation,) = parsed(width=9, stated=["steps"], derived=[]).variations()
+    (variation,) = parsed(width=9, stated=["steps"], derived=[]).variations
     assert variation.choice == "width"
 
 
 def test_experiments_without_a_baseline_are_no_variations():
-    assert parse(Config, example(), "config.yaml").studies["digits"].variations() == []
+    assert parse(Config, example(), "config.yaml").studies["digits"].variations == []
 
 
 @pytest.mark.parametrize(

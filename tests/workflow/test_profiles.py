@@ -72,6 +72,7 @@ def test_a_profile_of_a_site_adds_to_the_default(tmp_path, monkeypatch, where):
     _, asked = parse_args(["digits", *given])
     assert (asked.executor, asked.jobs, asked.cores, asked.printshellcmds) == ("slurm", 7, 3, True)
     assert asked.scheduler == "greedy"
+    assert asked.scheduler_subsample == 200
 
 
 def test_a_manifest_of_a_plain_run_knows_threads(finished):

@@ -1,5 +1,6 @@
 """Studies that train networks on images: data, tasks, experiments."""
 
+from functools import cached_property
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
@@ -183,9 +184,10 @@ class TrainingStudy(Strict):
                     f"experiments.{name}.baseline is {experiment.baseline!r}, expected an experiment without a "
                     f"baseline: {nearest(experiment.baseline, own)}"
                 )
-        self.variations()
+        _ = self.variations  # refuses those that change nothing, or too much
         return self
 
+    @cached_property
     def variations(self) -> list[Variation]:
         """The experiments that have a baseline, with the choice that each of them changes.
 

@@ -8,7 +8,7 @@ from flatminima.settings.training import Experiment, TrainingStudy
 
 def main_experiments(study: TrainingStudy) -> Mapping[str, Experiment]:
     """The experiments but variations, and those that set the scale of their start."""
-    aside = [*(variation.experiment for variation in study.variations()), *study.scaled()]
+    aside = [*(variation.experiment for variation in study.variations), *study.scaled()]
     return {name: run for name, run in study.experiments.items() if name not in aside}
 
 

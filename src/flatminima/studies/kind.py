@@ -144,7 +144,8 @@ class Kind(Generic[Study]):
 
     def table_names(self, study: Study) -> list[str]:
         """All tables of results that a study's settings can fill, in order."""
-        return [table for table in self.tables if table not in self.empty(study)]
+        empty = self.empty(study)
+        return [table for table in self.tables if table not in empty]
 
     def targets(self, study: Study, stage: str) -> list[str]:
         """The files that a stage is done for, relative to the study's folder of results.
@@ -152,17 +153,18 @@ class Kind(Generic[Study]):
         Raises:
             KeyError: if there is no stage of this name.
         """
-        files = {
-            "data": [f"data/{task}.sha256" for task in self.data(study)],
-            "train": [f"networks/{name}.safetensors" for name in self.networks(study)],
-            "measure": [f"{table}.parquet" for table in self.record],
-            "figures": [f"figures/{name}.svg" for name in self.figure_names(study)],
-            "tables": [f"tables/{name}.html" for name in self.table_names(study)],
-            "claims": ["claims.json"],
-            "report": ["report/index.html"],
-            "manifest": ["manifest.json"],
+        files: Mapping[str, tuple[str, Callable[[Study], Sequence[str]]]] = {
+            "data": ("data/{}.sha256", self.data),
+            "train": ("networks/{}.safetensors", self.networks),
+            "measure": ("{}.parquet", lambda _: self.record),
+            "figures": ("figures/{}.svg", self.figure_names),
+            "tables": ("tables/{}.html", self.table_names),
+            "claims": ("{}.json", lambda _: ["claims"]),
+            "report": ("report/{}.html", lambda _: ["index"]),
+            "manifest": ("{}.json", lambda _: ["manifest"]),
         }
-        return files[stage]
+        form, names = files[stage]
+        return [form.format(name) for name in names(study)]
 
     def captions(self, study: Study) -> dict[str, dict[str, str]]:
         """Texts of all figures and tables, by the names of their files."""

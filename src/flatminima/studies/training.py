@@ -26,14 +26,14 @@ def empty(study: TrainingStudy) -> list[str]:
         "dose-response": "linear" in families,
         "coupling-excess": families != {"residual_linear"},
         SCALED: bool(study.scaled()),
-        "sensitivity": bool(study.variations()),
+        "sensitivity": bool(study.variations),
     }
     return [name for name, has in filled.items() if not has]
 
 
 def left_out(study: TrainingStudy, figure: str) -> list[str]:
     """Experiments that a figure does not show, lest they hide the others: variations, and those with scaled starts."""
-    varied = [run.experiment for run in study.variations() if not (figure in CENTRED and run.choice == "centre")]
+    varied = [run.experiment for run in study.variations if not (figure in CENTRED and run.choice == "centre")]
     return varied + (study.scaled() if figure != SCALED else [])
 
 
@@ -190,5 +190,5 @@ KIND = Kind(
     tasks=main_tasks,
     empty=empty,
     left_out=left_out,
-    variations=TrainingStudy.variations,
+    variations=lambda study: study.variations,
 )
