@@ -53,8 +53,9 @@ lint: environment ## Check style, types, the direction of imports, and the workf
 # Memory that is kept between products is what the workflow asks of glibc, too.
 benchmark: export MALLOC_MMAP_THRESHOLD_ := 1000000000
 benchmark: export MALLOC_TRIM_THRESHOLD_ := 2000000000
-benchmark: environment ## On an idle machine: time engine, kernels and workflow, and write docs/benchmarks*.md and README.md's times
+benchmark: environment ## On an idle machine: time engine, plans, kernels and the workflow, and write the pages that tell
 	@python -W ignore -m benchmarks.curvature
+	@python -m benchmarks.planning
 	@python -m benchmarks
 	@flatminima readme
 

@@ -12,7 +12,7 @@ from flatminima.provenance.environment import environment
 REPORT = Path("docs/benchmarks-curvature.md")
 PEERS = ("curvlinops-for-pytorch", "pyhessian")
 HEADER = (
-    "# Benchmarks of the curvature engine\n\nMeasured and written by `make benchmark-curvature`, on this machine:\n"
+    "# Benchmarks of the curvature engine\n\nMeasured and written by `make benchmark`, on this machine:\n"
 )
 LIMITS = """## What limits
 

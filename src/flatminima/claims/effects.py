@@ -14,6 +14,7 @@ from flatminima.claims.networks import Networks, Place, diverged, has, settings,
 from flatminima.claims.ranges import Condition, Settings
 
 Array = npt.NDArray[np.float64]
+Mask = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -52,13 +53,14 @@ def units_of(criterion: Criterion, place: Place, networks: Networks, pooled: boo
         networks: all networks.
         pooled: take all settings together, every network being a unit.
     """
-    table = asked_of(criterion, place, networks)
+    asked = _asked(criterion, place, networks)
     if criterion.contrast is not None:
-        return {None: _units(table, _by_seed(table[table["counted"]]))}
+        return {None: asked.units(asked.by_seed())}
     if pooled:
-        return {None: _units(table, _values(table))}
-    groups = table.groupby(level="setting", sort=False)
-    return {float(cast(float, setting)) or None: _units(rows, _values(rows)) for setting, rows in groups}
+        return {None: asked.units(asked.value[asked.counted])}
+    values = settings(asked.index)
+    found = {float(setting): asked.select(values == setting) for setting in dict.fromkeys(values)}
+    return {setting or None: own.units(own.value[own.counted]) for setting, own in found.items()}
 
 
 def asked_of(criterion: Criterion, place: Place, networks: Networks) -> pd.DataFrame:
@@ -68,12 +70,44 @@ def asked_of(criterion: Criterion, place: Place, networks: Networks) -> pd.DataF
         One row per network, indexed as in `networks`: value; dose, the statistic that a contrast orders them by (NaN
         without a contrast); diverged; and counted, whether it has a value and meets the conditions.
     """
+    asked = _asked(criterion, place, networks)
+    columns = {"value": asked.value, "dose": asked.dose, "diverged": asked.diverged, "counted": asked.counted}
+    return pd.DataFrame(columns, asked.index)
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """Columns of `asked_of`, and its index."""
+
+    index: pd.Index
+    value: Array
+    dose: Array
+    diverged: Mask
+    counted: Mask
+
+    def select(self, chosen: Mask) -> "_Asked":
+        diverged, counted = self.diverged[chosen], self.counted[chosen]
+        return _Asked(self.index[chosen], self.value[chosen], self.dose[chosen], diverged, counted)
+
+    def units(self, values: Array) -> Units:
+        return Units(values, int(self.diverged.sum()), int((~self.counted & ~self.diverged).sum()))
+
+    def by_seed(self) -> Array:
+        """One number for each seed that has two networks: its value at the largest dose less that at the smallest."""
+        seeds = self.index.get_level_values("seed").to_numpy()[self.counted]
+        values, dose = self.value[self.counted], self.dose[self.counted]
+        own = [(values[seeds == seed], dose[seeds == seed]) for seed in np.unique(seeds)]
+        return np.array([value[by.argmax()] - value[by.argmin()] for value, by in own if len(value) > 1])
+
+
+def _asked(criterion: Criterion, place: Place, networks: Networks) -> _Asked:
     own = networks[place]
-    values, dose, lost = network_values(criterion, place, networks), whole(own, criterion.contrast), diverged(own)
-    counted = _eligible(own, criterion.where) & ~lost & values.notna()
-    counted &= dose.notna() | (criterion.contrast is None)
-    table = pd.DataFrame({"value": values, "dose": dose, "diverged": lost, "counted": counted})
-    return table[_of_settings(settings(own), criterion.settings)]
+    values = network_values(criterion, place, networks).to_numpy()
+    dose, lost = whole(own, criterion.contrast).to_numpy(), diverged(own).to_numpy()
+    counted = _eligible(own, criterion.where) & ~lost & ~np.isnan(values)
+    counted &= ~np.isnan(dose) | (criterion.contrast is None)
+    asked = _Asked(own.index, values, dose, lost, counted)
+    return asked.select(_of_settings(settings(own.index), criterion.settings))
 
 
 def network_values(criterion: Criterion, place: Place, networks: Networks) -> pd.Series:
@@ -81,7 +115,7 @@ def network_values(criterion: Criterion, place: Place, networks: Networks) -> pd
     own = _worst_layer(criterion, networks[place])
     if criterion.against:
         nulls = [_at(criterion, place._replace(control=null), networks, own.index) for null in criterion.against]
-        own = pd.concat(nulls, axis=1).min(axis=1, skipna=False) - own
+        own = pd.Series(np.min(nulls, axis=0), own.index) - own
     if criterion.minus is not None:
         alone = criterion.model_copy(update={"minus": None})
         other = Place(criterion.minus, "" if place.case == criterion.minus else place.control, place.shape)
@@ -89,9 +123,12 @@ def network_values(criterion: Criterion, place: Place, networks: Networks) -> pd
     return own
 
 
-def _at(criterion: Criterion, place: Place, networks: Networks, index: pd.Index) -> pd.Series:
+def _at(criterion: Criterion, place: Place, networks: Networks, index: pd.Index) -> Array:
     """Worst layers of the networks of another place that have the settings and seeds of the index."""
-    return _worst_layer(criterion, networks[place]).reindex(index) if place in networks else pd.Series(np.nan, index)
+    if place not in networks:
+        return np.full(len(index), np.nan)
+    values: Array = _worst_layer(criterion, networks[place]).reindex(index).to_numpy()
+    return values
 
 
 def _worst_layer(criterion: Criterion, networks: pd.DataFrame) -> pd.Series:
@@ -108,36 +145,16 @@ def _worst_layer(criterion: Criterion, networks: pd.DataFrame) -> pd.Series:
     return pd.Series(np.take_along_axis(table, excess.argmax(axis=1)[:, None], axis=1)[:, 0], networks.index)
 
 
-def _eligible(networks: pd.DataFrame, where: Sequence[Condition]) -> pd.Series:
-    eligible = pd.Series(True, networks.index)
+def _eligible(networks: pd.DataFrame, where: Sequence[Condition]) -> Mask:
+    eligible = np.ones(len(networks), np.bool_)
     for condition in where:
-        values = whole(networks, condition.statistic)
-        eligible &= values.notna() & values.between(condition.low, condition.high)
+        values = whole(networks, condition.statistic).to_numpy()
+        eligible &= (values >= condition.low) & (values <= condition.high)
     return eligible
 
 
-def _of_settings(values: pd.Series, asked: Settings | None) -> pd.Series:
+def _of_settings(values: Array, asked: Settings | None) -> Mask:
     if asked is None:
-        return pd.Series(True, values.index)
-    within = values.between(asked.low, asked.high)
-    return within & values.isin([values.min(), values.max()]) if asked.ends else within
-
-
-def _values(table: pd.DataFrame) -> Array:
-    values: Array = table.loc[table["counted"], "value"].to_numpy()
-    return values
-
-
-def _by_seed(counted: pd.DataFrame) -> Array:
-    """One number for each seed that has two networks: its value at the largest dose less that at the smallest."""
-    effects = []
-    for _, own in counted.groupby(level="seed"):
-        if len(own) > 1:
-            values, dose = own["value"].to_numpy(), own["dose"].to_numpy()
-            effects.append(values[dose.argmax()] - values[dose.argmin()])
-    return np.array(effects)
-
-
-def _units(table: pd.DataFrame, values: Array) -> Units:
-    excluded = ~table["counted"] & ~table["diverged"]
-    return Units(values, int(table["diverged"].sum()), int(excluded.sum()))
+        return np.ones(len(values), np.bool_)
+    within = (values >= asked.low) & (values <= asked.high)
+    return within & ((values == values.min()) | (values == values.max())) if asked.ends else within

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import NamedTuple, cast
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from flatminima.record import IDENTITY, WITHIN, final
@@ -57,6 +58,7 @@ def diverged(networks: pd.DataFrame) -> pd.Series:
     return whole(networks, "diverged") > 0
 
 
-def settings(networks: pd.DataFrame) -> pd.Series:
-    """The setting of each network."""
-    return networks.index.get_level_values("setting").to_series(index=networks.index)
+def settings(networks: pd.Index) -> npt.NDArray[np.float64]:
+    """The setting of each network, from their index."""
+    values: npt.NDArray[np.float64] = networks.get_level_values("setting").to_numpy()
+    return values
