@@ -37,7 +37,7 @@ LIFE = 0
 
 @dataclass(frozen=True)
 class Request:
-    """What a command is to do, and where.
+    """Words of a command, and the place where it is to run.
 
     Attributes:
         arguments: words of the command line, the program's name first.
@@ -73,7 +73,7 @@ class _Client:
 
     @property
     def request(self) -> Request | None:
-        """What it wants, if it has said all."""
+        """The request, if it is complete."""
         length = LENGTH + int.from_bytes(self.said[:LENGTH])
         whole = len(self.said) >= LENGTH and len(self.said) == length and len(self.streams) == STREAMS
         return Request(**json.loads(self.said[LENGTH:])) if whole else None

@@ -29,7 +29,7 @@ def default_run(page: Path) -> dict[str, str]:
 
 
 def sentence(page: Path) -> str:
-    """How many jobs the default run has, and how long they took where they were measured.
+    """Number of jobs of the default run, and the time they took where they were measured.
 
     Raises:
         UserError: as `default_run`.
