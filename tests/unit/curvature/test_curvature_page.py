@@ -59,8 +59,9 @@ HELD = {
     "`memory` (MiB, 1024 by default)": "test_products_keep_to_their_budget test_the_vectors_of_the_search",
     "If the graph of all samples fits": "test_graphs_are_built_once_or_for_every_product",
     "An `nn.Sequential` of linear": "test_products_against_dense_matrices test_what_is_kept_of_a_sample",
-    "Subclasses, hooks, shared": "test_other_networks_are_left_to_autograd test_a_subclass_of_sequential "
-    "test_restricted_parameters_and_hooks_of_all_modules",
+    "Subclasses, hooks, shared": "test_other_networks_are_left_to_autograd "
+    "test_a_subclass_of_sequential_is_left_to_autograd "
+    "test_restricted_parameters_and_hooks_of_all_modules_are_left_to_autograd",
     "If not, the graphs": "test_graphs_are_built_once_or_for_every_product",
     "Attention by `scaled_dot": "test_what_is_planned_bounds_what_is_kept test_matrices_are_those_of_the_plain_form",
     "A loader that takes up to half": "test_loaders_give_the_hessian_of_all_their_samples",
