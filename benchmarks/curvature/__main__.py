@@ -11,9 +11,7 @@ from flatminima.provenance.environment import environment
 
 REPORT = Path("docs/benchmarks-curvature.md")
 PEERS = ("curvlinops-for-pytorch", "pyhessian")
-HEADER = (
-    "# Benchmarks of the curvature engine\n\nMeasured and written by `make benchmark`, on this machine:\n"
-)
+HEADER = "# Benchmarks of the curvature engine\n\nMeasured and written by `make benchmark`, on this machine:\n"
 LIMITS = """## What limits
 
 - *Any network, one eigenvalue.* The time is that of the products, and a product cannot cost less than its

@@ -7,10 +7,17 @@ import socket
 import sys
 from pathlib import Path
 
-from flatminima.progress import THREADS
-
 ADDRESS = "FLATMINIMA_FORKSERVER"
 """Environment variable with the path of the fork server's socket."""
+THREADS = (
+    "GOTO_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "NUMEXPR_NUM_THREADS",
+    "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "VECLIB_MAXIMUM_THREADS",
+)
+"""Variables by which Snakemake tells numerical libraries the threads of a job."""
 LENGTH = 8
 """Bytes of the number that tells the length of a request."""
 
@@ -22,7 +29,7 @@ def forked() -> int | None:
         Its exit code; None if no server is at work, or this command has more threads: then it must run by itself.
     """
     address = os.environ.get(ADDRESS)
-    if not address or os.environ.get(THREADS) != "1":
+    if not address or any(os.environ.get(name) != "1" for name in THREADS):
         return None
     with socket.socket(socket.AF_UNIX) as connection:
         try:

@@ -15,15 +15,14 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from importlib import import_module
 from pathlib import Path
 
-from flatminima.forkclient import ADDRESS, LENGTH
-from flatminima.progress import THREADS
+from flatminima.forkclient import ADDRESS, LENGTH, THREADS
 
 MODULES = {"figure": "figures.figure_files", "table": "figures.table_files", "report": "report.page"}
 """Modules that do the work of a command, where it is not the stage of its name."""
@@ -160,24 +159,41 @@ class Server:
 
 
 def start() -> None:
-    """Start a server that ends with this process, and tell commands of it by the environment.
+    """Start a server that ends with this process, and tell commands of it by the environment."""
+    server = ExitStack()
+    os.environ |= server.enter_context(serving(os.environ))
+    atexit.register(server.close)
+
+
+@contextmanager
+def serving(environment: Mapping[str, str]) -> Iterator[dict[str, str]]:
+    """Run a server with these environment variables.
 
     On systems that cannot watch a process (Linux before 5.3, and all others) there is none.
+
+    Yields:
+        The environment variables by which commands find the server.
     """
     try:
         os.close(os.pidfd_open(os.getpid()))
     except (AttributeError, OSError):
+        yield {}
         return
     address = Path(tempfile.mkdtemp(prefix="flatminima-"), "socket")
-    environment = os.environ | {ADDRESS: str(address), THREADS: "1"}
+    found = {ADDRESS: str(address)}
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(address))
         listener.listen(BACKLOG)
-        command = [sys.executable, "-m", "flatminima.forkserver", str(listener.fileno())]
-        descriptors = [listener.fileno()]
-        server = subprocess.Popen(command, env=environment, stdin=subprocess.PIPE, pass_fds=descriptors)  # noqa: S603
-    atexit.register(server.communicate)  # ends it: closes its standard input
-    os.environ[ADDRESS] = str(address)
+        server = subprocess.Popen(  # noqa: S603
+            [sys.executable, "-m", "flatminima.forkserver", str(listener.fileno())],
+            env={**environment, **dict.fromkeys(THREADS, "1"), **found},
+            stdin=subprocess.PIPE,
+            pass_fds=[listener.fileno()],
+        )
+    try:
+        yield found
+    finally:
+        server.communicate()  # closes its standard input
 
 
 def _prepare(words: Sequence[str]) -> None:
@@ -211,15 +227,14 @@ def _take_place(request: Request) -> None:
 
 def main() -> None:
     """Serve on the socket whose descriptor is the argument; in a fork, run a command."""
-    from flatminima.commands.application import run  # not when a server is started, which is in another process
-
     for number in (signal.SIGINT, signal.SIGTERM):  # they reach the forks by themselves, and end what started this
         signal.signal(number, signal.SIG_IGN)
     address = Path(os.environ[ADDRESS])
+    application = import_module("flatminima.commands.application")  # not by who starts a server
     request = Server(socket.socket(fileno=int(sys.argv[1]))).serve()
     if request is not None:
         _take_place(request)
-        run()
+        application.run()
     else:
         shutil.rmtree(address.parent)
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from flatminima.forkclient import ADDRESS
+from flatminima.forkclient import ADDRESS, THREADS
 
 COMMAND = [sys.executable, "-c", "from flatminima.cli import main; main()"]
 STARTER = f"""
@@ -44,7 +44,8 @@ def server(starter, monkeypatch):
     """The process of a server that commands of this test are handed to."""
     process, address = starter
     monkeypatch.setenv(ADDRESS, address)
-    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    for name in THREADS:
+        monkeypatch.setenv(name, "1")
     return psutil.Process(process.pid).children()[0]
 
 
@@ -111,7 +112,7 @@ def test_a_command_ends_with_its_fork(waiting):
 def test_commands_with_more_threads_run_by_themselves(waiting, server):
     """Libraries read the number when they are imported."""
     before = len(forks(server))
-    two = os.environ | {"OMP_NUM_THREADS": "2"}
+    two = os.environ | {THREADS[-1]: "2"}
     command = [*COMMAND[:2], "import sys; from flatminima.forkclient import forked; sys.exit(forked() is not None)"]
     assert subprocess.run(command, env=two, check=False).returncode == 0
     assert len(forks(server)) == before
@@ -129,7 +130,8 @@ def test_a_server_and_its_forks_end_with_the_workflow(end, tmp_path, monkeypatch
     with subprocess.Popen([sys.executable, "-c", STARTER], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as starter:
         address = Path(starter.stdout.readline().decode().strip())
         (server,) = psutil.Process(starter.pid).children()
-        monkeypatch.setenv(ADDRESS, str(address))
+        for name, value in {ADDRESS: str(address), **dict.fromkeys(THREADS, "1")}.items():
+            monkeypatch.setenv(name, value)
         options = f"--study=toy --ledger={tmp_path}/ledger --measures={__file__} --output={tmp_path}/claims.json"
         with subprocess.Popen([*COMMAND, "claims", *options.split()]) as command:
             (fork,) = wait_for(lambda: forks(server))

@@ -5,15 +5,6 @@ from enum import StrEnum
 TOLERANCE = 1e-2
 """Relative difference that another machine may make: rounding grows along thousands of training steps."""
 
-THREADS = (
-    "GOTO_NUM_THREADS",
-    "MKL_NUM_THREADS",
-    "NUMEXPR_NUM_THREADS",
-    "OMP_NUM_THREADS",
-    "OPENBLAS_NUM_THREADS",
-    "VECLIB_MAXIMUM_THREADS",
-)
-"""Variables by which Snakemake tells numerical libraries the threads of a job."""
 UNRECORDED = (
     "Snakemake's records of the run (.snakemake/metadata) were not there when the manifest was written; put them back "
     "and run `snakemake STUDY --forcerun manifest`, or make the study again: `snakemake STUDY --forceall`"

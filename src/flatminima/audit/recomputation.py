@@ -14,13 +14,15 @@ import numpy as np
 import flatminima
 from flatminima.audit.compare import COUNTS, compare_tables, of_interest
 from flatminima.audit.jobs import Job, behind, is_evidence, measuring, recorded_jobs
-from flatminima.audit.levels import THREADS, TOLERANCE, UNRECORDED, LevelName
+from flatminima.audit.levels import TOLERANCE, UNRECORDED, LevelName
 from flatminima.audit.machine import same_machine
 from flatminima.audit.neighbours import neighbours, place_of
 from flatminima.audit.older import commit_of_record, outdated, short
 from flatminima.audit.outcome import Level
 from flatminima.data.sources import is_there
 from flatminima.errors import UserError
+from flatminima.forkclient import THREADS
+from flatminima.forkserver import serving
 from flatminima.provenance.manifest import Manifest, inside, sha256
 from flatminima.record import full_name, read_table
 from flatminima.seeding import sequence
@@ -73,8 +75,9 @@ def check_recomputation(folder: Path, manifest: Manifest, root: Path, sample: in
     drawn = [candidates[k] for k in order[:sample]]
     findings: list[str] = []
     notes = [f"seed {seed}, {len(drawn)} of {len(candidates)} jobs: {', '.join(job.outputs[-1] for job in drawn)}"]
-    with tempfile.TemporaryDirectory() as scratch:
-        workshop = _Workshop(folder, manifest, root, Path(scratch), every, recorded)
+    with tempfile.TemporaryDirectory() as scratch, serving(_environment()) as server:
+        environment = _environment() | server
+        workshop = _Workshop(folder, manifest, root, Path(scratch), every, recorded, environment)
         for job in drawn:
             try:
                 for again in [job, *measuring(job, jobs, manifest.prefix)]:
@@ -101,6 +104,13 @@ def _made_earlier(
     return any(earlier.intersection(job.outputs) for job in behind([*candidates, *measures], every))
 
 
+def _environment() -> dict[str, str]:
+    """Environment variables of jobs: they run this code, in which assertions count."""
+    variables = os.environ | {"PYTHONPATH": str(Path(flatminima.__file__).parents[1])}
+    variables.pop("PYTHONOPTIMIZE", None)
+    return variables
+
+
 @dataclass
 class _Workshop:
     """A scratch folder in which recorded jobs run again."""
@@ -111,6 +121,7 @@ class _Workshop:
     scratch: Path
     jobs: Sequence[Job]
     recorded: Mapping[str, str]
+    environment: Mapping[str, str]
     findings: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     made: set[str] = field(default_factory=set)
@@ -179,9 +190,7 @@ class _Workshop:
 
     def _execute(self, job: Job, words: Sequence[str]) -> None:
         program = [sys.executable, "-c", "from flatminima.cli import main; main()", *words]
-        package = str(Path(flatminima.__file__).parents[1])
-        environment = os.environ | dict.fromkeys(THREADS, str(job.threads)) | {"PYTHONPATH": package}
-        environment.pop("PYTHONOPTIMIZE", None)
+        environment = {**self.environment, **dict.fromkeys(THREADS, str(job.threads))}
         run = subprocess.run(  # noqa: S603 (no shell, and only commands of this package)
             program,
             cwd=self.scratch,

@@ -8,8 +8,9 @@ from typing import Annotated
 
 import typer
 
-from flatminima.audit.levels import THREADS, TOLERANCE, LevelName
+from flatminima.audit.levels import TOLERANCE, LevelName
 from flatminima.files import atomic_path
+from flatminima.forkclient import THREADS
 
 
 def audit(
