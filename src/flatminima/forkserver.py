@@ -26,6 +26,8 @@ from flatminima.forkclient import ADDRESS, LENGTH, THREADS
 
 MODULES = {"figure": "figures.figure_files", "table": "figures.table_files", "report": "report.page"}
 """Modules that do the work of a command, where it is not the stage of its name."""
+PROGRAM = ("-m", "flatminima.forkserver")
+"""Arguments of Python to serve."""
 STREAMS = 3
 """Standard streams of a command."""
 BACKLOG = 128
@@ -166,10 +168,14 @@ def start() -> None:
 
 
 @contextmanager
-def serving(environment: Mapping[str, str]) -> Iterator[dict[str, str]]:
-    """Run a server with these environment variables.
+def serving(environment: Mapping[str, str], program: Sequence[str] = PROGRAM) -> Iterator[dict[str, str]]:
+    """Run a server.
 
     On systems that cannot watch a process (Linux before 5.3, and all others) there is none.
+
+    Args:
+        environment: its environment variables.
+        program: arguments of Python to serve on the socket whose descriptor is the next argument.
 
     Yields:
         The environment variables by which commands find the server.
@@ -185,7 +191,7 @@ def serving(environment: Mapping[str, str]) -> Iterator[dict[str, str]]:
         listener.bind(str(address))
         listener.listen(BACKLOG)
         server = subprocess.Popen(  # noqa: S603
-            [sys.executable, "-m", "flatminima.forkserver", str(listener.fileno())],
+            [sys.executable, *program, str(listener.fileno())],
             env={**environment, **dict.fromkeys(THREADS, "1"), **found},
             stdin=subprocess.PIPE,
             pass_fds=[listener.fileno()],
@@ -225,18 +231,28 @@ def _take_place(request: Request) -> None:
     sys.argv[:] = request.arguments
 
 
-def main() -> None:
-    """Serve on the socket whose descriptor is the argument; in a fork, run a command."""
+def served(listener: socket.socket) -> Request | None:
+    """Serve on a socket until the process that started the server has ended: then None.
+
+    Returns:
+        In a fork, the request that it is to run; it has taken the place of the command.
+    """
     for number in (signal.SIGINT, signal.SIGTERM):  # they reach the forks by themselves, and end what started this
         signal.signal(number, signal.SIG_IGN)
     address = Path(os.environ[ADDRESS])
-    application = import_module("flatminima.commands.application")  # not by who starts a server
-    request = Server(socket.socket(fileno=int(sys.argv[1]))).serve()
+    request = Server(listener).serve()
     if request is not None:
         _take_place(request)
-        application.run()
     else:
         shutil.rmtree(address.parent)
+    return request
+
+
+def main() -> None:
+    """Serve on the socket whose descriptor is the argument; in a fork, run a command."""
+    application = import_module("flatminima.commands.application")  # not by who starts a server
+    if served(socket.socket(fileno=int(sys.argv[1]))):
+        application.run()
 
 
 if __name__ == "__main__":

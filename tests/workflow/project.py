@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from planner import with_forks
 
 ROOT = Path(__file__).resolve().parents[2]
 TINY = Path(__file__).with_name("tiny.yaml")
@@ -55,10 +56,13 @@ class Project:
 
     def run(self, *command: str, **variables: str) -> subprocess.CompletedProcess[str]:
         """Run a command here; standard error goes to standard output, in the order in which a person sees them."""
+        environment = self.environment(**variables)
+        if command[0] == "snakemake":
+            environment = with_forks(environment)
         return subprocess.run(
             command,
             cwd=self.folder,
-            env=self.environment(**variables),
+            env=environment,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

@@ -53,10 +53,12 @@ def run() -> None:
     try:
         try:
             app(args=terminal.words(sys.argv[1:]), prog_name="flatminima")
+        except SystemExit as end:
+            if not end.code and os.environ.get(JOB):
+                report_cost(time.monotonic() - start)
+            raise
         finally:
             terminal.finish()
-            if os.environ.get(JOB):
-                report_cost(time.monotonic() - start)
     except UserError as error:
         if os.environ.get(TRACEBACK):
             raise
