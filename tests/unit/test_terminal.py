@@ -80,8 +80,9 @@ def unencoded(source):
     for call in ast.walk(ast.parse(source)):
         name = getattr(getattr(call, "func", None), "attr", getattr(getattr(call, "func", None), "id", None))
         if isinstance(call, ast.Call) and name in TEXT:
-            mode = call.args[TEXT[name]].value if name == "open" and call.args[TEXT[name] :] else ""
-            if "b" not in str(mode) and not any(keyword.arg == "encoding" for keyword in call.keywords):
+            asked = call.args[TEXT[name] : TEXT[name] + 1] if name == "open" else []
+            binary = any("b" in str(getattr(mode, "value", "")) for mode in asked)
+            if not binary and not any(keyword.arg == "encoding" for keyword in call.keywords):
                 yield call.lineno
 
 

@@ -15,6 +15,7 @@ from tiny_outputs import FIGURES, PARTS, SHAPES, SOLVERS, STUDIES, TABLES, TRAIN
 from flatminima.claims.verdicts import Verdict
 from flatminima.config import Config, load
 from flatminima.files import numbered
+from flatminima.progress import COST
 from flatminima.record import COLUMNS, IDENTITY, WITHIN
 from flatminima.statistics.catalogue import STATISTICS, declared_name
 
@@ -169,7 +170,9 @@ def test_progress_goes_to_the_terminal_and_to_the_log(first_run):
     for study, job in [("digits", "residual depth 3"), ("patches", "start_identity depth 2")]:
         line = next(line for line in run["output"].splitlines() if line.startswith(f"{study} {job}: done after "))
         log = project.folder / "logs" / study / "train" / f"{job.replace(' depth ', '-depth')}.log"
-        assert log.read_text().splitlines()[-1] == line
+        *_, last, cost = log.read_text().splitlines()
+        assert last == line
+        assert COST.fullmatch(cost)
 
 
 def test_a_second_run_does_nothing(copied):
