@@ -41,7 +41,10 @@ def forked() -> int | None:
             return None
         signal.signal(signal.SIGINT, signal.SIG_DFL)  # the fork is interrupted, too
         answer = connection.recv(LENGTH)
-    return int.from_bytes(answer) if answer else 1
+    if not answer:
+        print(f"flatminima: the server of {ADDRESS} has ended, and this command with it; run it again", file=sys.stderr)
+        return 1
+    return int.from_bytes(answer)
 
 
 def _request() -> bytes:

@@ -53,7 +53,7 @@ class Request:
     environment: dict[str, str]
 
 
-@dataclass
+@dataclass(eq=False)
 class _Client:
     """A command that waits: its connection, what it has said, its standard streams, and the fork that runs it."""
 
@@ -120,6 +120,8 @@ class Server:
 
     def _hear(self, client: _Client) -> Request | None:
         """Fork if the command has said all; stop its fork if it has gone."""
+        if client not in self._clients:  # its fork ended at the same time
+            return None
         there = client.hear()
         if not there and client.process is not None:
             self._selector.unregister(client.connection)

@@ -109,6 +109,17 @@ def test_a_command_ends_with_its_fork(waiting):
     assert command.wait(PATIENCE) == 128 + signal.SIGKILL
 
 
+def test_a_fork_that_ends_as_its_command_goes_leaves_the_server_at_work(waiting, server):
+    command, fork = waiting
+    server.suspend()
+    fork.kill()
+    command.kill()
+    command.wait()
+    server.resume()
+    assert outcome("schema")[0] == 0
+    assert server.is_running()
+
+
 def test_commands_with_more_threads_run_by_themselves(waiting, server):
     """Libraries read the number when they are imported."""
     before = len(forks(server))
