@@ -8,6 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
+LARGE = 1000
+"""Numbers from which on all digits before the point are shown."""
 Result = TypeVar("Result")
 Row = dict[str, str | int | float]
 
@@ -56,4 +58,6 @@ def interleave(
 
 
 def _shown(value: str | int | float) -> str:
-    return f"{value:.3g}" if isinstance(value, float) else str(value)
+    if not isinstance(value, float):
+        return str(value)
+    return f"{value:.0f}" if abs(value) >= LARGE else f"{value:.3g}"
