@@ -75,9 +75,9 @@ def check_recomputation(folder: Path, manifest: Manifest, root: Path, sample: in
     drawn = [candidates[k] for k in order[:sample]]
     findings: list[str] = []
     notes = [f"seed {seed}, {len(drawn)} of {len(candidates)} jobs: {', '.join(job.outputs[-1] for job in drawn)}"]
-    with tempfile.TemporaryDirectory() as scratch, serving(_environment()) as server:
-        environment = _environment() | server
-        workshop = _Workshop(folder, manifest, root, Path(scratch), every, recorded, environment)
+    environment = _environment()
+    with tempfile.TemporaryDirectory() as scratch, serving(environment) as server:
+        workshop = _Workshop(folder, manifest, root, Path(scratch), every, recorded, environment | server)
         for job in drawn:
             try:
                 for again in [job, *measuring(job, jobs, manifest.prefix)]:
